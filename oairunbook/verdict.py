@@ -1,0 +1,76 @@
+"""The verdict: who owns the fault, at which layer, why, and what to do. A contract; see `oairunbook/schema/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from oairunbook.evidence import Layer
+
+VERDICT_SCHEMA = "oairunbook.verdict/1"
+
+RULES_VERSION = "2026.11.24"
+"""Changes whenever a rule may answer differently; archived verdicts say by which rules they were reached."""
+
+Owner = Literal[
+    "connection_path",
+    "client_config",
+    "auth",
+    "quota_or_rate",
+    "request",
+    "server",
+    "route_provider",
+    "browser",
+    "none",
+    "unknown",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Because:
+    """One reason: an observation of the record and the fact in it."""
+
+    observation: str
+    fact: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Also:
+    """Another cause that the evidence shows and that did not decide."""
+
+    cause: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The first layer at which the evidence changes, and what follows from it."""
+
+    owner: Owner
+    layer: Layer | None
+    """None for `ok` and `unknown`."""
+
+    cause: str
+    certainty: Literal["proven", "likely"] | None
+    """`proven` by a direct protocol fact or an isolating counter-test, `likely` if it fits best; None for `unknown`."""
+
+    pattern: Literal["steady", "intermittent"] | None
+    summary: str
+    because: tuple[Because, ...]
+    next: tuple[str, ...]
+    do_not: tuple[str, ...]
+    also: tuple[Also, ...] = ()
+    missing: tuple[str, ...] = ()
+    rules_version: str = RULES_VERSION
+    failed: int | None = None
+    """With an intermittent pattern: failed attempts of *tried*."""
+
+    tried: int | None = None
+    schema: str = VERDICT_SCHEMA
+
+    @property
+    def exit_status(self) -> int:
+        """The contract's exit status: 0 healthy, 1 a fault was named, 3 inconclusive."""
+        if self.cause == "ok":
+            return 0
+        return 3 if self.cause == "unknown" else 1
