@@ -1,0 +1,250 @@
+"""Byte streams that remember how they ended: TCP, and TLS in memory on top of any of them.
+
+The SDK's transport turns a reset into a plain end of file and keeps no byte of what came. These streams keep both.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from oairunbook.evidence import Ending
+
+_READ_SIZE = 16384
+_KEPT_BYTES = 256
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """A moment on the monotonic clock."""
+
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        """*seconds* from now."""
+        return cls(time.monotonic() + seconds)
+
+    def sooner(self, seconds: float) -> Deadline:
+        """This deadline, or *seconds* from now if that comes first."""
+        return Deadline(min(self.at, time.monotonic() + seconds))
+
+    @property
+    def left(self) -> float:
+        """Seconds left; 0 if it has passed."""
+        return max(0.0, self.at - time.monotonic())
+
+
+class Stream(Protocol):
+    """What an HTTP exchange or a handshake needs of a connection."""
+
+    ended: Ending
+    sent_bytes: int
+    received_bytes: int
+    first_bytes: bytes
+    deadline: Deadline
+
+    def read(self) -> bytes:
+        """Some bytes, or none at the orderly end."""
+
+    def write(self, data: bytes) -> None:
+        """Send all of *data*."""
+
+    def close(self) -> None:
+        """Close the connection; never raises."""
+
+
+class TcpStream:
+    """A connected socket.
+
+    Raises:
+        TimeoutError: nothing came, or nothing could be sent, before the deadline.
+        OSError: the connection broke.
+    """
+
+    def __init__(self, connection: socket.socket, deadline: Deadline) -> None:
+        self._socket = connection
+        self.deadline = deadline
+        self.ended: Ending = "open"
+        self.sent_bytes = 0
+        self.received_bytes = 0
+        self.first_bytes = b""
+
+    def read(self) -> bytes:
+        """Some bytes, or none when the peer has closed."""
+        try:
+            self._set_timeout()
+            data = self._socket.recv(_READ_SIZE)
+        except OSError as error:
+            self._note(error)
+            raise
+        if not data:
+            self.ended = "eof"
+        self.received_bytes += len(data)
+        if len(self.first_bytes) < _KEPT_BYTES:
+            self.first_bytes += data[: _KEPT_BYTES - len(self.first_bytes)]
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Send all of *data*."""
+        try:
+            self._set_timeout()
+            self._socket.sendall(data)
+        except OSError as error:
+            self._note(error)
+            raise
+        self.sent_bytes += len(data)
+
+    def close(self) -> None:
+        """Close the socket."""
+        try:
+            self._socket.close()
+        except OSError:
+            pass
+
+    def _set_timeout(self) -> None:
+        left = self.deadline.left
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(left)
+
+    def _note(self, error: OSError) -> None:
+        if isinstance(error, TimeoutError):
+            self.ended = "silence"
+        elif isinstance(error, (ConnectionResetError, BrokenPipeError, ConnectionAbortedError)):
+            self.ended = "reset"
+        else:
+            self.ended = "eof"
+
+
+class TlsStream:
+    """TLS on top of another stream, handshaken with a given context (RFC 8446).
+
+    Raises:
+        ssl.SSLError: the handshake or the record layer failed.
+        OSError: the stream below failed.
+    """
+
+    def __init__(self, below: Stream, context: ssl.SSLContext, server_name: str) -> None:
+        self._below = below
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self.object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name or None)
+
+    @property
+    def ended(self) -> Ending:
+        """How the stream below ended."""
+        return self._below.ended
+
+    @property
+    def deadline(self) -> Deadline:
+        """The deadline of the stream below."""
+        return self._below.deadline
+
+    @deadline.setter
+    def deadline(self, deadline: Deadline) -> None:
+        self._below.deadline = deadline
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes on the wire, below TLS."""
+        return self._below.sent_bytes
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes on the wire, below TLS."""
+        return self._below.received_bytes
+
+    @property
+    def first_bytes(self) -> bytes:
+        """First bytes on the wire, below TLS."""
+        return self._below.first_bytes
+
+    def handshake(self) -> None:
+        """Complete the handshake; an alert that verification calls for is sent before the error is raised."""
+        while True:
+            try:
+                self.object.do_handshake()
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._fill()
+            except ssl.SSLError:
+                self._flush_quietly()
+                raise
+            else:
+                self._flush()
+                return
+
+    def read(self) -> bytes:
+        """Some decrypted bytes, or none at the orderly end."""
+        while True:
+            try:
+                return self.object.read(_READ_SIZE)
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._fill()
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                return b""
+
+    def write(self, data: bytes) -> None:
+        """Encrypt and send all of *data*."""
+        self.object.write(data)
+        self._flush()
+
+    def close(self) -> None:
+        """Close the stream below."""
+        self._below.close()
+
+    def _fill(self) -> None:
+        data = self._below.read()
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    def _flush(self) -> None:
+        data = self._outgoing.read()
+        if data:
+            self._below.write(data)
+
+    def _flush_quietly(self) -> None:
+        try:
+            self._flush()
+        except OSError:
+            pass
+
+
+class StreamFile(io.RawIOBase):
+    """A stream as the file that `http.client` reads from."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._rest = b""
+
+    def readable(self) -> bool:
+        """Always: that is what it is for."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Fill *buffer* with what is there, waiting for at least one byte or the end."""
+        if not self._rest:
+            self._rest = self._stream.read()
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+def printable(data: bytes, most: int = 200) -> str:
+    """First bytes of something that is no TLS, with control characters made visible."""
+    text = data[:most].decode("latin-1")
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def looks_like_tls(data: bytes) -> bool:
+    """Whether the bytes begin with a TLS record header (RFC 8446 section 5.1)."""
+    return len(data) >= 2 and data[0] in (20, 21, 22, 23) and data[1] == 3
