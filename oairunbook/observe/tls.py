@@ -1,0 +1,146 @@
+"""One TLS handshake with the context that the SDK's transport has, and the chain as sent also where it does not verify."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import ssl
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from oairunbook.evidence import Certificate, ErrorLink, TlsFailed, TlsHandshake
+from oairunbook.observe.errors import error_chain
+from oairunbook.observe.stream import Stream, TlsStream, looks_like_tls, printable
+
+_ALERT = re.compile(r"ALERT_([A-Z_]+)$")
+
+
+def handshake(
+    below: Stream,
+    context: ssl.SSLContext,
+    *,
+    address: str,
+    server_name: str,
+    again: Callable[[], Stream] | None,
+) -> tuple[TlsHandshake | TlsFailed, TlsStream | None]:
+    """Shake hands; the stream is None if that failed.
+
+    Args:
+        below: A connected stream, also a tunnel through a proxy.
+        context: The transport's own context, with its trust store.
+        address: The address that was dialled, for the record.
+        server_name: SNI and the name to verify.
+        again: Opens the same path once more, to fetch the chain of a peer that did not verify; None if it cannot be opened again.
+    """
+    stream = None
+    try:
+        stream = TlsStream(below, context, server_name)
+        stream.handshake()
+    except (OSError, ValueError) as error:
+        # ssl.SSLError is an OSError; ValueError comes from a server name that is no name.
+        below.close()
+        links = error_chain(error)
+        verification = next((link for link in links if link.verify_code is not None), None)
+        chain: tuple[Certificate, ...] = ()
+        if verification is not None and again is not None:
+            chain = chain_as_sent(again, server_name)
+        first = below.first_bytes
+        return (
+            TlsFailed(
+                address=address,
+                server_name=server_name,
+                errors=links,
+                ended=below.ended,
+                sent_bytes=below.sent_bytes,
+                received_bytes=below.received_bytes,
+                received="" if not first or looks_like_tls(first) else printable(first),
+                alert=_alert(links),
+                verify_code=verification.verify_code if verification else None,
+                verify_message=getattr(error, "verify_message", None),
+                chain=chain,
+            ),
+            None,
+        )
+    cipher = stream.object.cipher()
+    return (
+        TlsHandshake(
+            address=address,
+            server_name=server_name,
+            version=stream.object.version() or "",
+            cipher=cipher[0] if cipher else "",
+            alpn=stream.object.selected_alpn_protocol(),
+            chain=_peer_chain(stream),
+        ),
+        stream,
+    )
+
+
+def chain_as_sent(again: Callable[[], Stream], server_name: str) -> tuple[Certificate, ...]:
+    """Fetch the chain of a peer by a handshake that verifies nothing; not one byte of a request is sent. Empty if that fails."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        below = again()
+    except OSError:
+        return ()
+    try:
+        stream = TlsStream(below, context, server_name)
+        stream.handshake()
+        return _peer_chain(stream)
+    except (OSError, ValueError):
+        return ()
+    finally:
+        below.close()
+
+
+def _peer_chain(stream: TlsStream) -> tuple[Certificate, ...]:
+    """The chain as the peer sent it, leaf first. CPython has had the call since 3.10 and shows it in public since 3.13."""
+    private = getattr(stream.object, "_sslobj", None)
+    fetch = getattr(private, "get_unverified_chain", None)
+    if fetch is not None:
+        certificates = fetch() or ()
+        return tuple(_certificate(c.public_bytes(ssl._ssl.ENCODING_DER), c.get_info()) for c in certificates)  # type: ignore[attr-defined]
+    der = stream.object.getpeercert(binary_form=True)
+    return (_certificate(der, {}),) if der else ()
+
+
+def _certificate(der: bytes, info: dict[str, object]) -> Certificate:
+    names = info.get("subjectAltName", ())
+    urls = info.get("caIssuers", ())
+    return Certificate(
+        subject=_name(info.get("subject")),
+        issuer=_name(info.get("issuer")),
+        not_before=_utc(info.get("notBefore")),
+        not_after=_utc(info.get("notAfter")),
+        names=tuple(str(value) for _, value in names) if isinstance(names, tuple) else (),
+        issuer_urls=tuple(str(url) for url in urls) if isinstance(urls, tuple) else (),
+        sha256=hashlib.sha256(der).hexdigest(),
+        der_base64=base64.b64encode(der).decode("ascii"),
+    )
+
+
+def _name(parts: object) -> str:
+    """`CN=…, O=…`, most specific first (RFC 4514)."""
+    short = {"commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU", "countryName": "C"}
+    if not isinstance(parts, tuple):
+        return ""
+    pairs = [(short.get(key, key), value) for rdn in parts for key, value in rdn]
+    return ", ".join(f"{key}={value}" for key, value in reversed(pairs))
+
+
+def _utc(text: object) -> str:
+    """`Nov 24 00:00:00 2026 GMT` as ISO 8601."""
+    if not isinstance(text, str):
+        return ""
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), timezone.utc).isoformat()
+
+
+def _alert(links: tuple[ErrorLink, ...]) -> str | None:
+    """Name of the alert that the peer sent (RFC 8446 section 6), from OpenSSL's reason."""
+    for link in links:
+        found = _ALERT.search(link.ssl_reason or "")
+        if found:
+            return found.group(1).lower()
+    return None
