@@ -1,0 +1,195 @@
+"""One line of plain words for each kind of observation. It names what was seen, and judges nothing."""
+
+from __future__ import annotations
+
+from typing import Literal, assert_never
+
+from oairunbook.evidence import (
+    ApiError,
+    Body,
+    ClientBuilt,
+    ClientRefused,
+    Connected,
+    ConnectFailed,
+    DnsAnswer,
+    DnsNoAnswer,
+    ErrorLink,
+    HttpAnswer,
+    HttpFailed,
+    LocalResources,
+    NotTried,
+    Outcome,
+    PastedError,
+    ProxyAnswered,
+    ProxyFailed,
+    Resolved,
+    ResolveFailed,
+    SdkAnswered,
+    SdkFailed,
+    StatusPage,
+    Stopped,
+    TlsFailed,
+    TlsHandshake,
+    ToolFailed,
+    TunnelOpened,
+)
+
+State = Literal["worked", "answered", "failed", "given", "not tried", "stopped", "tool failed"]
+"""`answered`: something came back, and what it means is the verdict's to say. `stopped`: the budget ended first."""
+
+REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id", "x-ms-request-id", "request-id")
+
+
+def state(outcome: Outcome) -> State:
+    """The state of one step."""
+    match outcome:
+        case NotTried():
+            return "not tried"
+        case ToolFailed():
+            return "tool failed"
+        case Stopped():
+            return "stopped"
+        case PastedError():
+            return "given"
+        case StatusPage() | DnsAnswer() | HttpAnswer():
+            return "answered"
+        case SdkAnswered():
+            return "worked" if outcome.completed and outcome.body is None else "answered"
+        case SdkFailed():
+            return "answered" if outcome.answer else "failed"
+        case LocalResources():
+            return "failed" if outcome.socket_errors else "worked"
+        case ClientBuilt() | Resolved() | Connected() | TunnelOpened() | TlsHandshake():
+            return "worked"
+        case ProxyAnswered() | ClientRefused() | ResolveFailed() | DnsNoAnswer() | ConnectFailed() | ProxyFailed():
+            return "failed"
+        case TlsFailed() | HttpFailed():
+            return "failed"
+    assert_never(outcome)
+
+
+def fact(outcome: Outcome) -> str:
+    """What was seen, in one line."""
+    match outcome:
+        case NotTried():
+            return outcome.reason
+        case ToolFailed():
+            return f"this tool could not look: {chain(outcome.errors)}"
+        case Stopped():
+            return "; ".join((outcome.reason, *outcome.seen))
+        case PastedError():
+            return chain(outcome.errors)
+        case ClientBuilt():
+            roots = "" if outcome.roots is None else f", {outcome.roots} roots trusted"
+            return f"{outcome.client} built, proxy {outcome.proxy or 'none'}{roots}"
+        case ClientRefused():
+            return f"{outcome.stage} failed: {chain(outcome.errors)}"
+        case LocalResources():
+            files = f"{_or_unknown(outcome.open_files)} of {_or_unknown(outcome.open_files_limit)} file descriptors open"
+            return f"{files}; {chain(outcome.socket_errors)}" if outcome.socket_errors else f"{files}; sockets can be opened"
+        case StatusPage():
+            return f"{outcome.description or outcome.indicator}, read {outcome.retrieved_at}" + "".join(
+                f"; incident: {text}" for text in outcome.incidents
+            )
+        case Resolved():
+            alias = f" (alias of {outcome.canonical_name})" if outcome.canonical_name not in (None, outcome.name) else ""
+            return f"{outcome.name}{alias} is {', '.join(outcome.addresses)}"
+        case ResolveFailed():
+            return f"{outcome.name}: {chain(outcome.errors)}"
+        case DnsAnswer():
+            replies = [
+                " ".join((reply.rdtype, reply.rcode, *reply.addresses, *reply.extended_errors))
+                for reply in outcome.replies
+            ]
+            return f"{outcome.server.address} says: " + "; ".join(
+                (*replies, *(f"{kind} got no reply" for kind in outcome.unanswered))
+            )
+        case DnsNoAnswer():
+            return f"{outcome.server.address}: {outcome.ended}, {chain(outcome.errors)}"
+        case Connected():
+            return f"connected to {endpoint(outcome.address, outcome.port)}"
+        case ConnectFailed():
+            return f"{endpoint(outcome.address, outcome.port)}: {chain(outcome.errors)}"
+        case TunnelOpened():
+            return f"{outcome.proxy} opened the tunnel"
+        case ProxyAnswered():
+            title = f", page: {outcome.title}" if outcome.title else ""
+            return f"{outcome.proxy} refused the tunnel: {outcome.protocol} {outcome.status} {outcome.reason}{title}"
+        case ProxyFailed():
+            received = f", it sent {outcome.received!r}" if outcome.received else ""
+            return f"{outcome.proxy}, {outcome.phase}: {chain(outcome.errors)} (ended: {outcome.ended}{received})"
+        case TlsHandshake():
+            issuer = f", issued by {outcome.chain[0].issuer}" if outcome.chain else ""
+            return f"{outcome.version} with {outcome.address} as {outcome.server_name or 'no name'}{issuer}"
+        case TlsFailed():
+            seen = [f"ended: {outcome.ended}"]
+            if outcome.alert:
+                seen.append(f"alert {outcome.alert}")
+            if outcome.verify_code is not None:
+                seen.append(f"verify code {outcome.verify_code}: {outcome.verify_message}")
+            if outcome.received:
+                seen.append(f"it sent {outcome.received!r}")
+            return f"{outcome.address} as {outcome.server_name or 'no name'}: {chain(outcome.errors)} ({', '.join(seen)})"
+        case HttpAnswer():
+            return f"status {outcome.status}, {body(outcome.body)}, {request_id_words(request_id(outcome))}"
+        case HttpFailed():
+            status = f" after status {outcome.status}" if outcome.status else ""
+            return f"no whole response{status}, phase {outcome.phase}: {chain(outcome.errors)} (ended: {outcome.ended})"
+        case SdkAnswered():
+            stream = f", {outcome.chunks} events" if outcome.stream else ""
+            whole = "" if outcome.completed else ", not complete"
+            model = f" with {outcome.model}" if outcome.model else ""
+            return (
+                f"{outcome.method} {outcome.path}{model}: status {outcome.status}, {outcome.shape or 'no object'}{stream}{whole}, "
+                f"{request_id_words(outcome.request_id)}"
+            )
+        case SdkFailed():
+            answer = f"; {fact(outcome.answer)}" if outcome.answer else "; no status, no body, no request id"
+            return f"{outcome.method} {outcome.path}: {chain(outcome.errors)}{answer}"
+    assert_never(outcome)
+
+
+def chain(errors: tuple[ErrorLink, ...]) -> str:
+    """An error chain in one line, outermost first."""
+    return " ← ".join(link(error) for error in errors) or "no error was kept"
+
+
+def link(error: ErrorLink) -> str:
+    """One exception: class, number, text."""
+    number = f" [{error.errno_name}]" if error.errno_name else ""
+    text = " ".join(error.text.split())
+    return f"{error.type}{number}: {text}" if text else f"{error.type}{number}"
+
+
+def body(what: Body) -> str:
+    """What came as a body."""
+    if what.shape == "empty":
+        return "no body"
+    if what.error:
+        return f"API error {api_error(what.error)}"
+    details = f" titled {what.title!r}" if what.title else f" of {what.object}" if what.object else ""
+    return f"{what.shape} body{details}, {what.size_bytes} bytes"
+
+
+def api_error(error: ApiError) -> str:
+    """Code, type and message of an API error."""
+    return ": ".join(part for part in (error.code or error.type, error.message) if part) or "without code or message"
+
+
+def request_id(answer: HttpAnswer) -> str | None:
+    """The request id that the response carries; None if it carries none."""
+    return next((value for name in REQUEST_ID_HEADERS if (value := answer.header(name))), None)
+
+
+def request_id_words(identity: str | None) -> str:
+    """A request id, or that there was none: its absence is evidence."""
+    return f"request id {identity}" if identity else "no request id"
+
+
+def endpoint(address: str, port: int) -> str:
+    """Address and port, an IPv6 address in brackets (RFC 3986 section 3.2.2)."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _or_unknown(number: int | None) -> str:
+    return "an unknown number" if number is None else str(number)
