@@ -1,3 +1,72 @@
 """A runbook for `openai.APIConnectionError`: where the evidence first changes, who owns that, what to hand over."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from oairunbook.evidence import Evidence
+    from oairunbook.verdict import Verdict
+
+__all__ = ["Checked", "__version__", "check"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """One same-path test: what was seen, and the verdict."""
+
+    evidence: Evidence
+    verdict: Verdict
+
+
+def check(
+    base_url: str = "",
+    model: str = "",
+    route: str = "auto",
+    timeout: float = 5.0,
+    budget: float = 30.0,
+    archive: str = "",
+    progress: Callable[[str], None] | None = None,
+) -> Checked:
+    """Run the same-path test here and now, and judge it.
+
+    Args:
+        base_url: As it would be given to the SDK's client; empty for what the SDK itself would use.
+        model: Model, on Azure the deployment; empty to pick a small one that this key sees.
+        route: `auto`, `direct`, `azure` or `gateway`.
+        timeout: Seconds for one step.
+        budget: Seconds in all.
+        archive: Folder of the archive whose key fingerprints the API key; empty for none.
+        progress: Called with a short text as each step begins.
+
+    Raises:
+        ValueError: *route* is unknown, or *timeout* or *budget* is not positive.
+    """
+    import os
+    from pathlib import Path
+
+    from oairunbook import practice
+    from oairunbook.diagnose import diagnose
+    from oairunbook.observe import observe
+    from oairunbook.redaction import Secrets
+    from oairunbook.route import resolve
+
+    if not (timeout > 0 and budget > 0):
+        raise ValueError(f"timeout and budget are seconds above 0, not {timeout!r} and {budget!r}")
+    rehearsal = practice.current(os.environ)
+    if rehearsal is not None:
+        practice.install(rehearsal)
+    key = None
+    if archive:
+        from oairunbook.record.archive import fingerprint_key
+
+        key = fingerprint_key(Path(archive))
+    resolved = resolve(base_url=base_url or None, model=model or None, family=route, fingerprint_key=key)
+    evidence = observe(
+        resolved, Secrets.from_environment(os.environ), timeout=timeout, budget=budget, progress=progress
+    )
+    return Checked(evidence=evidence, verdict=diagnose(evidence))

@@ -728,3 +728,38 @@ def walk_text(record: Any) -> Iterable[str]:
             stack.extend(item.values())
         elif isinstance(item, list):
             stack.extend(item)
+
+
+def load_evidence(text: str | bytes) -> Evidence:
+    """Read evidence back from JSON that somebody else may have made.
+
+    Raises:
+        EvidenceError: no JSON, another schema, or a field of the wrong type; the text says which.
+    """
+    return read_document(Evidence, text, EVIDENCE_SCHEMA)
+
+
+def read_document(kind: type[Result], text: str | bytes, schema: str) -> Result:
+    """Read one record of *kind*, checked strictly against its declared types.
+
+    Raises:
+        EvidenceError: no JSON, another schema, or a field of the wrong type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise EvidenceError(f"this is no JSON: {error}") from error
+    if isinstance(document, dict) and schema.startswith("oairunbook.evidence/") and isinstance(document.get("evidence"), dict):
+        # What `check --json` prints holds both; its evidence is what is asked for.
+        document = document["evidence"]
+    if not isinstance(document, dict) or document.get("schema") != schema:
+        found = document.get("schema") if isinstance(document, dict) else type(document).__name__
+        raise EvidenceError(f"this is no {schema}: its schema is {found!r}")
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(document), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise EvidenceError(f"{where}: {first['msg']}") from error

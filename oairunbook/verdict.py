@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from oairunbook.evidence import Layer
+from oairunbook.evidence import Layer, read_document
 
 VERDICT_SCHEMA = "oairunbook.verdict/1"
 
@@ -74,3 +74,12 @@ class Verdict:
         if self.cause == "ok":
             return 0
         return 3 if self.cause == "unknown" else 1
+
+
+def load_verdict(text: str | bytes) -> Verdict:
+    """Read a verdict back from JSON.
+
+    Raises:
+        EvidenceError: no JSON, another schema, or a field of the wrong type.
+    """
+    return read_document(Verdict, text, VERDICT_SCHEMA)

@@ -34,7 +34,7 @@ def kept_headers(pairs: list[tuple[str, str]]) -> tuple[Header, ...]:
     )
 
 
-class _Socket:
+class StreamSocket:
     """What `http.client.HTTPResponse` asks of a socket."""
 
     def __init__(self, stream: Stream) -> None:
@@ -89,7 +89,7 @@ def exchange(
     try:
         stream.write(request)
         phase = "headers"
-        answer = http.client.HTTPResponse(_Socket(stream), method=method)  # type: ignore[arg-type]
+        answer = http.client.HTTPResponse(StreamSocket(stream), method=method)  # type: ignore[arg-type]
         answer.begin()
         seconds = began - stream.deadline.left
         phase = "body"

@@ -11,7 +11,7 @@ import ssl
 from oairunbook.evidence import ProxyAnswered, ProxyDecision, ProxyFailed, TunnelOpened
 from oairunbook.observe.bodies import classify
 from oairunbook.observe.errors import error_chain
-from oairunbook.observe.http import MOST_BODY_BYTES, _Socket, kept_headers
+from oairunbook.observe.http import MOST_BODY_BYTES, StreamSocket, kept_headers
 from oairunbook.observe.stream import Stream, TlsStream, printable
 
 _SOCKS_REPLIES = {
@@ -77,7 +77,7 @@ def _connect(
         token = base64.b64encode(":".join(credentials).encode("utf-8")).decode("ascii")
         lines.append(f"Proxy-Authorization: Basic {token}")
     stream.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
-    answer = http.client.HTTPResponse(_Socket(stream), method="CONNECT")  # type: ignore[arg-type]
+    answer = http.client.HTTPResponse(StreamSocket(stream), method="CONNECT")  # type: ignore[arg-type]
     answer.begin()
     headers = kept_headers(answer.getheaders())
     if 200 <= answer.status < 300:

@@ -1,0 +1,76 @@
+"""What a cause is, and the two things that are computed once for all of them: the owner and the order of the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from oairunbook.evidence import Evidence, Layer
+from oairunbook.verdict import Because, Owner
+
+LAYERS: tuple[Layer, ...] = ("client", "dns", "tcp", "proxy", "tls", "http", "api", "browser")
+"""The order in which a request meets them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A rule's answer: the cause fits, for these reasons."""
+
+    because: tuple[Because, ...]
+    certainty: Literal["proven", "likely"]
+    next: tuple[str, ...] = ()
+    """Steps that only this evidence calls for; they come before the cause's own."""
+
+    also: tuple[tuple[str, str], ...] = ()
+    """Other causes that the same evidence shows, with the reason."""
+
+
+Rule = Callable[[Evidence], "Finding | None"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One entry of the catalogue. Its id is public and is never renamed or used again."""
+
+    id: str
+    meaning: str
+    next: tuple[str, ...]
+    do_not: tuple[str, ...] = ()
+    owner: Owner | None = None
+    """Set where the cause alone decides the owner; None leaves it to the owner rule."""
+
+    local_on_every_route: bool = False
+    """Whether it lies on this side of the endpoint whatever the route, so that an Azure or gateway route does not change the owner."""
+
+    applies: Rule | None = field(default=None, repr=False)
+    """The rule; None where no probe or reader of this version decides this cause."""
+
+    @property
+    def layer(self) -> Layer | None:
+        """The part of the id before the dot; None for `ok` and `unknown`."""
+        head, dot, _ = self.id.partition(".")
+        return head if dot else None  # type: ignore[return-value]
+
+
+NO_KEY_ADVICE = "Do not rotate keys, change billing, models or prompts: no API answer has been seen that would call for it."
+"""Owner rule 5: said for every cause whose layer comes before `api`."""
+
+
+def owner_of(cause: Cause, evidence: Evidence, *, control_shows_the_same: bool | None) -> Owner:
+    """The owner rule of the cause catalogue, computed once.
+
+    Args:
+        cause: What was found.
+        evidence: Its route decides between the path and its provider.
+        control_shows_the_same: Whether a control test of the direct route failed alike; None if there was none.
+    """
+    if cause.owner is not None:
+        return cause.owner
+    if cause.layer == "client":
+        return "client_config"
+    if cause.id == "http.not_an_api" and evidence.route.family == "direct":
+        return "client_config"
+    if evidence.route.family == "direct" or cause.local_on_every_route or cause.layer == "proxy":
+        return "connection_path"
+    return "connection_path" if control_shows_the_same else "route_provider"

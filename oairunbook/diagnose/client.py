@@ -1,0 +1,232 @@
+"""`client`: nothing left the process."""
+
+from __future__ import annotations
+
+from oairunbook.diagnose.catalogue import Cause, Finding
+from oairunbook.diagnose.reading import answers, cite, errno_name, is_api_answer, words
+from oairunbook.evidence import (
+    ClientBuilt,
+    ClientRefused,
+    ConnectFailed,
+    ErrorLink,
+    Evidence,
+    LocalResources,
+    Observation,
+    PastedError,
+    SdkFailed,
+)
+from oairunbook.verdict import Because
+
+
+def _errors(evidence: Evidence) -> list[tuple[Observation, tuple[ErrorLink, ...]]]:
+    """Chains of the SDK itself: of its import, its construction, its request, or pasted."""
+    found: list[tuple[Observation, tuple[ErrorLink, ...]]] = []
+    for kind in (ClientRefused, SdkFailed, PastedError):
+        found.extend((observation, outcome.errors) for observation, outcome in evidence.of(kind))  # type: ignore[attr-defined]
+    return found
+
+
+def _raised(evidence: Evidence, *marks: str) -> Finding | None:
+    """A chain that holds one of these texts; the SDK itself said it, so it is proven."""
+    for observation, errors in _errors(evidence):
+        for link in errors:
+            if any(mark in f"{link.type}: {link.text}" for mark in marks):
+                return Finding(because=(cite(observation, f"{link.type}: {link.text}"),), certainty="proven")
+    return None
+
+
+def _base_url_invalid(evidence: Evidence) -> Finding | None:
+    route = evidence.route
+    if not route.problems:
+        return _raised(evidence, "UnsupportedProtocol", "InvalidURL")
+    fact = f"the base URL {route.base_url.value!r} from {route.base_url.source}: {'; '.join(route.problems)}"
+    because = [Because(observation="route", fact=fact)]
+    because += [cite(o, words(errors)) for o, errors in _errors(evidence)][:1]
+    return Finding(because=tuple(because), certainty="proven")
+
+
+def _api_key_malformed(evidence: Evidence) -> Finding | None:
+    credential = evidence.route.credential
+    if credential.problems:
+        fact = f"the key in {credential.source} has {'; '.join(credential.problems)}, which no header may hold"
+        return Finding(because=(Because(observation="route", fact=fact),), certainty="proven")
+    return _raised(evidence, "Illegal header value")
+
+
+def _api_key_missing(evidence: Evidence) -> Finding | None:
+    """Found last in its layer: the path is tested without a key up to the API's own 401, and a fault of the path comes first."""
+    pasted = _raised(evidence, "Missing credentials", "api_key client option must be set")
+    if pasted is not None:
+        return pasted
+    if evidence.route.credential.present or not any(evidence.of(ClientBuilt)):
+        return None
+    for observation, answer, _ in answers(evidence):
+        if is_api_answer(evidence, answer):
+            fact = f"the path is open up to the API's own answer ({answer.status}), and no key is set where the SDK looks"
+            return Finding(because=(cite(observation, fact),), certainty="proven")
+    return None
+
+
+def _proxy_config_invalid(evidence: Evidence) -> Finding | None:
+    return _raised(
+        evidence,
+        "Unknown scheme for proxy URL",
+        "'socksio' package is not installed",
+        "Proxy protocol must be either",
+        "Unable to determine SOCKS version",
+    ) or _invalid_url_of_proxy(evidence)
+
+
+def _invalid_url_of_proxy(evidence: Evidence) -> Finding | None:
+    """`InvalidURL` at construction while the base URL is sound comes from a proxy variable, or from `NO_PROXY`."""
+    if evidence.route.problems:
+        return None
+    for observation, outcome in evidence.of(ClientRefused):
+        if outcome.stage == "construction" and any("InvalidURL" in link.type for link in outcome.errors):
+            variables = [s.source for s in evidence.route.settings if s.source.lower().endswith("_proxy")]
+            if variables:
+                fact = f"{words(outcome.errors)}; proxy variables set: {', '.join(variables)}"
+                return Finding(because=(cite(observation, fact),), certainty="proven")
+    return None
+
+
+def _ca_bundle_unusable(evidence: Evidence) -> Finding | None:
+    trust = evidence.route.trust
+    for observation, outcome in evidence.of(ClientRefused):
+        for link in outcome.errors:
+            broken = link.type in ("FileNotFoundError", "PermissionError", "IsADirectoryError")
+            if outcome.stage == "construction" and (broken or link.type in ("ssl.SSLError",)):
+                fact = f"{link.type}: {link.text}; the store is {trust.path or 'none'} ({trust.reason})"
+                return Finding(because=(cite(observation, fact),), certainty="proven")
+    for observation, built in evidence.of(ClientBuilt):
+        if built.roots == 0 and evidence.route.scheme == "https" and not _tls_verified(evidence):
+            fact = f"the transport's store holds no root at all ({trust.reason})"
+            return Finding(because=(cite(observation, fact),), certainty="proven")
+    return None
+
+
+def _tls_verified(evidence: Evidence) -> bool:
+    return any(o.outcome.kind == "tls_handshake" and o.changed is None for o in evidence.observations)
+
+
+def _sdk_incompatible(evidence: Evidence) -> Finding | None:
+    if evidence.route.sdk is None:
+        for observation, outcome in evidence.of(ClientRefused):
+            return Finding(because=(cite(observation, words(outcome.errors)),), certainty="proven")
+    for observation, outcome in evidence.of(ClientRefused):
+        for link in outcome.errors:
+            if link.type in ("ModuleNotFoundError", "ImportError", "TypeError", "AttributeError") and "socksio" not in link.text:
+                return Finding(because=(cite(observation, f"{link.type}: {link.text}"),), certainty="proven")
+    return _raised(evidence, "unexpected keyword argument 'proxies'")
+
+
+def _resource_exhausted(evidence: Evidence) -> Finding | None:
+    for observation, resources in evidence.of(LocalResources):
+        for link in resources.socket_errors:
+            if link.errno_name in ("EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"):
+                fact = f"{link.text} when a socket was opened; {resources.open_files} files open, limit {resources.open_files_limit}"
+                return Finding(because=(cite(observation, fact),), certainty="proven")
+    for observation, outcome in evidence.of(ConnectFailed):
+        name = errno_name(outcome.errors)
+        # EADDRNOTAVAIL towards IPv6 means that IPv6 is off here, not that ports are used up.
+        if name in ("EMFILE", "ENFILE", "ENOBUFS") or (name == "EADDRNOTAVAIL" and ":" not in outcome.address):
+            return Finding(because=(cite(observation, words(outcome.errors)),), certainty="proven")
+    return _raised(evidence, "[Errno 24]")
+
+
+def _socket_not_permitted(evidence: Evidence) -> Finding | None:
+    for observation, resources in evidence.of(LocalResources):
+        for link in resources.socket_errors:
+            if link.errno_name in ("EPERM", "EACCES"):
+                return Finding(because=(cite(observation, f"opening a socket: {link.text}"),), certainty="proven")
+    for observation, outcome in evidence.of(ConnectFailed):
+        if errno_name(outcome.errors) in ("EPERM", "EACCES"):
+            fact = f"connecting to {outcome.address}: {words(outcome.errors)}"
+            return Finding(because=(cite(observation, fact),), certainty="proven")
+    return None
+
+
+CAUSES = (
+    Cause(
+        id="client.sdk_incompatible",
+        meaning="The SDK is missing, or its version and its transport's do not fit.",
+        next=(
+            "Compare the versions in the record with the SDK's own requirements: pip check, pip show openai httpx httpx2.",
+            "Upgrade the SDK (1.55.3 or later goes with httpx 0.28), or pin the transport that it asks for.",
+        ),
+        applies=_sdk_incompatible,
+    ),
+    Cause(
+        id="client.base_url_invalid",
+        meaning="The base URL cannot be used: no scheme, a wrong one, white space, a bad port or no host.",
+        next=("Correct the base URL where it comes from; it looks like https://api.openai.com/v1.",),
+        applies=_base_url_invalid,
+    ),
+    Cause(
+        id="client.proxy_config_invalid",
+        meaning="A proxy variable is malformed, or of a scheme that this transport cannot speak.",
+        next=(
+            "Correct the proxy variable that the record names: http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT.",
+            "For SOCKS install the transport's extra in the same environment: pip install 'httpx2[socks]' (SDK 3) or 'httpx[socks]' (SDK 1, 2).",
+        ),
+        applies=_proxy_config_invalid,
+    ),
+    Cause(
+        id="client.ca_bundle_unusable",
+        meaning="The trust store is missing, empty, unreadable or not PEM.",
+        next=(
+            "Look at the file or folder that the record names; correct or unset SSL_CERT_FILE and SSL_CERT_DIR.",
+            "In an image without a store install one (Debian, Alpine: package ca-certificates) or copy it in.",
+        ),
+        do_not=("Do not switch verification off.",),
+        applies=_ca_bundle_unusable,
+    ),
+    Cause(
+        id="client.api_key_malformed",
+        meaning="The key holds a line feed, a control character or a non-ASCII character: an illegal header value.",
+        next=(
+            "Set the variable again without it: a key read from a file often ends in a line feed.",
+            "Treat log lines of this failure as secret: the transport's own text shows the whole key.",
+        ),
+        applies=_api_key_malformed,
+    ),
+    Cause(
+        id="client.resource_exhausted",
+        meaning="File descriptors, ephemeral ports or buffers are used up.",
+        next=("Find what holds them (ls /proc/PID/fd, ss -s), close or reuse clients, then raise the limit if it is too low.",),
+        applies=_resource_exhausted,
+    ),
+    Cause(
+        id="client.socket_not_permitted",
+        meaning="A local rule or a sandbox forbids the socket.",
+        next=("Ask who runs this sandbox (seccomp, Landlock, a local firewall rule for this user) to allow outbound TCP to this host.",),
+        applies=_socket_not_permitted,
+    ),
+    Cause(
+        id="client.pool_timeout",
+        meaning="Every pooled connection is busy.",
+        next=("Read streams to their end or close them, share one client, and raise the pool's limits if the load is real.",),
+        applies=lambda evidence: _raised(evidence, "PoolTimeout"),
+    ),
+    Cause(
+        id="client.event_loop_closed",
+        meaning="An asynchronous client is used across event loops.",
+        next=("Create the client inside the loop that uses it, and close it there.",),
+        applies=lambda evidence: _raised(evidence, "Event loop is closed"),
+    ),
+    Cause(
+        id="client.client_closed",
+        meaning="The client is used after it was closed.",
+        next=("Keep the client open as long as requests are made; do not leave its `with` block.",),
+        applies=lambda evidence: _raised(evidence, "as the client has been closed"),
+    ),
+    Cause(
+        id="client.api_key_missing",
+        meaning="There is no key where the SDK looks for it.",
+        next=(
+            "Give this process the variable that its application has: OPENAI_API_KEY, on Azure AZURE_OPENAI_API_KEY or AZURE_OPENAI_AD_TOKEN.",
+            "Then run the check again: the path is open, and only the authenticated request is untested.",
+        ),
+        applies=_api_key_missing,
+    ),
+)

@@ -1,0 +1,205 @@
+"""`http`: bytes were exchanged, and no API answer came back."""
+
+from __future__ import annotations
+
+from oairunbook.diagnose.catalogue import Cause, Finding
+from oairunbook.diagnose.reading import answers, cite, is_api_answer, request_succeeded, words
+from oairunbook.evidence import ErrorLink, Evidence, HttpAnswer, HttpFailed, Observation, SdkAnswered, SdkFailed, TraceEvent
+
+_BLOCK_MARKS = ("zscaler", "fortiguard", "web filter violation", "web page blocked", "access denied", "blocked", "netskope", "forcepoint", "umbrella",
+                "captive", "just a moment", "attention required", "policy")  # fmt: skip
+_INTERMEDIARY = (502, 503, 504)
+
+
+def _failed_exchanges(evidence: Evidence) -> list[tuple[Observation, tuple[ErrorLink, ...], bool]]:
+    """Exchanges that ended without a response: the SDK's own, then the plain one. The flag says whether a response had begun."""
+    found = []
+    for observation, failed in evidence.of(SdkFailed):
+        if failed.answer is None and _request_was_sent(failed.trace):
+            found.append((observation, failed.errors, _headers_came(failed.trace)))
+    for observation, plain in evidence.of(HttpFailed, "http"):
+        if plain.phase in ("send", "headers", "body"):
+            found.append((observation, plain.errors, plain.status is not None))
+    return found
+
+
+def _request_was_sent(trace: tuple[TraceEvent, ...]) -> bool:
+    return any("send_request_headers" in event.name for event in trace)
+
+
+def _headers_came(trace: tuple[TraceEvent, ...]) -> bool:
+    return any(event.status is not None for event in trace if "receive_response_headers" in event.name)
+
+
+def _mentions(errors: tuple[ErrorLink, ...], *marks: str) -> bool:
+    return any(mark in f"{link.type}: {link.text} {link.errno_name}" for link in errors for mark in marks)
+
+
+def _broken(evidence: Evidence, *marks: str, begun: bool | None = None) -> Finding | None:
+    if request_succeeded(evidence):
+        return None
+    for observation, errors, headers_came in _failed_exchanges(evidence):
+        if _mentions(errors, *marks) and begun in (None, headers_came):
+            return Finding(because=(cite(observation, words(errors)),), certainty="proven")
+    return None
+
+
+def _reset(evidence: Evidence) -> Finding | None:
+    if request_succeeded(evidence):
+        return None
+    for observation, plain in evidence.of(HttpFailed, "http"):
+        if plain.ended == "reset":
+            return Finding(because=(cite(observation, words(plain.errors)),), certainty="proven")
+    return _broken(evidence, "ECONNRESET", "EPIPE")
+
+
+def _disconnected(evidence: Evidence) -> Finding | None:
+    return _broken(evidence, "Server disconnected", "RemoteDisconnected", "UNEXPECTED_EOF", begun=False)
+
+
+def _truncated(evidence: Evidence) -> Finding | None:
+    found = _broken(evidence, "peer closed connection without sending complete", "IncompleteRead", "incomplete chunked read")
+    if found is not None:
+        return found
+    # A stream without an end mark: the whole answer passed, so the fault is the stream's alone.
+    for observation, answered in evidence.of(SdkAnswered):
+        if answered.stream and answered.shape == "stream" and answered.chunks and not answered.completed:
+            fact = f"the stream ended after {answered.chunks} events without its end mark"
+            return Finding(because=(cite(observation, fact),), certainty="likely")
+    return None
+
+
+def _read_timeout(evidence: Evidence) -> Finding | None:
+    if request_succeeded(evidence):
+        return None
+    found = _broken(evidence, "ReadTimeout", "TimeoutError", begun=False)
+    if found is not None:
+        return found
+    for observation, answer in evidence.of(HttpFailed, "http"):
+        if answer.ended == "silence" and answer.status is None:
+            return Finding(because=(cite(observation, words(answer.errors)),), certainty="proven")
+    return None
+
+
+def _stream_stalled(evidence: Evidence) -> Finding | None:
+    if not request_succeeded(evidence):
+        return None
+    for observation in evidence.observations:
+        outcome = observation.outcome
+        stalled = isinstance(outcome, SdkFailed) and outcome.stream and outcome.answer is None and _mentions(outcome.errors, "Timeout")
+        given_up = observation.id == "sdk.stream" and outcome.kind == "stopped"
+        if stalled or given_up:
+            fact = "the whole answer came, and the same request streamed stopped arriving"
+            return Finding(because=(cite(observation, fact),), certainty="proven" if stalled else "likely")
+    return None
+
+
+def _foreign(evidence: Evidence) -> list[tuple[Observation, HttpAnswer]]:
+    """Answers that are no API answers, while no minimal request succeeded."""
+    if request_succeeded(evidence):
+        return []
+    return [(o, a) for o, a, _ in answers(evidence) if not is_api_answer(evidence, a)]
+
+
+def _describe(answer: HttpAnswer) -> str:
+    server = answer.header("server")
+    what = f"{answer.method} {answer.url}: status {answer.status}, {answer.body.shape}"
+    what += f" titled {answer.body.title!r}" if answer.body.title else ""
+    return what + (f", server {server!r}" if server else "") + ", no request id"
+
+
+def _gateway_error(evidence: Evidence) -> Finding | None:
+    for observation, answer in _foreign(evidence):
+        if answer.status in _INTERMEDIARY or 520 <= answer.status <= 530:
+            return Finding(because=(cite(observation, _describe(answer)),), certainty="proven")
+    return None
+
+
+def _redirected(evidence: Evidence) -> Finding | None:
+    for observation, answer in _foreign(evidence):
+        if 300 <= answer.status < 400:
+            fact = f"{_describe(answer)}; to {answer.header('location')}"
+            return Finding(because=(cite(observation, fact),), certainty="proven")
+    return _broken(evidence, "TooManyRedirects")
+
+
+def _blocked_page(evidence: Evidence) -> Finding | None:
+    for observation, answer in _foreign(evidence):
+        text = f"{answer.body.title or ''} {answer.body.sample}".lower()
+        marked = any(mark in text for mark in _BLOCK_MARKS) or answer.header("cf-mitigated") is not None
+        if answer.status in (403, 451, 511) or (marked and answer.body.shape in ("html", "json", "text")):
+            certainty = "proven" if marked else "likely"
+            return Finding(because=(cite(observation, _describe(answer)),), certainty=certainty)
+    return None
+
+
+def _not_an_api(evidence: Evidence) -> Finding | None:
+    for observation, answer in _foreign(evidence):
+        if answer.status < 500:
+            return Finding(because=(cite(observation, _describe(answer)),), certainty="proven")
+    return _broken(evidence, "illegal status line", "BadStatusLine", "illegal header line")
+
+
+_SUSPECTS = "Ask who runs the load balancer, firewall or inspecting proxy between this runtime and the endpoint; give them addresses and times."
+
+CAUSES = (
+    Cause(
+        id="http.idle_reset",
+        meaning="A reused idle connection is dead where a new one works.",
+        next=("Close idle connections before the NAT's or load balancer's limit (keepalive_expiry), or switch TCP keepalive on.",),
+    ),
+    Cause(
+        id="http.redirected",
+        meaning="A redirect leads away from the API.",
+        next=("Look where it leads: a sign-in page means a portal or an access proxy in front; a changed host means a wrong base URL.",),
+        applies=_redirected,
+    ),
+    Cause(
+        id="http.blocked_page",
+        meaning="A filter, WAF or captive portal answered in the API's place.",
+        next=("Ask who runs the filter that the page names to allow this host, path and method from this runtime.",),
+        applies=_blocked_page,
+    ),
+    Cause(
+        id="http.gateway_error",
+        meaning="An intermediary answered 502, 503 or 504, without an API body or request id.",
+        next=(_SUSPECTS, "Retry with backoff; keep the times."),
+        applies=_gateway_error,
+    ),
+    Cause(
+        id="http.not_an_api",
+        meaning="Some server answered, and it is no OpenAI-compatible API at this path.",
+        next=("Compare the base URL with the documented one: a missing or doubled /v1, a path that already ends in /chat/completions.",),
+        applies=_not_an_api,
+    ),
+    Cause(
+        id="http.truncated",
+        meaning="The response ended before its declared end.",
+        next=(_SUSPECTS,),
+        applies=_truncated,
+    ),
+    Cause(
+        id="http.reset",
+        meaning="The connection was reset before or during the response.",
+        next=(_SUSPECTS,),
+        applies=_reset,
+    ),
+    Cause(
+        id="http.disconnected",
+        meaning="The connection was closed before a response.",
+        next=(_SUSPECTS,),
+        applies=_disconnected,
+    ),
+    Cause(
+        id="http.stream_stalled",
+        meaning="A stream starts and then stops arriving, or arrives in one piece at the end.",
+        next=("Ask who runs the proxy on this path whether it buffers or inspects event streams, and to exempt this host.",),
+        applies=_stream_stalled,
+    ),
+    Cause(
+        id="http.read_timeout",
+        meaning="The request was sent and no response came in time.",
+        next=(_SUSPECTS, "If only long requests fail, compare their time with the NAT's or load balancer's idle limit, and stream."),
+        applies=_read_timeout,
+    ),
+)

@@ -1,0 +1,179 @@
+"""`proxy`: a forward proxy stands between the runtime and the endpoint, and it is where the path ends."""
+
+from __future__ import annotations
+
+from oairunbook.diagnose.catalogue import Cause, Finding
+from oairunbook.diagnose.reading import cite, stopped, words
+from oairunbook.evidence import (
+    ConnectFailed,
+    Connected,
+    DnsAnswer,
+    Evidence,
+    HttpAnswer,
+    ProxyAnswered,
+    ProxyFailed,
+    ResolveFailed,
+    SdkFailed,
+    TunnelOpened,
+)
+from oairunbook.verdict import Because
+
+SOCKS_AUTHENTICATION = (254, 255)
+"""Refused user name and password, no acceptable method; see `oairunbook.observe.proxy`."""
+
+SOCKS_DENIED = (2,)
+
+NO_PROXY_METHODS = (400, 405, 501)
+"""How a server that is no proxy answers CONNECT (RFC 9110 sections 15.5.6 and 15.6.2)."""
+
+
+def _in_play(evidence: Evidence) -> bool:
+    return evidence.route.proxy.url is not None
+
+
+def _decision(evidence: Evidence) -> Because:
+    return Because(observation="route", fact=f"the proxy {evidence.route.proxy.url} is in play: {evidence.route.proxy.rule}")
+
+
+def _unresolvable(evidence: Evidence) -> Finding | None:
+    if not _in_play(evidence):
+        return None
+    because = [cite(o, f"the proxy's own name: {words(f.errors)}") for o, f in evidence.of(ResolveFailed, "dns")]
+    given_up = stopped(evidence, "dns.system")
+    if given_up is not None:
+        because.append(cite(given_up, "the proxy's own name got no answer"))
+    if not because:
+        return None
+    because += [
+        cite(o, f"{a.server.address} answers {a.replies[0].rcode}") for o, a in evidence.of(DnsAnswer) if a.replies
+    ]
+    return Finding(because=(*because, _decision(evidence)), certainty="proven")
+
+
+def _unreachable(evidence: Evidence) -> Finding | None:
+    if not _in_play(evidence) or any(evidence.of(Connected)):
+        return None
+    because = [
+        cite(o, f"the proxy at {f.address} port {f.port}: {words(f.errors)}") for o, f in evidence.of(ConnectFailed)
+    ]
+    return Finding(because=(*because, _decision(evidence)), certainty="proven") if because else None
+
+
+def _answered(evidence: Evidence) -> list[tuple[Because, ProxyAnswered]]:
+    if any(evidence.of(TunnelOpened)):
+        return []
+    found = []
+    for observation, answer in evidence.of(ProxyAnswered):
+        squid = next((h.value for h in answer.headers if h.name == "x-squid-error"), None)
+        details = "; ".join(part for part in (squid, answer.title) if part)
+        what = "CONNECT" if answer.protocol == "http" else "the SOCKS request"
+        fact = f"the proxy answered {what} with {answer.status} {answer.reason}" + (f" ({details})" if details else "")
+        found.append((cite(observation, fact), answer))
+    return found
+
+
+def is_authentication(answer: ProxyAnswered) -> bool:
+    """407, or another answer of the proxy itself that its credentials are missing or wrong."""
+    if answer.protocol == "socks5":
+        return answer.status in SOCKS_AUTHENTICATION
+    challenged = any(h.name == "proxy-authenticate" for h in answer.headers)
+    return answer.status in (401, 407) or challenged
+
+
+def _by(evidence: Evidence, kind: str) -> Finding | None:
+    for because, answer in _answered(evidence):
+        if classify(answer) == kind:
+            return Finding(because=(because, _decision(evidence)), certainty="proven")
+    if kind == "auth_required":
+        return _forwarded_407(evidence)
+    return None
+
+
+def classify(answer: ProxyAnswered) -> str:
+    """Which cause a proxy's refusal is: `auth_required`, `denied`, `upstream_failed` or `protocol_error`."""
+    if is_authentication(answer):
+        return "auth_required"
+    if answer.protocol == "socks5":
+        return "denied" if answer.status in SOCKS_DENIED else "upstream_failed"
+    if answer.status >= 500 and answer.status not in NO_PROXY_METHODS:
+        return "upstream_failed"
+    squid = next((h.value for h in answer.headers if h.name == "x-squid-error"), "")
+    if answer.status in NO_PROXY_METHODS and not squid:
+        return "protocol_error"
+    if any(mark in squid for mark in ("ERR_CONNECT_FAIL", "ERR_DNS_FAIL", "ERR_CANNOT_FORWARD")):
+        return "upstream_failed"
+    if answer.status == 404 or answer.status < 400:
+        return "upstream_failed" if answer.status == 404 else "protocol_error"
+    return "denied"
+
+
+def _forwarded_407(evidence: Evidence) -> Finding | None:
+    """A plain-http target goes through the proxy without a tunnel; its 407 then looks like an answer of the target."""
+    for observation, failed in evidence.of(SdkFailed):
+        if failed.answer is not None and failed.answer.status == 407:
+            return Finding(because=(cite(observation, "407 Proxy Authentication Required"),), certainty="proven")
+    for observation, answer in evidence.of(HttpAnswer):
+        if answer.status == 407:
+            return Finding(because=(cite(observation, "407 Proxy Authentication Required"),), certainty="proven")
+    return None
+
+
+def _protocol_error(evidence: Evidence) -> Finding | None:
+    if any(evidence.of(TunnelOpened)):
+        return None
+    for observation, failed in evidence.of(ProxyFailed):
+        received = f"; it sent {failed.received!r}" if failed.received else "; it sent nothing"
+        fact = f"{failed.proxy}: {words(failed.errors)}{received}"
+        # Silence of something that accepts connections could also be an overloaded proxy.
+        certainty = "likely" if failed.ended == "silence" else "proven"
+        return Finding(because=(cite(observation, fact), _decision(evidence)), certainty=certainty)
+    return _by(evidence, "protocol_error")
+
+
+_ASK = "Ask who runs the proxy; give them its address, this endpoint's host and port, the time, and its answer."
+
+CAUSES = (
+    Cause(
+        id="proxy.bypassed",
+        meaning="NO_PROXY or a missing variable sends this host around the proxy; the direct path is closed and the proxy would work.",
+        next=("Set HTTPS_PROXY for this process, or take this host out of NO_PROXY.",),
+        owner="client_config",
+    ),
+    Cause(
+        id="proxy.unresolvable",
+        meaning="The proxy's own name does not resolve.",
+        next=("Correct the host in the proxy variable that the record names, or ask for its DNS record.",),
+        applies=_unresolvable,
+    ),
+    Cause(
+        id="proxy.unreachable",
+        meaning="The proxy refuses connections, does not answer, or has no route to it.",
+        next=("Check host and port in the proxy variable that the record names.", _ASK),
+        applies=_unreachable,
+    ),
+    Cause(
+        id="proxy.auth_required",
+        meaning="The proxy says that its own credentials are missing or wrong.",
+        next=("Give the proxy's user and password in the proxy variable (percent-encoded), from a secret store.", _ASK),
+        do_not=("Do not touch the API key: it is not what was refused.",),
+        applies=lambda evidence: _by(evidence, "auth_required"),
+    ),
+    Cause(
+        id="proxy.denied",
+        meaning="The proxy refuses the tunnel by policy.",
+        next=("Ask who runs the proxy to allow CONNECT to this host and port from this client.",),
+        applies=lambda evidence: _by(evidence, "denied"),
+    ),
+    Cause(
+        id="proxy.upstream_failed",
+        meaning="The proxy cannot reach the endpoint.",
+        next=(_ASK, "It is the proxy's own DNS, route or firewall that fails, not this runtime's."),
+        applies=lambda evidence: _by(evidence, "upstream_failed"),
+    ),
+    Cause(
+        id="proxy.protocol_error",
+        meaning="What listens there is no HTTP or SOCKS proxy, or it closes without an answer.",
+        next=("Check scheme, host and port in the proxy variable that the record names.", _ASK),
+        applies=_protocol_error,
+    ),
+)

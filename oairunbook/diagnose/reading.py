@@ -1,0 +1,99 @@
+"""Questions about evidence that several rules ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oairunbook.evidence import (
+    ErrorLink,
+    Evidence,
+    HttpAnswer,
+    Observation,
+    SdkAnswered,
+    SdkFailed,
+    Stopped,
+)
+from oairunbook.verdict import Because
+
+
+def cite(observation: Observation, fact: str) -> Because:
+    """A reason: this observation, and the fact in it."""
+    return Because(observation=observation.id, fact=fact)
+
+
+def innermost(errors: tuple[ErrorLink, ...]) -> ErrorLink | None:
+    """The link that says most: the last with a number, else the last of all; None of an empty chain."""
+    numbered = [link for link in errors if link.errno_name or link.verify_code is not None or link.ssl_reason]
+    return (numbered or list(errors) or [None])[-1]
+
+
+def errno_name(errors: tuple[ErrorLink, ...]) -> str | None:
+    """The deepest errno or EAI name in a chain."""
+    return next((link.errno_name for link in reversed(errors) if link.errno_name), None)
+
+
+def words(errors: tuple[ErrorLink, ...]) -> str:
+    """The deepest text in a chain, for a person."""
+    link = innermost(errors)
+    return f"{link.type}: {link.text}" if link else "no error text"
+
+
+def request_succeeded(evidence: Evidence) -> Observation | None:
+    """The SDK's whole minimal request with the application's own key, if it succeeded."""
+    for observation, outcome in evidence.of(SdkAnswered):
+        if not outcome.stream and outcome.completed and outcome.credential == "own":
+            return observation
+    return None
+
+
+def answers(evidence: Evidence) -> Iterator[tuple[Observation, HttpAnswer, bool]]:
+    """HTTP answers on the path, the SDK's own first; the third value says whether the application's own key was sent."""
+    for observation, outcome in evidence.of(SdkFailed):
+        if outcome.answer is not None:
+            yield observation, outcome.answer, outcome.credential == "own"
+    for observation, answered in evidence.of(SdkAnswered):
+        if answered.body is not None:
+            yield (
+                observation,
+                HttpAnswer(
+                    method=answered.method,
+                    url=evidence.route.base_url.value,
+                    status=answered.status,
+                    http_version="1.1",
+                    headers=answered.headers,
+                    body=answered.body,
+                ),
+                answered.credential == "own",
+            )
+    for observation, answer in evidence.of(HttpAnswer):
+        if observation.probe == "pasted":
+            yield observation, answer, True
+        elif observation.probe == "http":
+            yield observation, answer, False
+
+
+def stopped(evidence: Evidence, identity: str) -> Observation | None:
+    """The observation of that id, if it was given up."""
+    for observation, _ in evidence.of(Stopped):
+        if observation.id == identity:
+            return observation
+    return None
+
+
+def is_api_answer(evidence: Evidence, answer: HttpAnswer) -> bool:
+    """Whether the API application itself (or Azure's, or the gateway's) answered, not an edge in front of it.
+
+    An `error` object alone does not prove it: require a request id, an application header, or a known string code (causes.md, reading rules).
+    """
+    if answer.body.shape == "api_object":
+        return True
+    identified = any(
+        answer.header(name)
+        for name in ("x-request-id", "apim-request-id", "openai-version", "openai-processing-ms", "x-litellm-call-id", "x-portkey-trace-id")
+    )
+    error = answer.body.error
+    if error is None:
+        return identified and answer.body.shape in ("json", "empty", "event_stream")
+    if identified or evidence.route.family != "direct":
+        return True
+    return error.shape == "object" and error.code_is_string and bool(error.code or error.type)

@@ -1,0 +1,107 @@
+"""One collection: probes side by side under one deadline, each becoming an observation, also when it fails or is stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from oairunbook.evidence import Layer, NotTried, Observation, Outcome, Stopped, ToolFailed
+from oairunbook.observe.errors import error_chain
+from oairunbook.observe.stream import Deadline
+
+Progress = Callable[[str], None]
+
+
+class Task:
+    """One probe under way in a thread of its own. The thread is a daemon: getaddrinfo(3) cannot be called off."""
+
+    def __init__(
+        self, collection: Collection, identity: str, probe: str, layer: Layer | None, target: str, look: Callable[[], Any]
+    ) -> None:
+        self._collection = collection
+        self._label = (identity, probe, layer, target)
+        self._began = time.monotonic()
+        self._look = look
+        self._done = threading.Event()
+        self._extra: Any = None
+        self.outcome: Outcome | None = None
+        self._thread = threading.Thread(target=self._run, name=f"oairunbook {identity}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            found = self._look()
+            outcome, self._extra = found if isinstance(found, tuple) else (found, None)
+        except Exception as error:  # noqa: BLE001 - a probe that fails is recorded as such, never as a fault of the path
+            outcome = ToolFailed(errors=error_chain(error))
+        self._collection.note(*self._label, began=self._began, outcome=outcome)
+        self.outcome = outcome
+        self._done.set()
+
+    @property
+    def extra(self) -> Any:
+        """What the probe gave beside its outcome: an open stream, a client. None if it gave nothing, or is not done."""
+        return self._extra if self._done.is_set() else None
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most so long; whether it is done."""
+        return self._done.wait(max(0.0, seconds))
+
+    def stop(self, reason: str, seen: tuple[str, ...] = ()) -> None:
+        """Record that this was given up, if it is not done."""
+        if not self._done.is_set():
+            self._collection.note(*self._label, began=self._began, outcome=Stopped(reason=reason, seen=seen))
+
+
+class Collection:
+    """Observations as they come in, in the order of their beginning."""
+
+    def __init__(self, deadline: Deadline, progress: Progress | None) -> None:
+        self.began = time.monotonic()
+        self.deadline = deadline
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._noted: dict[str, Observation] = {}
+        self._closed = False
+
+    def begin(
+        self, identity: str, probe: str, layer: Layer | None, target: str, look: Callable[[], Any]
+    ) -> Task:
+        """Start a probe; *look* returns its outcome, or the outcome and something for the probes that follow."""
+        if self._progress is not None:
+            self._progress(f"{probe}: {target}")
+        return Task(self, identity, probe, layer, target, look)
+
+    def skip(self, identity: str, probe: str, layer: Layer | None, target: str, reason: str) -> None:
+        """Record that something was not tried, and why."""
+        self.note(identity, probe, layer, target, began=time.monotonic(), outcome=NotTried(reason=reason))
+
+    def note(
+        self, identity: str, probe: str, layer: Layer | None, target: str, *, began: float, outcome: Outcome
+    ) -> None:
+        """Record one observation; the first record of an id stands."""
+        observation = Observation(
+            id=identity,
+            probe=probe,
+            layer=layer,
+            target=target,
+            started_seconds=round(began - self.began, 6),
+            seconds=round(time.monotonic() - began, 6),
+            outcome=outcome,
+        )
+        with self._lock:
+            if not self._closed:
+                self._noted.setdefault(identity, observation)
+
+    def so_far(self) -> tuple[Observation, ...]:
+        """What has been recorded by now."""
+        with self._lock:
+            return tuple(self._noted.values())
+
+    def close(self) -> tuple[Observation, ...]:
+        """All observations, by the time at which they began. What ends later is not recorded any more."""
+        with self._lock:
+            self._closed = True
+            return tuple(sorted(self._noted.values(), key=lambda observation: observation.started_seconds))

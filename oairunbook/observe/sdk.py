@@ -1,0 +1,302 @@
+"""The SDK's own client and its own minimal request, seen through the transport's trace events.
+
+The client is the SDK's default one, with the transport, proxy and trust store that it chooses itself. Only what must be seen is added: a
+request hook that turns the trace on. `max_retries` is 0, so that no attempt hides another.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from oairunbook.evidence import (
+    ClientBuilt,
+    ClientRefused,
+    HttpAnswer,
+    Route,
+    SdkAnswered,
+    SdkFailed,
+    TraceEvent,
+)
+from oairunbook.observe.bodies import classify
+from oairunbook.observe.errors import error_chain
+from oairunbook.observe.http import MOST_BODY_BYTES, kept_headers
+from oairunbook.observe.stream import Deadline
+from oairunbook.redaction import without_credentials
+from oairunbook.route.credential import find_credential
+
+PLACEHOLDER_KEY = "sk-oairunbook-placeholder"
+"""Sent where the path is not trusted with the real key; it opens nothing."""
+
+PREFERRED_MODELS = ("gpt-4o-mini", "gpt-4.1-nano", "gpt-4.1-mini", "gpt-5-nano", "gpt-5-mini", "gpt-4o", "gpt-4.1", "gpt-5")
+_NO_CHAT = ("embed", "whisper", "tts", "dall-e", "moderation", "image", "audio", "realtime", "transcribe", "sora", "rerank")
+_MOST_TRACE_EVENTS = 60
+
+
+@dataclass(frozen=True)
+class Client:
+    """A constructed client and what the probes need of it."""
+
+    sdk: Any
+    context: ssl.SSLContext | None
+    recorder: threading.local = field(repr=False)
+
+
+def build_client(
+    route: Route, environment: Mapping[str, str]
+) -> tuple[ClientBuilt | ClientRefused, Client | None]:
+    """Import the SDK and construct its client for this route; the client is None if either failed."""
+    try:
+        import openai
+    except Exception as error:  # noqa: BLE001 - any error of the import is the observation
+        return ClientRefused(stage="import", errors=error_chain(error)), None
+    key = _key(route, environment)
+    url = f"{route.scheme}://{_authority(route)}{route.path}"
+    # The SDK gets the base URL as it is, with whatever is wrong in it: what it does with that is the observation.
+    base_url = environment.get(route.base_url.source, route.base_url.value) if route.problems else url
+    try:
+        if route.surface == "azure-dated":
+            sdk: Any = openai.AzureOpenAI(
+                base_url=base_url,
+                api_version=route.api_version.value if route.api_version else "",
+                max_retries=0,
+                **_azure_credential(route, key),
+            )
+        else:
+            sdk = openai.OpenAI(base_url=base_url, api_key=key, max_retries=0)
+        recorder = threading.local()
+        http_client = sdk._client
+
+        def turn_trace_on(request: Any) -> None:
+            record = getattr(recorder, "record", None)
+            if record is not None:
+                request.extensions["trace"] = record
+
+        http_client.event_hooks["request"].append(turn_trace_on)
+        pool = _pool(http_client, url)
+    except Exception as error:  # noqa: BLE001 - any error of the construction is the observation
+        return ClientRefused(stage="construction", errors=error_chain(error)), None
+    context = getattr(pool, "_ssl_context", None)
+    built = ClientBuilt(
+        client=f"openai.{type(sdk).__name__}",
+        proxy=_proxy_of(pool),
+        roots=_roots(context, route),
+    )
+    return built, Client(sdk=sdk, context=context, recorder=recorder)
+
+
+def minimal_request(
+    client: Client,
+    route: Route,
+    *,
+    model: str | None,
+    stream: bool,
+    own_credential: bool,
+    timeout: float,
+    deadline: Deadline,
+) -> SdkAnswered | SdkFailed:
+    """One minimal request by the SDK: a POST of a few tokens, or a listing of models where no model is known.
+
+    Args:
+        client: From `build_client`.
+        route: The route.
+        model: Model or deployment; None asks for the list of models instead.
+        stream: Whether to ask for a stream.
+        own_credential: False sends a placeholder key.
+        timeout: Seconds for connecting.
+        deadline: When reading gives up.
+    """
+    began = time.monotonic()
+    trace: list[TraceEvent] = []
+    client.recorder.record = _record_into(trace, began)
+    sdk = client.sdk if own_credential else client.sdk.with_options(api_key=PLACEHOLDER_KEY)
+    seconds = max(deadline.left, 0.1)
+    sdk = sdk.with_options(timeout=_timeout(client, connect=min(timeout, seconds), read=seconds))
+    method, path = ("POST", "/chat/completions") if model else ("GET", "/models")
+    common = {
+        "method": method,
+        "path": path,
+        "model": model,
+        "stream": stream,
+        "credential": "own" if own_credential else "placeholder",
+    }
+    chunks = 0
+    try:
+        raw = _send(sdk, model, stream)
+        headers = kept_headers(list(raw.headers.multi_items()))
+        status, request_id = int(raw.status_code), raw.headers.get("x-request-id")
+        content_type = raw.headers.get("content-type")
+        body, gap, completed, shape = None, None, True, ""
+        if stream:
+            completed, last = False, time.monotonic()
+            for chunk in raw.parse():
+                now = time.monotonic()
+                gap, last, chunks = max(gap or 0.0, now - last), now, chunks + 1
+                choices = getattr(chunk, "choices", None) or ()
+                completed = completed or any(choice.finish_reason for choice in choices)
+            shape = "stream" if "event-stream" in (content_type or "") else (content_type or "")
+        else:
+            data = raw.http_response.content[:MOST_BODY_BYTES]
+            described = classify(content_type, data)
+            completed = described.shape == "api_object" or _is_completion(data)
+            body = None if completed else described
+            shape = described.object or described.shape
+    except Exception as error:  # noqa: BLE001 - whatever the SDK raises is the observation
+        answer = _answer(error)
+        return SdkFailed(
+            **common,  # type: ignore[arg-type]
+            errors=error_chain(error),
+            trace=tuple(trace),
+            answer=answer,
+            chunks=chunks if stream else None,
+        )
+    finally:
+        client.recorder.record = None
+    return SdkAnswered(
+        **common,  # type: ignore[arg-type]
+        status=status,
+        request_id=request_id,
+        headers=headers,
+        trace=tuple(trace),
+        shape=shape,
+        chunks=chunks if stream else None,
+        completed=completed,
+        longest_gap_seconds=round(gap, 6) if gap is not None else None,
+        body=body,
+    )
+
+
+def list_models(client: Client, route: Route, *, timeout: float, deadline: Deadline) -> tuple[str, ...]:
+    """Ids of the models that this key sees; empty if they cannot be had."""
+    sdk = client.sdk.with_options(timeout=_timeout(client, connect=timeout, read=max(deadline.left, 0.1)))
+    try:
+        return tuple(str(model.id) for model in sdk.models.list().data)
+    except Exception:  # noqa: BLE001 - the request that follows shows the same error, and is recorded
+        return ()
+
+
+def pick_model(models: tuple[str, ...]) -> str:
+    """A small model that answers chat completions, from those the key sees; the best known one if it sees none."""
+    for name in PREFERRED_MODELS:
+        if name in models:
+            return name
+    return next((name for name in models if not any(word in name.lower() for word in _NO_CHAT)), PREFERRED_MODELS[0])
+
+
+def _send(sdk: Any, model: str | None, stream: bool) -> Any:
+    import openai
+
+    if model is None:
+        return sdk.models.with_raw_response.list()
+    create: Callable[..., Any] = sdk.chat.completions.with_raw_response.create
+    arguments = {"model": model, "messages": [{"role": "user", "content": "Reply with: ok"}], "stream": stream}
+    try:
+        return create(**arguments, max_completion_tokens=16)
+    except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+        # Older gateways and dated Azure versions know only the older name of the limit.
+        if "max_completion_tokens" not in str(error.body) and "max_completion_tokens" not in str(error):
+            raise
+        return create(**arguments, max_tokens=16)
+
+
+def _answer(error: Exception) -> HttpAnswer | None:
+    """The response behind an exception of the SDK; None if none came."""
+    response = getattr(error, "response", None)
+    if response is None:
+        return None
+    try:
+        data = bytes(response.content)[:MOST_BODY_BYTES]
+    except Exception:  # noqa: BLE001 - a stream that was never read
+        data = b""
+    seconds = getattr(response, "elapsed", None)
+    return HttpAnswer(
+        method=str(response.request.method),
+        url=without_credentials(str(response.request.url)),
+        status=int(response.status_code),
+        http_version=str(response.http_version).removeprefix("HTTP/"),
+        headers=kept_headers(list(response.headers.multi_items())),
+        body=classify(response.headers.get("content-type"), data),
+        seconds_to_headers=round(seconds.total_seconds(), 6) if seconds is not None else None,
+    )
+
+
+def _is_completion(data: bytes) -> bool:
+    """Some gateways leave `object` out of an otherwise whole answer."""
+    return b'"choices"' in data or b'"data"' in data
+
+
+def _record_into(trace: list[TraceEvent], began: float) -> Callable[[str, Mapping[str, Any]], None]:
+    def record(name: str, info: Mapping[str, Any]) -> None:
+        if len(trace) >= _MOST_TRACE_EVENTS or name.startswith("http11.receive_response_body"):
+            return
+        host, status = info.get("host"), None
+        value = info.get("return_value")
+        if name.endswith("receive_response_headers.complete") and isinstance(value, tuple) and len(value) > 1:
+            status = value[1]
+        problem = info.get("exception")
+        trace.append(
+            TraceEvent(
+                name=name,
+                seconds=round(time.monotonic() - began, 6),
+                host=host.decode("ascii", "replace") if isinstance(host, bytes) else host,
+                port=info.get("port"),
+                status=status if isinstance(status, int) else None,
+                error=type(problem).__name__ if problem is not None else None,
+            )
+        )
+
+    return record
+
+
+def _timeout(client: Client, *, connect: float, read: float) -> Any:
+    """A timeout object of the transport that this client has."""
+    kind = type(client.sdk._client.timeout)
+    return kind(read, connect=connect)
+
+
+def _pool(http_client: Any, url: str) -> Any:
+    """The connection pool that the transport picks for this URL, by its own rules."""
+    kind = type(http_client.base_url)
+    return getattr(http_client._transport_for_url(kind(url)), "_pool", None)
+
+
+def _proxy_of(pool: Any) -> str | None:
+    url = getattr(pool, "_proxy_url", None)
+    proxy = getattr(pool, "_proxy", None)
+    url = url or getattr(proxy, "url", None)
+    if url is None:
+        return None
+    return f"{url.scheme.decode()}://{url.host.decode()}:{url.port or ''}".rstrip(":")
+
+
+def _roots(context: Any, route: Route) -> int | None:
+    """Number of roots; None where a folder or the operating system serves them on demand."""
+    if route.trust.origin in ("ssl_cert_dir", "truststore") or not hasattr(context, "cert_store_stats"):
+        return None
+    count = int(context.cert_store_stats()["x509_ca"])
+    # OpenSSL's compiled-in folder is read on demand and counts for nothing here.
+    return count if count or route.trust.origin in ("none", "ssl_cert_file", "certifi") else None
+
+
+def _key(route: Route, environment: Mapping[str, str]) -> str:
+    found = find_credential(environment, route.family, route.surface)
+    if found is None or route.credential.problems:
+        return PLACEHOLDER_KEY
+    return found[1]
+
+
+def _azure_credential(route: Route, key: str) -> dict[str, str]:
+    if route.credential.source == "AZURE_OPENAI_AD_TOKEN":
+        return {"azure_ad_token": key}
+    return {"api_key": key}
+
+
+def _authority(route: Route) -> str:
+    host = f"[{route.host}]" if ":" in route.host else route.host
+    default = {"https": 443, "http": 80}.get(route.scheme)
+    return host if route.port == default else f"{host}:{route.port}"
+

@@ -1,0 +1,64 @@
+"""The table for people that `check` prints, and the verdict as text."""
+
+from __future__ import annotations
+
+import textwrap
+
+from oairunbook.evidence import Evidence
+from oairunbook.record.describe import fact, state
+from oairunbook.verdict import Verdict
+
+_WIDTH = 110
+
+
+def check_text(evidence: Evidence, verdict: Verdict) -> str:
+    """Each step, what was seen, its time, and the first point where the evidence changes; then the verdict."""
+    lines = []
+    if evidence.practice:
+        lines.append(f"PRACTICE against the lab, fault {evidence.practice}. This says nothing about a real path.")
+    route = evidence.route
+    lines.append(f"{evidence.collected_at}  {evidence.runtime.host}  Python {evidence.runtime.python}")
+    lines.append(
+        f"route    {route.family}: {route.base_url.value or '(empty)'} from {route.base_url.source}; "
+        f"SDK {route.sdk or 'none'}, {route.transport or 'no transport'}"
+    )
+    lines.append(f"proxy    {route.proxy.url or 'none'}: {route.proxy.rule}")
+    lines.append(f"trust    {route.trust.path or route.trust.origin}: {route.trust.reason}")
+    lines.append("")
+    cited = {reason.observation for reason in verdict.because} if verdict.cause not in ("ok", "unknown") else set()
+    marked = False
+    for observation in evidence.observations:
+        mark = "   "
+        if observation.id in cited and not marked:
+            mark, marked = "-> ", True
+        seconds = f"{observation.seconds:7.3f} s"
+        head = f"{mark}{state(observation.outcome):<11} {observation.probe:<7} {seconds}  "
+        body = f"{observation.target}: {fact(observation.outcome)}"
+        lines += textwrap.wrap(head + body, _WIDTH, subsequent_indent=" " * len(head), break_on_hyphens=False)
+    if marked:
+        lines.append("   (-> is the first point where the evidence changes)")
+    return "\n".join(lines) + "\n\n" + verdict_text(verdict)
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Owner, cause, reasons, next steps, what not to do, what is missing."""
+    layer = f", layer {verdict.layer}" if verdict.layer else ""
+    certainty = f" ({verdict.certainty})" if verdict.certainty else ""
+    lines = [f"owner    {verdict.owner}", f"cause    {verdict.cause}{certainty}{layer}"]
+    if verdict.pattern:
+        rate = f", {verdict.failed} of {verdict.tried} failed" if verdict.tried else ""
+        lines.append(f"pattern  {verdict.pattern}{rate}")
+    lines += _wrapped("why", [verdict.summary] if not verdict.because else [r.fact for r in verdict.because])
+    lines += _wrapped("next", verdict.next)
+    lines += _wrapped("do not", [text.removeprefix("Do not ") for text in verdict.do_not])
+    lines += _wrapped("also", [f"{item.cause}: {item.why}" for item in verdict.also])
+    lines += _wrapped("missing", verdict.missing)
+    return "\n".join(lines) + "\n"
+
+
+def _wrapped(label: str, texts: tuple[str, ...] | list[str]) -> list[str]:
+    lines: list[str] = []
+    for number, text in enumerate(texts):
+        head = f"{label if number == 0 else '':<9}"
+        lines += textwrap.wrap(text, _WIDTH, initial_indent=head, subsequent_indent=" " * 9, break_on_hyphens=False)
+    return lines
