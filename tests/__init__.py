@@ -1,0 +1,1 @@
+"""Tests of oairunbook; `tests.world` holds the test world of network namespaces."""
