@@ -1,0 +1,256 @@
+"""Scenarios: how one fault is made, proved on the wire without our code, judged by `check`, and mended again.
+
+A scenario is a generator function with one `yield`:
+
+    @scenario("dns.nxdomain", owner="connection_path")
+    def name_does_not_exist(world: World) -> Steps:
+        world.dns.fail("NXDOMAIN", API)                 # break one thing
+        yield sdk_raises("Name or service not known")   # what is seen without our code
+        world.dns.mend()                                # mend that one thing: the control
+
+After the first half the proof is asked and `check` must name the cause; after the second half `check` must say `ok`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from tests.world.canary import fail_on
+from tests.world.client import Checked
+from tests.world.world import World
+
+Proof = Callable[[World], None]
+"""Looks at the fault without our code; raises AssertionError if it is not there."""
+
+Steps = Iterator[Proof]
+
+PROGRAMS = ("ip", "nft", "unshare", "mount")
+"""What every world needs."""
+
+OPTIONS = ("--timeout", "2")
+"""Two seconds a step instead of five: the worlds' slowest healthy answer takes 0.8 s."""
+
+WORKERS = 2 * (os.cpu_count() or 1)
+"""Worlds at a time: most of a scenario is waiting."""
+
+SCENARIOS: dict[str, Scenario] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One fault, or one oddity that is none."""
+
+    name: str
+    cause: str
+    owner: str
+    steps: Callable[[World], Steps]
+    needs: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    options: tuple[str, ...] = OPTIONS
+
+    @property
+    def layer(self) -> str | None:
+        """A cause is `layer.name`; `ok` and `unknown` have no layer."""
+        layer, dot, _ = self.cause.partition(".")
+        return layer if dot else None
+
+    @property
+    def expected(self) -> Answer:
+        return Answer(cause=self.cause, owner=self.owner, layer=self.layer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The part of a verdict that a scenario declares."""
+
+    cause: str
+    owner: str
+    layer: str | None
+
+    @classmethod
+    def of(cls, checked: Checked) -> Answer:
+        verdict = checked.verdict
+        return cls(cause=verdict["cause"], owner=verdict["owner"], layer=verdict["layer"])
+
+
+HEALTHY = Answer(cause="ok", owner="none", layer=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one scenario went."""
+
+    scenario: Scenario
+    checked: Checked | None
+    control: Checked | None
+    setup_seconds: float
+    seconds: float
+    problems: tuple[str, ...]
+    """Empty if all went as declared."""
+
+
+def scenario(
+    cause: str,
+    *,
+    owner: str = "connection_path",
+    needs: tuple[str, ...] = (),
+    modules: tuple[str, ...] = (),
+    options: tuple[str, ...] = (),
+) -> Callable[[Callable[[World], Steps]], Callable[[World], Steps]]:
+    """Declare a scenario.
+
+    Args:
+        cause: What `check` must answer.
+        owner: Who must own it.
+        needs: Programs beyond `PROGRAMS`.
+        modules: Python modules that the client needs.
+        options: Of `check`, beyond `OPTIONS`.
+    """
+
+    def declare(steps: Callable[[World], Steps]) -> Callable[[World], Steps]:
+        name = steps.__name__
+        if name in SCENARIOS:
+            raise ValueError(f"two scenarios are called {name}")
+        made = Scenario(name=name, cause=cause, owner=owner, steps=steps, needs=needs, modules=modules)
+        SCENARIOS[name] = replace(made, options=(*OPTIONS, *options))
+        return steps
+
+    return declare
+
+
+def missing(scenario: Scenario) -> str | None:
+    """Why this scenario cannot run on this machine; None if it can."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    absent = [
+        p for p in (*PROGRAMS, *scenario.needs) if shutil.which(p, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None
+    ]
+    if absent:
+        return f"not installed: {', '.join(absent)}"
+    modules = [m for m in scenario.modules if importlib.util.find_spec(m) is None]
+    return f"not importable: {', '.join(modules)}" if modules else None
+
+
+def run(scenario: Scenario, *, judge: bool = True) -> Result:
+    """Run one scenario in a world of its own.
+
+    Args:
+        scenario: What to run.
+        judge: Whether `check` is asked; without it only the wire is proved, before and after mending.
+    """
+    begin = time.monotonic()
+    problems: list[str] = []
+    checked = control = None
+    with World() as world:
+        steps = scenario.steps(world)
+        proof = next(steps)
+        try:
+            proof(world)
+        except AssertionError as error:
+            problems.append(f"the wire does not show the fault: {error}")
+        if judge:
+            try:
+                checked = world.client.check(*scenario.options)
+                problems += _compare("check", scenario.expected, checked)
+            except AssertionError as error:
+                problems.append(str(error))
+        if next(steps, None) is not None:
+            raise ValueError(f"{scenario.name} yields more than once")
+        try:
+            if judge:
+                control = world.client.check(*scenario.options)
+                problems += _compare("control", HEALTHY, control)
+            else:
+                sdk_answers(world)
+        except AssertionError as error:
+            problems.append(f"control: {error}")
+        try:
+            fail_on(world.leaks())
+        except AssertionError as error:
+            problems.append(str(error))
+    return Result(
+        scenario=scenario,
+        checked=checked,
+        control=control,
+        setup_seconds=world.setup_seconds,
+        seconds=time.monotonic() - begin,
+        problems=tuple(problems),
+    )
+
+
+def _compare(what: str, expected: Answer, checked: Checked) -> list[str]:
+    given = Answer.of(checked)
+    status = 0 if expected.cause == "ok" else 1
+    problems = []
+    if given != expected:
+        because = "".join(f"\n  {b['observation']}: {b['fact']}" for b in checked.verdict["because"])
+        problems.append(f"{what}: expected {expected}, answered {given}{because}")
+    if checked.ran.status != status:
+        problems.append(f"{what}: exit status {checked.ran.status} instead of {status}: {checked.ran.stderr[-2000:]}")
+    return problems
+
+
+class SideBySide:
+    """Runs scenarios a few at a time; each result is there when it is asked for."""
+
+    def __init__(self, scenarios: list[Scenario], *, workers: int, judge: bool = True) -> None:
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="scenario")
+        self._futures = {s.name: self._pool.submit(functools.partial(run, s, judge=judge)) for s in scenarios}
+
+    def result(self, name: str) -> Result:
+        """Wait for one scenario."""
+        return self._futures[name].result()
+
+    def close(self) -> None:
+        """Drop what has not begun, and wait for the end of what has."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+# -- proofs ------------------------------------------------------------------------------------------------------------
+
+
+def sdk_raises(*patterns: str) -> Proof:
+    """The real SDK raises, and its exception chain matches these patterns."""
+
+    def prove(world: World) -> None:
+        chain = world.client.sdk()
+        for pattern in patterns:
+            assert re.search(pattern, chain), f"no {pattern!r} in what the SDK raised:\n{chain}"
+
+    return prove
+
+
+def sdk_answers(world: World) -> None:
+    """The real SDK gets its answer."""
+    answer = world.client.sdk()
+    assert answer.startswith("answered ChatCompletion"), f"the SDK raised:\n{answer}"
+
+
+def both(*proofs: Proof) -> Proof:
+    """All of these."""
+
+    def prove(world: World) -> None:
+        for proof in proofs:
+            proof(world)
+
+    return prove
+
+
+def curl_says(url: str, pattern: str, *options: str) -> Proof:
+    """curl's trace of a request shows this."""
+
+    def prove(world: World) -> None:
+        ran = world.client.curl(url, *options)
+        assert re.search(pattern, ran.stderr + ran.stdout), (
+            f"no {pattern!r} in curl's output:\n{ran.stderr}{ran.stdout}"
+        )
+
+    return prove

@@ -1,0 +1,62 @@
+"""The hosts behind the names that a client calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+
+from oairunbook.lab.answers import ANSWERS
+from oairunbook.lab.api import Service, serve
+from tests.world import authority
+from tests.world.host import Host
+
+API = "api.openai.com"
+STATUS = "status.openai.com"
+AZURE = "acme.openai.azure.com"
+GATEWAY = "llm.acme.example"
+PROXY = "proxy.acme.example"
+NAME_SERVER = "10.20.0.53"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A name and the addresses that it has in a healthy world."""
+
+    name: str
+    addresses: tuple[str, ...]
+
+
+PLACES = {
+    place.name: place
+    for place in (
+        Place(name=API, addresses=("104.18.6.192", "104.18.7.192", "2606:4700::6812:6c0", "2606:4700::6812:7c0")),
+        Place(name=STATUS, addresses=("104.18.37.228", "2606:4700::6812:25e4")),
+        Place(name=AZURE, addresses=("20.232.90.14",)),
+        Place(name=GATEWAY, addresses=("138.201.44.7",)),
+        Place(name=PROXY, addresses=("10.21.0.3",)),
+    )
+}
+
+
+class Site(Host):
+    """A host that serves one name."""
+
+    def __init__(self, name: str, folder: Path, place: Place) -> None:
+        super().__init__(name, folder)
+        self.place = place
+
+    def serve(self, answer: str = "ok", *, certificate: trustme.LeafCert | None = None) -> None:
+        """Serve the lab's API on port 443 with one of its answers, in place of what was served there before."""
+        service = Service(answer=ANSWERS[answer], label=self.place.name, status_page=self.place.name == STATUS)
+        tls = authority.context(certificate or self.certificate())
+        self.open_port(443, lambda host: serve(service, host=host, port=443, tls=tls))
+
+    def stop_serving(self) -> None:
+        """Nobody listens on port 443 any more: the kernel answers with RST."""
+        self.close_port(443)
+
+    def certificate(self) -> trustme.LeafCert:
+        """The certificate that this name has in a healthy world."""
+        return authority.PUBLIC_ROOT.issue(self.place.name)

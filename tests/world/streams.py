@@ -1,0 +1,156 @@
+"""What the test world's TCP servers do with a connection, beyond what the practice lab already offers."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import weakref
+from collections.abc import Callable
+
+from oairunbook.lab import wire
+from oairunbook.lab.listener import Handle, Listener, hold, reset
+from tests.world import authority
+from tests.world.namespace import Namespace
+
+_SO_ORIGINAL_DST = 80
+"""linux/netfilter_ipv4.h and ip6_tables.h: where a redirected connection wanted to go."""
+
+
+class Port:
+    """One TCP port of a namespace on all its addresses, IPv4 and IPv6."""
+
+    def __init__(self, namespace: Namespace, open_on: Callable[[str], Listener]) -> None:
+        with namespace.entered():
+            self._listeners = [open_on(host) for host in ("0.0.0.0", "::")]
+
+    def close(self) -> None:
+        """Stop listening, and end what is still connected."""
+        for listener in self._listeners:
+            listener.close()
+
+
+def reset_at_once(connection: socket.socket) -> None:
+    """Reset a connection as soon as it is accepted."""
+    reset(connection)
+
+
+def close_after_first_bytes(connection: socket.socket) -> None:
+    """Read something and close in order, without a byte of answer."""
+    connection.recv(65536)
+
+
+def stay_silent(connection: socket.socket) -> None:
+    """Read everything and never answer."""
+    hold(connection)
+
+
+def answering(status: int, content_type: str, body: str) -> Handle:
+    """Give every HTTP request this response; what is no HTTP gets it as well, and the connection ends."""
+
+    def handle(connection: socket.socket) -> None:
+        response = (connection, status, (("content-type", content_type),), body.encode())
+        with connection.makefile("rb") as stream:
+            try:
+                while wire.read_request(stream):
+                    wire.send_whole(*response)
+            except wire.NotHttpError:
+                wire.send_whole(*response)
+
+    return handle
+
+
+# -- middleboxes: they get connections that were meant for somebody else -----------------------------------------------
+
+
+def resetting(namespace: Namespace, name: str) -> Handle:
+    """Reset the connections whose ClientHello asks for this name; splice the others to where they wanted to go."""
+
+    def handle(connection: socket.socket) -> None:
+        hello = connection.recv(65536)
+        # A post-quantum ClientHello is longer than one segment.
+        while hello[:1] == b"\x16" and len(hello) < 5 + int.from_bytes(hello[3:5]):
+            hello += connection.recv(65536)
+        if _server_name(hello) == name:
+            reset(connection)
+            return
+        with _onward(namespace, connection) as onward:
+            onward.sendall(hello)
+            _splice(connection, onward)
+
+    return handle
+
+
+class Inspection:
+    """A TLS-inspecting middlebox: a certificate of its own for every name, and a verified connection behind it."""
+
+    def __init__(self, namespace: Namespace, root: authority.Authority) -> None:
+        self._namespace = namespace
+        self._root = root
+        self._names: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
+        self.tls = authority.context(root.issue("inspection.acme.example"))
+        self.tls.sni_callback = self._choose
+        self._upstream = ssl.create_default_context(cadata=authority.PUBLIC_ROOT.pem.decode())
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
+        if name:
+            self._names[connection] = name
+            connection.context = authority.context(self._root.issue(name))
+
+    def __call__(self, connection: socket.socket) -> None:
+        with (
+            _onward(self._namespace, connection) as plain,
+            self._upstream.wrap_socket(plain, server_hostname=self._names.get(connection)) as onward,
+        ):
+            _splice(connection, onward)
+
+
+def _server_name(hello: bytes) -> str | None:
+    """The SNI of a ClientHello (RFC 6066 section 3), read by OpenSSL; None if there is none."""
+    seen: list[str | None] = []
+
+    def remember(_connection: object, name: str | None, _context: ssl.SSLContext) -> None:
+        seen.append(name)
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sni_callback = remember
+    incoming = ssl.MemoryBIO()
+    incoming.write(hello)
+    with contextlib.suppress(ssl.SSLError):
+        context.wrap_bio(incoming, ssl.MemoryBIO(), server_side=True).do_handshake()
+    return seen[0] if seen else None
+
+
+def _onward(namespace: Namespace, connection: socket.socket) -> socket.socket:
+    """A connection to where the redirected one wanted to go."""
+    if connection.family == socket.AF_INET:
+        raw = connection.getsockopt(socket.SOL_IP, _SO_ORIGINAL_DST, 16)
+        host = socket.inet_ntop(socket.AF_INET, raw[4:8])
+    else:
+        raw = connection.getsockopt(socket.IPPROTO_IPV6, _SO_ORIGINAL_DST, 28)
+        host = socket.inet_ntop(socket.AF_INET6, raw[8:24])
+    with namespace.entered():
+        return socket.create_connection((host, int.from_bytes(raw[2:4])), timeout=10)
+
+
+def _splice(one: socket.socket, other: socket.socket) -> None:
+    """Copy both ways until one side closes. One thread: an SSL object is not for two at once."""
+    peers = {one: other, other: one}
+    while True:
+        decrypted = [s for s in peers if isinstance(s, ssl.SSLSocket) and s.pending()]
+        readable = decrypted or select.select(list(peers), [], [], 60)[0]
+        for source in readable:
+            source.setblocking(False)
+            try:
+                data = source.recv(65536)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                # What had come was no data but a session ticket.
+                continue
+            finally:
+                source.setblocking(True)
+            if not data:
+                return
+            peers[source].sendall(data)
+        if not readable:
+            return
