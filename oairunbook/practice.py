@@ -164,7 +164,9 @@ def _ask(
                     for rdtype, query in queries.items():
                         if query.is_response(message):
                             if message.flags & dns.flags.TC:
-                                message = dns.query.tcp(query, server.address, timeout=_RESEND_SECONDS, port=server.port)
+                                message = dns.query.tcp(
+                                    query, server.address, timeout=_RESEND_SECONDS, port=server.port
+                                )
                             replies[rdtype] = message
     except (OSError, dns.exception.DNSException, EOFError):
         # ECONNREFUSED is the ICMP answer of a port where nobody listens.

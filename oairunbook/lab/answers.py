@@ -52,7 +52,9 @@ class Answer:
     """Whether only POST shows it: quota, rate and model faults let GET /v1/models pass."""
 
 
-def _error(message: str, *, kind: str | None = "invalid_request_error", code: Any = None, param: str | None = None) -> Any:
+def _error(
+    message: str, *, kind: str | None = "invalid_request_error", code: Any = None, param: str | None = None
+) -> Any:
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
@@ -139,7 +141,9 @@ _OPENAI = (
         name="incorrect_hostname",
         summary="401: the key's project lives on another regional host",
         status=401,
-        body=_error("You are attempting to access an endpoint that is not allowed for your project.", code="incorrect_hostname"),
+        body=_error(
+            "You are attempting to access an endpoint that is not allowed for your project.", code="incorrect_hostname"
+        ),
     ),
     Answer(
         name="organization_mismatch",
@@ -435,7 +439,12 @@ _GATEWAYS = (
             "statusCode": 401,
             "message": "Access denied due to missing subscription key. Make sure to include subscription key when making requests to an API.",
         },
-        headers=(("www-authenticate", 'AzureApiManagementKey realm="https://practice.azure-api.net/",name="Ocp-Apim-Subscription-Key"'),),
+        headers=(
+            (
+                "www-authenticate",
+                'AzureApiManagementKey realm="https://practice.azure-api.net/",name="Ocp-Apim-Subscription-Key"',
+            ),
+        ),
         surface="bare",
     ),
     Answer(
@@ -497,14 +506,20 @@ _BETWEEN = (
         name="block_page",
         summary="403 HTML of a company filter",
         status=403,
-        body=_page("Internet Security by Zscaler", "Your organization blocks this site. Category: Generative AI and ML Applications"),
+        body=_page(
+            "Internet Security by Zscaler",
+            "Your organization blocks this site. Category: Generative AI and ML Applications",
+        ),
         headers=(("server", "Zscaler/6.2"),),
         surface="bare",
     ),
     Answer(
         name="block_page_200",
         summary="200 HTML of a company filter",
-        body=_page("Web Page Blocked", "Access to the web page you were trying to visit has been blocked in accordance with company policy."),
+        body=_page(
+            "Web Page Blocked",
+            "Access to the web page you were trying to visit has been blocked in accordance with company policy.",
+        ),
         surface="bare",
     ),
     Answer(
@@ -526,7 +541,9 @@ _BETWEEN = (
     Answer(
         name="html_200",
         summary="200 HTML: some web server, no API",
-        body=_page("Welcome to nginx!", "If you see this page, the nginx web server is successfully installed and working."),
+        body=_page(
+            "Welcome to nginx!", "If you see this page, the nginx web server is successfully installed and working."
+        ),
         headers=(("server", "nginx/1.24.0"),),
         surface="bare",
     ),
@@ -565,7 +582,11 @@ _CONNECTION = (
     Answer(name="stream_truncated", summary="a stream ends without its end mark", manner="stream_truncated"),
     Answer(name="stream_buffered", summary="a stream arrives in one piece at the end", manner="stream_buffered"),
     Answer(name="stream_error", summary="200, and the stream carries an error", manner="stream_error"),
-    Answer(name="idle_reset", summary="resets the second request of a connection that was idle for a second", manner="idle_reset"),
+    Answer(
+        name="idle_reset",
+        summary="resets the second request of a connection that was idle for a second",
+        manner="idle_reset",
+    ),
 )
 
 ANSWERS: dict[str, Answer] = {

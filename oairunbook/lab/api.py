@@ -74,7 +74,7 @@ def _converse(connection: socket.socket, service: Service) -> None:
         while True:
             try:
                 request = wire.read_request(stream)
-            except wire.NotHttp:
+            except wire.NotHttpError:
                 page = b"<html><body><center><h1>400 Bad Request</h1></center><!-- oairunbook practice lab --></body></html>\n"
                 headers = (*_edge_headers(), ("content-type", "text/html"), ("connection", "close"))
                 wire.send_whole(connection, 400, headers, page)
@@ -133,7 +133,11 @@ class _Exchange:
                 return False
             case "truncated":
                 text = b'{"object": "practice", "truncated": '
-                declared = (*self.headers("by_path", 200), ("content-type", "application/json"), ("content-length", "500"))
+                declared = (
+                    *self.headers("by_path", 200),
+                    ("content-type", "application/json"),
+                    ("content-length", "500"),
+                )
                 self.connection.sendall(wire.head(200, declared) + text)
                 return False
         return self._behave(answer)
@@ -228,7 +232,9 @@ class _Exchange:
             self.send(200, replies.chat_completion(self.model))
         else:
             if stream:
-                return self._stream(replies.response_events(self.model, error=self.service.answer.manner == "stream_error"))
+                return self._stream(
+                    replies.response_events(self.model, error=self.service.answer.manner == "stream_error")
+                )
             self.send(200, replies.response(self.model))
         return True
 
@@ -258,7 +264,9 @@ class _Exchange:
         """Send a declared answer with the texts of this request filled in."""
         headers = tuple((name, str(self._fill(value))) for name, value in answer.headers)
         surface = answer.surface if answer.surface != "by_path" else self.service.answer.surface
-        self.send(answer.status, self._fill(answer.body), headers=headers, surface=surface, content_type=answer.content_type)
+        self.send(
+            answer.status, self._fill(answer.body), headers=headers, surface=surface, content_type=answer.content_type
+        )
 
     def send(
         self,
@@ -390,7 +398,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--cert", type=Path, help="PEM chain, leaf first; with --key this serves TLS")
     parser.add_argument("--key", type=Path, help="PEM private key")
-    parser.add_argument("--answer", choices=sorted(ANSWERS), default="ok", metavar="NAME", help=", ".join(sorted(ANSWERS)))
+    parser.add_argument(
+        "--answer", choices=sorted(ANSWERS), default="ok", metavar="NAME", help=", ".join(sorted(ANSWERS))
+    )
     parser.add_argument("--label", default="practice", help=f"value of the header {PRACTICE_HEADER}")
     parser.add_argument("--redirect-to", default="/signin", metavar="URL", help="where the answer redirect leads")
     parser.add_argument("--ready-file", type=Path, help='gets {"host", "port", "pid"} as JSON once the server listens')

@@ -44,7 +44,9 @@ class Listener:
                     connection.close()
                     return
                 self._connections.add(connection)
-            threading.Thread(target=self._serve, args=(connection,), name="practice lab connection", daemon=True).start()
+            threading.Thread(
+                target=self._serve, args=(connection,), name="practice lab connection", daemon=True
+            ).start()
 
     def _serve(self, connection: socket.socket) -> None:
         raw = connection

@@ -69,7 +69,12 @@ def chat_events(name: str, *, error: bool) -> tuple[bytes, ...]:
 
     start = chunk({"role": "assistant", "content": "", "refusal": None})
     if error:
-        broken = {"message": "The server had an error processing your request.", "type": "server_error", "param": None, "code": None}
+        broken = {
+            "message": "The server had an error processing your request.",
+            "type": "server_error",
+            "param": None,
+            "code": None,
+        }
         return (start, _data({"error": broken}))
     return (start, *(chunk({"content": part}) for part in TEXT), chunk({}, "stop"), b"data: [DONE]\n\n")
 
@@ -112,7 +117,12 @@ def response_events(name: str, *, error: bool) -> tuple[bytes, ...]:
         ("response.in_progress", {"response": started}),
     ]
     if error:
-        events.append(("error", {"code": "server_error", "message": "The server had an error processing your request.", "param": None}))
+        events.append(
+            (
+                "error",
+                {"code": "server_error", "message": "The server had an error processing your request.", "param": None},
+            )
+        )
     else:
         place = {"item_id": "msg_practice", "output_index": 0, "content_index": 0}
         whole = "".join(TEXT)

@@ -38,7 +38,7 @@ class Request:
         return str(self.headers.get("connection", "")).lower() != "close"
 
 
-class NotHttp(ValueError):
+class NotHttpError(ValueError):
     """What arrived is no HTTP/1.x request."""
 
 
@@ -46,14 +46,18 @@ def read_request(stream: BinaryIO) -> Request | None:
     """The next request of a connection; None when the peer has closed it.
 
     Raises:
-        NotHttp: The first line is no request line, or the framing is broken.
+        NotHttpError: The first line is no request line, or the framing is broken.
     """
-    line = stream.readline(_LONGEST_LINE)
-    if not line:
+    first = stream.read(1)
+    if not first:
         return None
+    # Judged at once: a ClientHello holds no line feed for which readline would wait.
+    if not first.isalpha():
+        raise NotHttpError("no request line")
+    line = first + stream.readline(_LONGEST_LINE)
     words = line.decode("latin-1").split()
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        raise NotHttp("no HTTP/1.x request line")
+        raise NotHttpError("no HTTP/1.x request line")
     try:
         headers = http.client.parse_headers(stream)
         if "chunked" in str(headers.get("transfer-encoding", "")).lower():
@@ -61,7 +65,7 @@ def read_request(stream: BinaryIO) -> Request | None:
         else:
             body = stream.read(min(int(headers.get("content-length", "0")), _LARGEST_BODY))
     except (http.client.HTTPException, ValueError) as error:
-        raise NotHttp("broken header section or body framing") from error
+        raise NotHttpError("broken header section or body framing") from error
     return Request(method=words[0], target=words[1], headers=headers, body=body)
 
 

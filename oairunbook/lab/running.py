@@ -1,0 +1,241 @@
+"""A running practice lab: everything that one fault needs, on loopback, and the environment that leads a client to it."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from oairunbook import practice
+from oairunbook.evidence import NameServer
+from oairunbook.lab import api, proxy, wire
+from oairunbook.lab.answers import ANSWERS
+from oairunbook.lab.certificates import Authority, Signed, server_context, sign
+from oairunbook.lab.dns import NameServer as PracticeNameServer
+from oairunbook.lab.faults import FAULTS, Fault
+from oairunbook.lab.listener import Handle, Listener, reset
+from oairunbook.lab.tls import WITHOUT_TLS, context_for
+
+API_HOST = "api.lab.test"
+STATUS_HOST = "status.lab.test"
+SIGN_IN_HOST = "signin.lab.test"
+PROXY_HOST = "proxy.lab.test"
+MODEL = "practice-model"
+KEY = "sk-practice-not-a-real-key"
+
+_FILLERS = 16
+_FILL_SECONDS = 0.3
+
+UNSET = (
+    "ALL_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "all_proxy",
+    "https_proxy",
+    "http_proxy",
+    "no_proxy",
+    "REQUEST_METHOD",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "OPENAI_ADMIN_KEY",
+    "OPENAI_API_TYPE",
+    "OPENAI_API_VERSION",
+    "OPENAI_CUSTOM_HEADERS",
+    "OPENAI_ORG_ID",
+    "OPENAI_PROJECT_ID",
+    "AZURE_OPENAI_AD_TOKEN",
+    "AZURE_OPENAI_API_KEY",
+    "AZURE_OPENAI_DEPLOYMENT",
+    "AZURE_OPENAI_ENDPOINT",
+)
+"""Variables that would lead a client past the lab; a fault may set some of them."""
+
+
+def find(fault_id: str) -> Fault:
+    """The fault with this id.
+
+    Raises:
+        ValueError: There is none; the text names those that are near.
+    """
+    faults = {fault.id: fault for fault in FAULTS}
+    if fault_id in faults:
+        return faults[fault_id]
+    near = [name for name in faults if fault_id and fault_id in name]
+    near = near or difflib.get_close_matches(fault_id, faults, n=4, cutoff=0.5)
+    hint = f"Did you mean {', '.join(near[:6])}?" if near else "`oairunbook lab --list` shows all."
+    raise ValueError(f"The practice lab has no fault {fault_id!r}. {hint}")
+
+
+class Lab:
+    """The servers of one practice run.
+
+    `environment` is what to lay over a client's environment, None meaning unset; `base_url` is where a healthy client finds the
+    API; `endpoints` says what listens where.
+    """
+
+    def __init__(self, fault: Fault):
+        self.fault = fault
+        self.model = MODEL
+        with contextlib.ExitStack() as stack:
+            self._build(stack)
+            self._stack = stack.pop_all()
+
+    def _build(self, stack: contextlib.ExitStack) -> None:
+        fault = self.fault
+        self.folder = Path(tempfile.mkdtemp(prefix="oairunbook-practice-lab-"))
+        stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        authority = Authority("Practice")
+        (self.folder / "root.pem").write_bytes(authority.root.pem)
+        (self.folder / "other-root.pem").write_bytes(sign("Practice other root", issuer=None).pem)
+        (self.folder / "empty.pem").touch()
+
+        pki = Listener(_issuer_page(authority.intermediate.certificate.public_bytes(Encoding.DER)))
+        stack.callback(pki.close)
+        beside = sign(STATUS_HOST, issuer=authority.intermediate, hosts=(STATUS_HOST, SIGN_IN_HOST))
+        status_port = self._status_page(stack, authority, beside)
+        redirect_to = f"https://{SIGN_IN_HOST}:{status_port}/signin"
+        listener = self._api(stack, authority, f"http://pki.lab.test:{pki.port}/intermediate.der", redirect_to)
+        self.base_url = f"https://{API_HOST}:{self.port}{fault.path}"
+
+        beside_zone = dict.fromkeys((STATUS_HOST, SIGN_IN_HOST, "pki.lab.test"), ("127.0.0.1",))
+        zone = {API_HOST: fault.addresses, **beside_zone}
+        if fault.proxy != "unresolvable":
+            zone[PROXY_HOST] = ("127.0.0.1",)
+        self.endpoints = {"api": f"127.0.0.1:{self.port}", "status": f"127.0.0.1:{status_port}"}
+        proxy_port = self._proxy(stack, listener)
+        name_server = self._name_server(stack, zone)
+        rehearsal = practice.Practice(
+            fault=fault.id,
+            name_servers=(name_server,),
+            status_url=f"https://{STATUS_HOST}:{status_port}/api/v2/summary.json",
+        )
+        self.environment: dict[str, str | None] = dict.fromkeys(UNSET)
+        self.environment |= {
+            practice.VARIABLE: rehearsal.to_variable(),
+            "OPENAI_BASE_URL": self.base_url,
+            "OPENAI_API_KEY": KEY,
+            "SSL_CERT_FILE": str(self.folder / "root.pem"),
+        }
+        if proxy_port is not None:
+            self.environment["HTTPS_PROXY"] = f"http://{PROXY_HOST}:{proxy_port}"
+            self.endpoints["proxy"] = f"127.0.0.1:{proxy_port}"
+        self.endpoints["name_server"] = f"127.0.0.1:{name_server.port}"
+        for name, value in fault.environment:
+            filled = value and value.replace("{port}", str(self.port)).replace("{folder}", str(self.folder))
+            self.environment[name] = filled
+
+    def _status_page(self, stack: contextlib.ExitStack, authority: Authority, leaf: Signed) -> int:
+        if not self.fault.status_page:
+            return _refused_port(stack)
+        service = api.Service(answer=ANSWERS["ok"], label="status", status_page=True)
+        listener = api.serve(service, tls=server_context(self.folder, leaf, authority.intermediate))
+        stack.callback(listener.close)
+        return listener.port
+
+    def _api(
+        self, stack: contextlib.ExitStack, authority: Authority, issuer_url: str, redirect_to: str
+    ) -> Listener | None:
+        """Start the API as the fault wants it, and set `port`; the listener is None if nothing speaks HTTP there."""
+        fault = self.fault
+        if fault.tcp == "refused":
+            self.port = _refused_port(stack)
+            return None
+        if fault.tcp == "silent":
+            self.port = _full_port(stack)
+            return None
+        if fault.tcp == "reset" or fault.tls in WITHOUT_TLS:
+            broken = Listener(reset if fault.tcp == "reset" else WITHOUT_TLS[fault.tls])
+            stack.callback(broken.close)
+            self.port = broken.port
+            return None
+        tls = None
+        if fault.tls != "plain_http":
+            tls = context_for(fault.tls, API_HOST, authority, self.folder, issuer_url)
+        service = api.Service(answer=ANSWERS[fault.answer], redirect_to=redirect_to)
+        listener = api.serve(service, tls=tls)
+        stack.callback(listener.close)
+        self.port = _refused_port(stack) if fault.tcp == "behind_proxy" else listener.port
+        return listener
+
+    def _proxy(self, stack: contextlib.ExitStack, listener: Listener | None) -> int | None:
+        behaviour = self.fault.proxy
+        if behaviour is None:
+            return None
+        if behaviour in ("refused", "unresolvable"):
+            return _refused_port(stack)
+        upstreams = {} if listener is None else {(API_HOST, self.port): (listener.host, listener.port)}
+        server = proxy.serve(behaviour, upstreams)
+        stack.callback(server.close)
+        return server.port
+
+    def _name_server(self, stack: contextlib.ExitStack, zone: dict[str, tuple[str, ...]]) -> NameServer:
+        if self.fault.dns == "unreachable":
+            return NameServer(address="127.0.0.1", port=_refused_port(stack, socket.SOCK_DGRAM))
+        server = PracticeNameServer(zone, self.fault.dns, api=API_HOST)
+        stack.callback(server.close)
+        return NameServer(address="127.0.0.1", port=server.port)
+
+    def close(self) -> None:
+        """End every server and remove the folder."""
+        self._stack.close()
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _refused_port(stack: contextlib.ExitStack, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port that stays ours and refuses: by RST over TCP, by ICMP port unreachable over UDP."""
+    held = socket.socket(socket.AF_INET, kind)
+    stack.callback(held.close)
+    held.bind(("127.0.0.1", 0))
+    port: int = held.getsockname()[1]
+    if kind == socket.SOCK_DGRAM:
+        # A connected UDP socket takes datagrams of its peer alone; for all others the port is closed.
+        held.connect(("127.0.0.1", port))
+    return port
+
+
+def _full_port(stack: contextlib.ExitStack) -> int:
+    """A port that answers no SYN: Linux drops it while the accept queue is full (listen(2)).
+
+    Raises:
+        OSError: This system completes connections beyond the queue.
+    """
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    stack.callback(server.close)
+    server.bind(("127.0.0.1", 0))
+    server.listen(0)
+    for _ in range(_FILLERS):
+        filler = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        stack.callback(filler.close)
+        filler.settimeout(_FILL_SECONDS)
+        try:
+            filler.connect(server.getsockname())
+        except TimeoutError:
+            return int(server.getsockname()[1])
+    raise OSError(
+        "This system accepts connections beyond a full accept queue, so tcp.timeout cannot be practised here."
+    )
+
+
+def _issuer_page(certificate: bytes) -> Handle:
+    """Serve one certificate in DER, as the authority information access of a leaf promises (RFC 5280 section 4.2.2.1)."""
+
+    def serve(connection: socket.socket) -> None:
+        with connection.makefile("rb") as stream:
+            if wire.read_request(stream) is not None:
+                headers = (("content-type", "application/pkix-cert"), ("connection", "close"))
+                wire.send_whole(connection, 200, headers, certificate)
+
+    return serve
