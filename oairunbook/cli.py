@@ -30,11 +30,35 @@ def cli() -> None:
 def route_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The common options that say what is called and how long it may take."""
     options = (
-        click.option("--base-url", metavar="URL", help="Base URL as given to the SDK's client. Default: what the SDK itself would use."),
-        click.option("--model", metavar="NAME", help="Model, on Azure the deployment. Default: a small one that this key sees."),
-        click.option("--route", type=click.Choice(["auto", "direct", "azure", "gateway"]), default="auto", show_default=True, help="Route family."),
-        click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True, help="Seconds for one step."),
-        click.option("--budget", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True, help="Seconds in all."),
+        click.option(
+            "--base-url",
+            metavar="URL",
+            help="Base URL as given to the SDK's client. Default: what the SDK itself would use.",
+        ),
+        click.option(
+            "--model", metavar="NAME", help="Model, on Azure the deployment. Default: a small one that this key sees."
+        ),
+        click.option(
+            "--route",
+            type=click.Choice(["auto", "direct", "azure", "gateway"]),
+            default="auto",
+            show_default=True,
+            help="Route family.",
+        ),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(min=0, min_open=True),
+            default=5.0,
+            show_default=True,
+            help="Seconds for one step.",
+        ),
+        click.option(
+            "--budget",
+            type=click.FloatRange(min=0, min_open=True),
+            default=30.0,
+            show_default=True,
+            help="Seconds in all.",
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -44,7 +68,9 @@ def route_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @cli.command()
 @route_options
 @click.option("--archive", metavar="DIR", default="", help="Archive whose key fingerprints the API key.")
-@click.option("--json", "json_file", metavar="FILE|-", help='Write {"evidence": …, "verdict": …} there; - is standard output.')
+@click.option(
+    "--json", "json_file", metavar="FILE|-", help='Write {"evidence": …, "verdict": …} there; - is standard output.'
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def check(
     base_url: str | None,
@@ -56,7 +82,7 @@ def check(
     json_file: str | None,
     quiet: bool,
 ) -> None:
-    """Test the path from here, now: one table, the first point where the evidence changes, owner, cause, next steps.
+    r"""Test the path from here, now: one table, the first point where the evidence changes, owner, cause, next steps.
 
     Sends one request without credentials, and with your key one minimal request (a few tokens), whole and streamed, where TLS has verified.
 
@@ -164,7 +190,7 @@ def _no_secret_in_errors() -> Iterator[None]:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         raise SystemExit(EXIT_INTERRUPTED) from None
-    except Exception as error:  # noqa: BLE001 - the contract gives the tool's own failure a status of its own
+    except Exception as error:
         secrets = Secrets.from_environment(os.environ)
         click.echo(inert(secrets.redact_text(f"oairunbook failed: {type(error).__name__}: {error}")), err=True)
         if os.environ.get("OAIRUNBOOK_DEBUG"):

@@ -156,6 +156,7 @@ class Route:
 
     @property
     def dialled_port(self) -> int:
+        """The port that goes with `dialled_host`."""
         return (self.proxy.port or self.port) if self.proxy.url else self.port
 
 
@@ -751,7 +752,11 @@ def read_document(kind: type[Result], text: str | bytes, schema: str) -> Result:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise EvidenceError(f"this is no JSON: {error}") from error
-    if isinstance(document, dict) and schema.startswith("oairunbook.evidence/") and isinstance(document.get("evidence"), dict):
+    if (
+        isinstance(document, dict)
+        and schema.startswith("oairunbook.evidence/")
+        and isinstance(document.get("evidence"), dict)
+    ):
         # What `check --json` prints holds both; its evidence is what is asked for.
         document = document["evidence"]
     if not isinstance(document, dict) or document.get("schema") != schema:

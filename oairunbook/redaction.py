@@ -23,7 +23,11 @@ _SHORTEST_SECRET = 6
 
 _SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     # userinfo of a URL; the host behind it stays
-    ("url userinfo", re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://)[^\s/@'\"<>]+@", re.IGNORECASE), r"\g<keep>[redacted]@"),
+    (
+        "url userinfo",
+        re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://)[^\s/@'\"<>]+@", re.IGNORECASE),
+        r"\g<keep>[redacted]@",
+    ),
     (
         "signed query",
         re.compile(
@@ -34,7 +38,10 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ),
     (
         "authorization",
-        re.compile(r"(?P<keep>\b(?:bearer|basic|digest|negotiate)\s+)(?=[A-Za-z0-9+/=._~-]{8,})(?!realm|auth(?:entication)?\b|token\b|or\b)[^\s\"',;]+", re.IGNORECASE),
+        re.compile(
+            r"(?P<keep>\b(?:bearer|basic|digest|negotiate)\s+)(?=[A-Za-z0-9+/=._~-]{8,})(?!realm|auth(?:entication)?\b|token\b|or\b)[^\s\"',;]+",
+            re.IGNORECASE,
+        ),
         r"\g<keep>[redacted]",
     ),
     (
@@ -51,7 +58,11 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"), "[redacted jwt]"),
     ("aws key", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), "[redacted key]"),
     ("github token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"), "[redacted token]"),
-    ("private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), "[redacted key]"),
+    (
+        "private key",
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+        "[redacted key]",
+    ),
 )
 
 Record = TypeVar("Record")

@@ -33,20 +33,41 @@ ENTRIES = st.sampled_from(
     ]
 )  # fmt: skip
 URLS = st.sampled_from(
-    ["https://api.openai.com/v1", "https://api.openai.com:443/v1", "https://api.openai.com:8443/v1", "http://localhost:4000", "http://127.0.0.1:4000", "http://10.1.2.3/v1", "https://eu.api.openai.com"]
+    [
+        "https://api.openai.com/v1",
+        "https://api.openai.com:443/v1",
+        "https://api.openai.com:8443/v1",
+        "http://localhost:4000",
+        "http://127.0.0.1:4000",
+        "http://10.1.2.3/v1",
+        "https://eu.api.openai.com",
+    ]
 )
 
 
 @pytest.mark.parametrize(("module", "installed"), transports())
-@given(entries=st.lists(ENTRIES, max_size=3), url=URLS, variable=st.sampled_from(["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"]))
+@given(
+    entries=st.lists(ENTRIES, max_size=3),
+    url=URLS,
+    variable=st.sampled_from(["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"]),
+)
 def test_the_proxy_decision_is_the_transports_own(
     module: object, installed: Installed, entries: list[str], url: str, variable: str
 ) -> None:
     environment = {variable: "http://proxy.example.test:3128", "NO_PROXY": ",".join(entries)}
     base = resolve_base_url(url, environment, "auto")
-    ours = decide_proxy(environment, base.scheme, base.host, base.port, base.explicit_port, installed)
+    ours = decide_proxy(environment, base.scheme, base.host, base.explicit_port, installed)
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy"):
+        for name in (
+            "HTTPS_PROXY",
+            "https_proxy",
+            "ALL_PROXY",
+            "all_proxy",
+            "HTTP_PROXY",
+            "http_proxy",
+            "NO_PROXY",
+            "no_proxy",
+        ):
             patch.delenv(name, raising=False)
         for name, value in environment.items():
             patch.setenv(name, value)
@@ -60,8 +81,18 @@ def test_the_proxy_decision_is_the_transports_own(
     ("environment", "url", "source", "family"),
     [
         ({}, "https://api.openai.com/v1", "default", "direct"),
-        ({"OPENAI_BASE_URL": "https://eu.api.openai.com/v1"}, "https://eu.api.openai.com/v1", "OPENAI_BASE_URL", "direct"),
-        ({"AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com"}, "https://r.openai.azure.com", "AZURE_OPENAI_ENDPOINT", "azure"),
+        (
+            {"OPENAI_BASE_URL": "https://eu.api.openai.com/v1"},
+            "https://eu.api.openai.com/v1",
+            "OPENAI_BASE_URL",
+            "direct",
+        ),
+        (
+            {"AZURE_OPENAI_ENDPOINT": "https://r.openai.azure.com"},
+            "https://r.openai.azure.com",
+            "AZURE_OPENAI_ENDPOINT",
+            "azure",
+        ),
         ({"OPENAI_BASE_URL": "http://localhost:4000"}, "http://localhost:4000", "OPENAI_BASE_URL", "gateway"),
     ],
 )
@@ -73,7 +104,17 @@ def test_base_url_and_family_come_from_where_the_sdk_looks(
 
 
 @pytest.mark.parametrize(
-    "url", ["", "api.openai.com/v1", "ftp://api.openai.com", "https://", "https://api.openai.com:abc/v1", " https://api.openai.com/v1", "https://api.openai.com/v1\n", '"https://api.openai.com/v1"']
+    "url",
+    [
+        "",
+        "api.openai.com/v1",
+        "ftp://api.openai.com",
+        "https://",
+        "https://api.openai.com:abc/v1",
+        " https://api.openai.com/v1",
+        "https://api.openai.com/v1\n",
+        '"https://api.openai.com/v1"',
+    ],
 )
 def test_a_base_url_that_cannot_be_used_says_why(url: str) -> None:
     assert resolve(environment={"OPENAI_BASE_URL": url}).problems
@@ -88,5 +129,7 @@ def test_a_key_that_no_header_may_hold_is_found_without_showing_it(key: str) -> 
 
 def test_the_same_key_has_the_same_fingerprint_within_one_archive_only() -> None:
     environment = {"OPENAI_API_KEY": "sk-abcdefgh"}
-    one, again, other = (resolve(environment=environment, fingerprint_key=key) for key in (b"a" * 32, b"a" * 32, b"b" * 32))
+    one, again, other = (
+        resolve(environment=environment, fingerprint_key=key) for key in (b"a" * 32, b"a" * 32, b"b" * 32)
+    )
     assert one.credential.fingerprint == again.credential.fingerprint != other.credential.fingerprint

@@ -103,7 +103,11 @@ def _undecided(evidence: Evidence) -> Verdict:
     owner: Owner = "unknown"
     if no_answer:
         owner = "connection_path" if evidence.route.family == "direct" else "route_provider"
-    facts = tuple(cite(o, _seen(o.outcome)) for o in evidence.observations if o.outcome.kind not in ("not_tried", "local_resources"))
+    facts = tuple(
+        cite(o, _seen(o.outcome))
+        for o in evidence.observations
+        if o.outcome.kind not in ("not_tried", "local_resources")
+    )
     return Verdict(
         owner=owner,
         layer=None,
@@ -134,9 +138,16 @@ def _untried(evidence: Evidence) -> list[str]:
 
 
 def _missing_control(evidence: Evidence, cause: Cause) -> list[str]:
-    if evidence.route.family == "direct" or cause.owner is not None or cause.local_on_every_route or cause.layer in ("client", "proxy"):
+    if (
+        evidence.route.family == "direct"
+        or cause.owner is not None
+        or cause.local_on_every_route
+        or cause.layer in ("client", "proxy")
+    ):
         return []
-    return ["a control test of the direct route from this runtime: until it shows the same symptom, the route's provider owns this"]
+    return [
+        "a control test of the direct route from this runtime: until it shows the same symptom, the route's provider owns this"
+    ]
 
 
 def _general_do_nots(cause: Cause) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ def decide(evidence: Evidence, answer: HttpAnswer) -> str | None:
         return None
     error = answer.body.error or _UNKNOWN_ERROR
     family = evidence.route.family
-    for rules in ((_azure,) if family == "azure" else (_gateway,) if family == "gateway" else ()):
+    for rules in (_azure,) if family == "azure" else (_gateway,) if family == "gateway" else ():
         found = rules(answer.status, error)
         if found is not None:
             return found
@@ -35,13 +35,26 @@ def _openai(status: int, error: ApiError) -> str | None:
         return "api.region_unsupported"
     if code == "ip_not_authorized" or "your ip is not authorized" in message:
         return "api.ip_not_allowed"
-    if code in ("mismatched_organization", "mismatched_project") or "member of an organization" in message or "should match organization" in message:
+    if (
+        code in ("mismatched_organization", "mismatched_project")
+        or "member of an organization" in message
+        or "should match organization" in message
+    ):
         return "api.organization_mismatch"
-    if code == "insufficient_permissions" or "insufficient permissions" in message or code in ("account_deactivated", "customer_storage_not_ready"):
+    if (
+        code == "insufficient_permissions"
+        or "insufficient permissions" in message
+        or code in ("account_deactivated", "customer_storage_not_ready")
+    ):
         return "api.permission_denied"
     if code == "model_not_found":
         return "api.model_not_found"
-    if kind == "insufficient_quota" or code in ("insufficient_quota", "billing_not_active", "billing_hard_limit_reached", "credit_balance_exhausted"):
+    if kind == "insufficient_quota" or code in (
+        "insufficient_quota",
+        "billing_not_active",
+        "billing_hard_limit_reached",
+        "credit_balance_exhausted",
+    ):
         return "api.insufficient_quota"
     if code.endswith(("_spend_limit_exceeded", "_usage_limit_exceeded")):
         return "api.insufficient_quota"
@@ -59,7 +72,9 @@ def _by_status(status: int, code: str, message: str) -> str | None:
     if status == 403:
         return "api.permission_denied"
     if status in (404, 405):
-        names_model = "model" in message and ("does not exist" in message or "not found" in message or "access" in message)
+        names_model = "model" in message and (
+            "does not exist" in message or "not found" in message or "access" in message
+        )
         return "api.model_not_found" if names_model else "api.endpoint_not_found"
     if status == 429:
         return "api.insufficient_quota" if "quota" in message and "billing" in message else "api.rate_limited"
@@ -72,7 +87,11 @@ def _by_status(status: int, code: str, message: str) -> str | None:
 
 def _azure(status: int, error: ApiError) -> str | None:
     code, message = (error.code or "").lower(), (error.message or "").lower()
-    if "virtual network/firewall" in message or "public access is disabled" in message or "approved private endpoint" in message:
+    if (
+        "virtual network/firewall" in message
+        or "public access is disabled" in message
+        or "approved private endpoint" in message
+    ):
         return "api.azure_network_denied"
     if code == "deploymentnotfound" or "api deployment for this resource does not exist" in message:
         return "api.azure_deployment_not_found"
@@ -93,7 +112,11 @@ def _gateway(status: int, error: ApiError) -> str | None:
         return "api.gateway_auth_failed"
     if kind == "budget_exceeded":
         return "api.insufficient_quota"
-    if status in (401, 403) and (error.shape in ("list", "flat", "string") or not error.code_is_string) and "incorrect api key" not in message:
+    if (
+        status in (401, 403)
+        and (error.shape in ("list", "flat", "string") or not error.code_is_string)
+        and "incorrect api key" not in message
+    ):
         return "api.gateway_auth_failed"
     if status >= 500 and any(mark in message for mark in _GATEWAY_UPSTREAM):
         return "api.gateway_upstream_failed"
@@ -126,7 +149,11 @@ def _fact(answer: HttpAnswer) -> str:
     request_id = answer.header("apim-request-id") or answer.header("x-request-id")
     parts = [f"status {answer.status}"]
     if error is not None:
-        parts += [f"{name} {value!r}" for name, value in (("type", error.type), ("code", error.code), ("message", error.message)) if value]
+        parts += [
+            f"{name} {value!r}"
+            for name, value in (("type", error.type), ("code", error.code), ("message", error.message))
+            if value
+        ]
     parts.append(f"request id {request_id}" if request_id else "no request id")
     return ", ".join(parts)
 
@@ -135,7 +162,10 @@ def _error_in_stream(evidence: Evidence) -> Finding | None:
     """An `error` event inside a stream raises a plain `APIError` without a status."""
     for observation, failed in evidence.of(SdkFailed):
         if failed.stream and failed.answer is None and failed.errors and failed.errors[0].type == "openai.APIError":
-            return Finding(because=(cite(observation, f"the stream carried an error: {failed.errors[0].text}"),), certainty="likely")
+            return Finding(
+                because=(cite(observation, f"the stream carried an error: {failed.errors[0].text}"),),
+                certainty="likely",
+            )
     return None
 
 

@@ -23,12 +23,18 @@ CAUSES = (
         id="browser.blocked_by_client",
         owner="browser",
         meaning="An extension, content security policy or network policy of the browser stopped it.",
-        next=("Ask whose policy it is: the page's connect-src, an extension, or the browser's administrator.", _SERVER_SIDE),
+        next=(
+            "Ask whose policy it is: the page's connect-src, an extension, or the browser's administrator.",
+            _SERVER_SIDE,
+        ),
     ),
     Cause(
         id="browser.cors_blocked",
         owner="browser",
         meaning="Preflight or response lacks what the page's origin needs.",
-        next=("Repeat the same request outside the browser first: an error answer without CORS headers looks the same.", _SERVER_SIDE),
+        next=(
+            "Repeat the same request outside the browser first: an error answer without CORS headers looks the same.",
+            _SERVER_SIDE,
+        ),
     ),
 )

@@ -13,12 +13,15 @@ LAYERS: tuple[Layer, ...] = ("client", "dns", "tcp", "proxy", "tls", "http", "ap
 """The order in which a request meets them."""
 
 
+Certainty = Literal["proven", "likely"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """A rule's answer: the cause fits, for these reasons."""
 
     because: tuple[Because, ...]
-    certainty: Literal["proven", "likely"]
+    certainty: Certainty
     next: tuple[str, ...] = ()
     """Steps that only this evidence calls for; they come before the cause's own."""
 
@@ -53,7 +56,9 @@ class Cause:
         return head if dot else None  # type: ignore[return-value]
 
 
-NO_KEY_ADVICE = "Do not rotate keys, change billing, models or prompts: no API answer has been seen that would call for it."
+NO_KEY_ADVICE = (
+    "Do not rotate keys, change billing, models or prompts: no API answer has been seen that would call for it."
+)
 """Owner rule 5: said for every cause whose layer comes before `api`."""
 
 

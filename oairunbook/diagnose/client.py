@@ -62,7 +62,9 @@ def _api_key_missing(evidence: Evidence) -> Finding | None:
         return None
     for observation, answer, _ in answers(evidence):
         if is_api_answer(evidence, answer):
-            fact = f"the path is open up to the API's own answer ({answer.status}), and no key is set where the SDK looks"
+            fact = (
+                f"the path is open up to the API's own answer ({answer.status}), and no key is set where the SDK looks"
+            )
             return Finding(because=(cite(observation, fact),), certainty="proven")
     return None
 
@@ -115,7 +117,10 @@ def _sdk_incompatible(evidence: Evidence) -> Finding | None:
             return Finding(because=(cite(observation, words(outcome.errors)),), certainty="proven")
     for observation, outcome in evidence.of(ClientRefused):
         for link in outcome.errors:
-            if link.type in ("ModuleNotFoundError", "ImportError", "TypeError", "AttributeError") and "socksio" not in link.text:
+            if (
+                link.type in ("ModuleNotFoundError", "ImportError", "TypeError", "AttributeError")
+                and "socksio" not in link.text
+            ):
                 return Finding(because=(cite(observation, f"{link.type}: {link.text}"),), certainty="proven")
     return _raised(evidence, "unexpected keyword argument 'proxies'")
 
@@ -193,19 +198,25 @@ CAUSES = (
     Cause(
         id="client.resource_exhausted",
         meaning="File descriptors, ephemeral ports or buffers are used up.",
-        next=("Find what holds them (ls /proc/PID/fd, ss -s), close or reuse clients, then raise the limit if it is too low.",),
+        next=(
+            "Find what holds them (ls /proc/PID/fd, ss -s), close or reuse clients, then raise the limit if it is too low.",
+        ),
         applies=_resource_exhausted,
     ),
     Cause(
         id="client.socket_not_permitted",
         meaning="A local rule or a sandbox forbids the socket.",
-        next=("Ask who runs this sandbox (seccomp, Landlock, a local firewall rule for this user) to allow outbound TCP to this host.",),
+        next=(
+            "Ask who runs this sandbox (seccomp, Landlock, a local firewall rule for this user) to allow outbound TCP to this host.",
+        ),
         applies=_socket_not_permitted,
     ),
     Cause(
         id="client.pool_timeout",
         meaning="Every pooled connection is busy.",
-        next=("Read streams to their end or close them, share one client, and raise the pool's limits if the load is real.",),
+        next=(
+            "Read streams to their end or close them, share one client, and raise the pool's limits if the load is real.",
+        ),
         applies=lambda evidence: _raised(evidence, "PoolTimeout"),
     ),
     Cause(

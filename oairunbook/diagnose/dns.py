@@ -46,9 +46,9 @@ def _nxdomain(evidence: Evidence) -> Finding | None:
         return found
     # With no name server to ask, EAI_NONAME is all there is.
     for observation, outcome in evidence.of(ResolveFailed, "dns"):
-        if errno_name(outcome.errors) == "EAI_NONAME" and not _proxy_name(evidence) and not any(evidence.of(DnsAnswer)):
-            if not any(evidence.of(DnsNoAnswer)):
-                return Finding(because=(cite(observation, words(outcome.errors)),), certainty="likely")
+        asked = any(evidence.of(DnsAnswer)) or any(evidence.of(DnsNoAnswer))
+        if errno_name(outcome.errors) == "EAI_NONAME" and not _proxy_name(evidence) and not asked:
+            return Finding(because=(cite(observation, words(outcome.errors)),), certainty="likely")
     return None
 
 
@@ -57,7 +57,11 @@ def _no_address(evidence: Evidence) -> Finding | None:
     if system is None or _proxy_name(evidence):
         return None
     for observation, answer in evidence.of(DnsAnswer):
-        if answer.replies and all(reply.rcode == "NOERROR" and not reply.addresses for reply in answer.replies) and not answer.unanswered:
+        if (
+            answer.replies
+            and all(reply.rcode == "NOERROR" and not reply.addresses for reply in answer.replies)
+            and not answer.unanswered
+        ):
             fact = f"{answer.server.address} says that the name exists and has neither A nor AAAA"
             return Finding(because=(cite(observation, fact), system), certainty="proven")
     return None
@@ -72,7 +76,9 @@ def _timeout(evidence: Evidence) -> Finding | None:
     if system is None or _proxy_name(evidence) or any(evidence.of(DnsAnswer)):
         return None
     found = [
-        cite(o, f"{outcome.server.address}: {words(outcome.errors)}") for o, outcome in _silent(evidence) if outcome.ended == "silence"
+        cite(o, f"{outcome.server.address}: {words(outcome.errors)}")
+        for o, outcome in _silent(evidence)
+        if outcome.ended == "silence"
     ]
     return Finding(because=(*found, system), certainty="proven") if found else None
 
@@ -104,7 +110,9 @@ CAUSES = (
     Cause(
         id="dns.resolver_mismatch",
         meaning="The system resolver and the configured name server disagree (nsswitch, search list, a local cache).",
-        next=("Compare getent ahosts NAME with dig NAME @SERVER; look at nsswitch.conf, the search list and local caches.",),
+        next=(
+            "Compare getent ahosts NAME with dig NAME @SERVER; look at nsswitch.conf, the search list and local caches.",
+        ),
         owner="client_config",
     ),
     Cause(

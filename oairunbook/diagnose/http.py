@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from oairunbook.diagnose.catalogue import Cause, Finding
+from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
 from oairunbook.diagnose.reading import answers, cite, is_api_answer, request_succeeded, words
-from oairunbook.evidence import ErrorLink, Evidence, HttpAnswer, HttpFailed, Observation, SdkAnswered, SdkFailed, TraceEvent
+from oairunbook.evidence import (
+    ErrorLink,
+    Evidence,
+    HttpAnswer,
+    HttpFailed,
+    Observation,
+    SdkAnswered,
+    SdkFailed,
+    TraceEvent,
+)
 
 _BLOCK_MARKS = ("zscaler", "fortiguard", "web filter violation", "web page blocked", "access denied", "blocked", "netskope", "forcepoint", "umbrella",
                 "captive", "just a moment", "attention required", "policy")  # fmt: skip
@@ -58,7 +67,9 @@ def _disconnected(evidence: Evidence) -> Finding | None:
 
 
 def _truncated(evidence: Evidence) -> Finding | None:
-    found = _broken(evidence, "peer closed connection without sending complete", "IncompleteRead", "incomplete chunked read")
+    found = _broken(
+        evidence, "peer closed connection without sending complete", "IncompleteRead", "incomplete chunked read"
+    )
     if found is not None:
         return found
     # A stream without an end mark: the whole answer passed, so the fault is the stream's alone.
@@ -86,7 +97,12 @@ def _stream_stalled(evidence: Evidence) -> Finding | None:
         return None
     for observation in evidence.observations:
         outcome = observation.outcome
-        stalled = isinstance(outcome, SdkFailed) and outcome.stream and outcome.answer is None and _mentions(outcome.errors, "Timeout")
+        stalled = (
+            isinstance(outcome, SdkFailed)
+            and outcome.stream
+            and outcome.answer is None
+            and _mentions(outcome.errors, "Timeout")
+        )
         given_up = observation.id == "sdk.stream" and outcome.kind == "stopped"
         if stalled or given_up:
             fact = "the whole answer came, and the same request streamed stopped arriving"
@@ -128,7 +144,7 @@ def _blocked_page(evidence: Evidence) -> Finding | None:
         text = f"{answer.body.title or ''} {answer.body.sample}".lower()
         marked = any(mark in text for mark in _BLOCK_MARKS) or answer.header("cf-mitigated") is not None
         if answer.status in (403, 451, 511) or (marked and answer.body.shape in ("html", "json", "text")):
-            certainty = "proven" if marked else "likely"
+            certainty: Certainty = "proven" if marked else "likely"
             return Finding(because=(cite(observation, _describe(answer)),), certainty=certainty)
     return None
 
@@ -146,12 +162,16 @@ CAUSES = (
     Cause(
         id="http.idle_reset",
         meaning="A reused idle connection is dead where a new one works.",
-        next=("Close idle connections before the NAT's or load balancer's limit (keepalive_expiry), or switch TCP keepalive on.",),
+        next=(
+            "Close idle connections before the NAT's or load balancer's limit (keepalive_expiry), or switch TCP keepalive on.",
+        ),
     ),
     Cause(
         id="http.redirected",
         meaning="A redirect leads away from the API.",
-        next=("Look where it leads: a sign-in page means a portal or an access proxy in front; a changed host means a wrong base URL.",),
+        next=(
+            "Look where it leads: a sign-in page means a portal or an access proxy in front; a changed host means a wrong base URL.",
+        ),
         applies=_redirected,
     ),
     Cause(
@@ -169,7 +189,9 @@ CAUSES = (
     Cause(
         id="http.not_an_api",
         meaning="Some server answered, and it is no OpenAI-compatible API at this path.",
-        next=("Compare the base URL with the documented one: a missing or doubled /v1, a path that already ends in /chat/completions.",),
+        next=(
+            "Compare the base URL with the documented one: a missing or doubled /v1, a path that already ends in /chat/completions.",
+        ),
         applies=_not_an_api,
     ),
     Cause(
@@ -193,13 +215,18 @@ CAUSES = (
     Cause(
         id="http.stream_stalled",
         meaning="A stream starts and then stops arriving, or arrives in one piece at the end.",
-        next=("Ask who runs the proxy on this path whether it buffers or inspects event streams, and to exempt this host.",),
+        next=(
+            "Ask who runs the proxy on this path whether it buffers or inspects event streams, and to exempt this host.",
+        ),
         applies=_stream_stalled,
     ),
     Cause(
         id="http.read_timeout",
         meaning="The request was sent and no response came in time.",
-        next=(_SUSPECTS, "If only long requests fail, compare their time with the NAT's or load balancer's idle limit, and stream."),
+        next=(
+            _SUSPECTS,
+            "If only long requests fail, compare their time with the NAT's or load balancer's idle limit, and stream.",
+        ),
         applies=_read_timeout,
     ),
 )

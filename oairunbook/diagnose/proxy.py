@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from oairunbook.diagnose.catalogue import Cause, Finding
+from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
 from oairunbook.diagnose.reading import cite, stopped, words
 from oairunbook.evidence import (
-    ConnectFailed,
     Connected,
+    ConnectFailed,
     DnsAnswer,
     Evidence,
     HttpAnswer,
@@ -32,7 +32,9 @@ def _in_play(evidence: Evidence) -> bool:
 
 
 def _decision(evidence: Evidence) -> Because:
-    return Because(observation="route", fact=f"the proxy {evidence.route.proxy.url} is in play: {evidence.route.proxy.rule}")
+    return Because(
+        observation="route", fact=f"the proxy {evidence.route.proxy.url} is in play: {evidence.route.proxy.rule}"
+    )
 
 
 def _unresolvable(evidence: Evidence) -> Finding | None:
@@ -125,7 +127,7 @@ def _protocol_error(evidence: Evidence) -> Finding | None:
         received = f"; it sent {failed.received!r}" if failed.received else "; it sent nothing"
         fact = f"{failed.proxy}: {words(failed.errors)}{received}"
         # Silence of something that accepts connections could also be an overloaded proxy.
-        certainty = "likely" if failed.ended == "silence" else "proven"
+        certainty: Certainty = "likely" if failed.ended == "silence" else "proven"
         return Finding(because=(cite(observation, fact), _decision(evidence)), certainty=certainty)
     return _by(evidence, "protocol_error")
 

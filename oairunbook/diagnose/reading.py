@@ -24,7 +24,8 @@ def cite(observation: Observation, fact: str) -> Because:
 def innermost(errors: tuple[ErrorLink, ...]) -> ErrorLink | None:
     """The link that says most: the last with a number, else the last of all; None of an empty chain."""
     numbered = [link for link in errors if link.errno_name or link.verify_code is not None or link.ssl_reason]
-    return (numbered or list(errors) or [None])[-1]
+    candidates = numbered or list(errors)
+    return candidates[-1] if candidates else None
 
 
 def errno_name(errors: tuple[ErrorLink, ...]) -> str | None:
@@ -89,7 +90,14 @@ def is_api_answer(evidence: Evidence, answer: HttpAnswer) -> bool:
         return True
     identified = any(
         answer.header(name)
-        for name in ("x-request-id", "apim-request-id", "openai-version", "openai-processing-ms", "x-litellm-call-id", "x-portkey-trace-id")
+        for name in (
+            "x-request-id",
+            "apim-request-id",
+            "openai-version",
+            "openai-processing-ms",
+            "x-litellm-call-id",
+            "x-portkey-trace-id",
+        )
     )
     error = answer.body.error
     if error is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oairunbook.diagnose.catalogue import Cause, Finding
 from oairunbook.diagnose.reading import cite, errno_name, words
-from oairunbook.evidence import ConnectFailed, Connected, Evidence
+from oairunbook.evidence import Connected, ConnectFailed, Evidence
 
 _UNREACHABLE = ("ENETUNREACH", "EHOSTUNREACH", "ENONET", "EADDRNOTAVAIL", "EAFNOSUPPORT", "ENETDOWN", "EHOSTDOWN")
 
@@ -22,7 +22,9 @@ def failures(evidence: Evidence, *names: str) -> Finding | None:
     if not matching or telling[0][2] not in names:
         return None
     return Finding(
-        because=tuple(cite(o, f"{outcome.address} port {outcome.port}: {words(outcome.errors)}") for o, outcome, _ in found),
+        because=tuple(
+            cite(o, f"{outcome.address} port {outcome.port}: {words(outcome.errors)}") for o, outcome, _ in found
+        ),
         certainty="proven",
     )
 
@@ -31,7 +33,9 @@ CAUSES = (
     Cause(
         id="tcp.ipv6_broken",
         meaning="Addresses of one family fail, the other works, and the transport picks the broken one.",
-        next=("Ask who runs this network to mend IPv6 here, or switch it off whole; until then prefer IPv4 in gai.conf(5).",),
+        next=(
+            "Ask who runs this network to mend IPv6 here, or switch it off whole; until then prefer IPv4 in gai.conf(5).",
+        ),
     ),
     Cause(
         id="tcp.refused",
@@ -54,18 +58,24 @@ CAUSES = (
     Cause(
         id="tcp.unreachable",
         meaning="Network or host unreachable, no route, or administratively prohibited.",
-        next=("Look at the routes of this runtime (ip route get ADDRESS) and at the firewall that answers `prohibited`.",),
+        next=(
+            "Look at the routes of this runtime (ip route get ADDRESS) and at the firewall that answers `prohibited`.",
+        ),
         applies=lambda evidence: failures(evidence, *_UNREACHABLE),
     ),
     Cause(
         id="tcp.reset",
         meaning="The connection was reset after it was accepted and before anything was exchanged.",
-        next=("Ask who runs the firewall or load balancer in front of this address why it resets accepted connections.",),
+        next=(
+            "Ask who runs the firewall or load balancer in front of this address why it resets accepted connections.",
+        ),
         applies=lambda evidence: failures(evidence, "ECONNRESET"),
     ),
     Cause(
         id="tcp.path_mtu",
         meaning="Small segments pass and full-size ones vanish.",
-        next=("Lower the MTU of the interface or clamp the MSS on the tunnel, and let ICMP `fragmentation needed` pass.",),
+        next=(
+            "Lower the MTU of the interface or clamp the MSS on the tunnel, and let ICMP `fragmentation needed` pass.",
+        ),
     ),
 )

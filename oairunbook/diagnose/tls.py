@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oairunbook.diagnose.catalogue import Cause, Finding
+from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
 from oairunbook.diagnose.reading import cite, words
 from oairunbook.evidence import Evidence, Observation, TlsFailed, TlsHandshake
 
@@ -58,7 +58,7 @@ def _untrusted_issuer(evidence: Evidence) -> Finding | None:
         cite(found[0], _issuer_fact(found[1])),
         cite(found[0], f"the store in use is {trust.path or trust.origin} ({trust.reason})"),
     )
-    certainty = "proven" if found[1].verify_code == SELF_SIGNED_IN_CHAIN else "likely"
+    certainty: Certainty = "proven" if found[1].verify_code == SELF_SIGNED_IN_CHAIN else "likely"
     return Finding(because=because, certainty=certainty)
 
 
@@ -105,7 +105,13 @@ def _client_certificate_required(evidence: Evidence) -> Finding | None:
 
 
 _VERSION_ALERTS = ("protocol_version", "insufficient_security")
-_VERSION_REASONS = ("UNSUPPORTED_PROTOCOL", "NO_SHARED_CIPHER", "NO_PROTOCOLS_AVAILABLE", "WRONG_SSL_VERSION", "DH_KEY_TOO_SMALL")
+_VERSION_REASONS = (
+    "UNSUPPORTED_PROTOCOL",
+    "NO_SHARED_CIPHER",
+    "NO_PROTOCOLS_AVAILABLE",
+    "WRONG_SSL_VERSION",
+    "DH_KEY_TOO_SMALL",
+)
 
 
 def _protocol_mismatch(evidence: Evidence) -> Finding | None:
@@ -121,7 +127,9 @@ def _protocol_mismatch(evidence: Evidence) -> Finding | None:
         return Finding(
             because=(cite(found[0], "alert handshake_failure"),),
             certainty="likely",
-            also=(("tls.client_certificate_required", "under TLS 1.2 a missing client certificate gives the same alert"),),
+            also=(
+                ("tls.client_certificate_required", "under TLS 1.2 a missing client certificate gives the same alert"),
+            ),
         )
     return None
 
@@ -156,7 +164,10 @@ CAUSES = (
     Cause(
         id="tls.not_tls",
         meaning="The peer speaks something other than TLS.",
-        next=("Check scheme and port of the base URL (https towards a plain port?).", "If they are right, something on the path answers in the endpoint's place."),
+        next=(
+            "Check scheme and port of the base URL (https towards a plain port?).",
+            "If they are right, something on the path answers in the endpoint's place.",
+        ),
         applies=_not_tls,
     ),
     Cause(
@@ -175,28 +186,39 @@ CAUSES = (
     Cause(
         id="tls.expired",
         meaning="The certificate is past its end.",
-        next=("Compare the local clock first (date -u).", "Ask who runs the endpoint, or who inspects TLS in front of it, to renew the certificate."),
+        next=(
+            "Compare the local clock first (date -u).",
+            "Ask who runs the endpoint, or who inspects TLS in front of it, to renew the certificate.",
+        ),
         do_not=(_NO_SWITCH,),
         applies=lambda evidence: _dates(evidence, CERT_HAS_EXPIRED),
     ),
     Cause(
         id="tls.not_yet_valid",
         meaning="The certificate has not begun.",
-        next=("Compare the local clock first (date -u).", "Ask who runs the endpoint for a certificate that has begun."),
+        next=(
+            "Compare the local clock first (date -u).",
+            "Ask who runs the endpoint for a certificate that has begun.",
+        ),
         do_not=(_NO_SWITCH,),
         applies=lambda evidence: _dates(evidence, CERT_NOT_YET_VALID),
     ),
     Cause(
         id="tls.hostname_mismatch",
         meaning="The certificate names other hosts.",
-        next=("Compare the host in the base URL with the names in the certificate.", "If the host is right, ask who answers at this address in its place."),
+        next=(
+            "Compare the host in the base URL with the names in the certificate.",
+            "If the host is right, ask who answers at this address in its place.",
+        ),
         do_not=(_NO_SWITCH,),
         applies=_hostname_mismatch,
     ),
     Cause(
         id="tls.self_signed",
         meaning="The leaf signs itself.",
-        next=("Ask who runs the endpoint for a certificate from a CA, or for this one to be added to the store on purpose.",),
+        next=(
+            "Ask who runs the endpoint for a certificate from a CA, or for this one to be added to the store on purpose.",
+        ),
         do_not=(_NO_SWITCH,),
         applies=_self_signed,
     ),
@@ -217,26 +239,37 @@ CAUSES = (
     Cause(
         id="tls.untrusted_issuer",
         meaning="The chain ends at an issuer that the store in use does not trust: a private CA, or a proxy that inspects TLS.",
-        next=(_INSPECTION, "Add that root to the store that this transport reads (SSL_CERT_FILE with the public roots and yours), once its owner has confirmed it."),
+        next=(
+            _INSPECTION,
+            "Add that root to the store that this transport reads (SSL_CERT_FILE with the public roots and yours), once its owner has confirmed it.",
+        ),
         do_not=(_NO_SWITCH,),
         applies=_untrusted_issuer,
     ),
     Cause(
         id="tls.protocol_mismatch",
         meaning="There is no shared version or cipher.",
-        next=("Compare the versions that both sides allow: openssl s_client -tls1_2 / -tls1_3.", "Look for a system-wide crypto policy or an old inspecting proxy."),
+        next=(
+            "Compare the versions that both sides allow: openssl s_client -tls1_2 / -tls1_3.",
+            "Look for a system-wide crypto policy or an old inspecting proxy.",
+        ),
         applies=_protocol_mismatch,
     ),
     Cause(
         id="tls.reset",
         meaning="Reset or end of file during the handshake with this name.",
-        next=("Ask who runs the firewall on this path whether it filters by server name; give them host, address and time.",),
+        next=(
+            "Ask who runs the firewall on this path whether it filters by server name; give them host, address and time.",
+        ),
         applies=_reset,
     ),
     Cause(
         id="tls.timeout",
         meaning="The handshake gets no answer.",
-        next=("Ask who runs the firewall or tunnel on this path; TCP connects and the ClientHello gets no answer.", "Compare with a smaller MTU: ip link set dev DEVICE mtu 1280 in a test runtime."),
+        next=(
+            "Ask who runs the firewall or tunnel on this path; TCP connects and the ClientHello gets no answer.",
+            "Compare with a smaller MTU: ip link set dev DEVICE mtu 1280 in a test runtime.",
+        ),
         applies=_timeout,
     ),
 )

@@ -35,17 +35,13 @@ def classify(content_type: str | None, data: bytes) -> Body:
     if isinstance(document, (dict, list)):
         error = api_error(document)
         if error is not None:
-            return Body(
-                shape="api_error", size_bytes=size, content_type=content_type, error=error, sample=_text(data)
-            )
+            return Body(shape="api_error", size_bytes=size, content_type=content_type, error=error, sample=_text(data))
         name = document.get("object") if isinstance(document, dict) else None
         if isinstance(name, str):
             return Body(shape="api_object", size_bytes=size, content_type=content_type, object=name)
         return Body(shape="json", size_bytes=size, content_type=content_type, sample=_text(data))
     if kind in ("text/html", "application/xhtml+xml") or _MARKUP.match(data):
-        return Body(
-            shape="html", size_bytes=size, content_type=content_type, title=_title(data), sample=_text(data)
-        )
+        return Body(shape="html", size_bytes=size, content_type=content_type, title=_title(data), sample=_text(data))
     if b"\x00" in data[:512]:
         return Body(shape="binary", size_bytes=size, content_type=content_type)
     return Body(shape="text", size_bytes=size, content_type=content_type, sample=_text(data))
@@ -61,14 +57,21 @@ def api_error(document: Any) -> ApiError | None:
     if isinstance(error, dict):
         return _from_object(error, "object")
     if isinstance(error, str) and error:
-        return ApiError(message=error, shape="string", code=_word(document.get("code")), type=_word(document.get("type")))
+        return ApiError(
+            message=error, shape="string", code=_word(document.get("code")), type=_word(document.get("type"))
+        )
     if isinstance(error, list) and error and isinstance(error[0], dict):
         return _from_object(error[0], "list")
     errors = document.get("errors")
     if document.get("success") is False and isinstance(errors, list) and errors and isinstance(errors[0], dict):
         return _from_object(errors[0], "list")
     if "message" in document and ("statusCode" in document or "request_id" in document or len(document) == 1):
-        return ApiError(message=_word(document["message"]), code=_word(document.get("statusCode")), shape="flat", code_is_string=False)
+        return ApiError(
+            message=_word(document["message"]),
+            code=_word(document.get("statusCode")),
+            shape="flat",
+            code_is_string=False,
+        )
     if isinstance(document.get("detail"), str) and len(document) == 1:
         return ApiError(message=document["detail"], shape="flat")
     if isinstance(document.get("html-message"), str):

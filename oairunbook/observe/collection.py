@@ -18,7 +18,13 @@ class Task:
     """One probe under way in a thread of its own. The thread is a daemon: getaddrinfo(3) cannot be called off."""
 
     def __init__(
-        self, collection: Collection, identity: str, probe: str, layer: Layer | None, target: str, look: Callable[[], Any]
+        self,
+        collection: Collection,
+        identity: str,
+        probe: str,
+        layer: Layer | None,
+        target: str,
+        look: Callable[[], Any],
     ) -> None:
         self._collection = collection
         self._label = (identity, probe, layer, target)
@@ -34,7 +40,7 @@ class Task:
         try:
             found = self._look()
             outcome, self._extra = found if isinstance(found, tuple) else (found, None)
-        except Exception as error:  # noqa: BLE001 - a probe that fails is recorded as such, never as a fault of the path
+        except Exception as error:
             outcome = ToolFailed(errors=error_chain(error))
         self._collection.note(*self._label, began=self._began, outcome=outcome)
         self.outcome = outcome
@@ -66,9 +72,7 @@ class Collection:
         self._noted: dict[str, Observation] = {}
         self._closed = False
 
-    def begin(
-        self, identity: str, probe: str, layer: Layer | None, target: str, look: Callable[[], Any]
-    ) -> Task:
+    def begin(self, identity: str, probe: str, layer: Layer | None, target: str, look: Callable[[], Any]) -> Task:
         """Start a probe; *look* returns its outcome, or the outcome and something for the probes that follow."""
         if self._progress is not None:
             self._progress(f"{probe}: {target}")

@@ -117,7 +117,7 @@ def _match(
     try:
         message = dns.message.from_wire(wire, ignore_trailing=True)
     except dns.message.Truncated as truncated:
-        message = truncated.message()
+        message = truncated.message()  # type: ignore[no-untyped-call]
     except dns.exception.DNSException:
         return None
     query = queries.get(message.id)

@@ -49,7 +49,9 @@ def _behind(error: BaseException) -> Iterator[tuple[BaseException, str]]:
 
 def _link(error: BaseException, relation: str) -> ErrorLink:
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{_public_module(kind.__module__)}.{kind.__qualname__}"
+    name = (
+        kind.__qualname__ if kind.__module__ == "builtins" else f"{_public_module(kind.__module__)}.{kind.__qualname__}"
+    )
     text = str(error)
     if "Illegal header value" in text:
         # The transport's text holds the whole header, and with it the whole key.

@@ -13,14 +13,7 @@ from oairunbook.observe.stream import Stream, StreamFile, printable
 MOST_BODY_BYTES = 65536
 
 KEPT_HEADERS = frozenset(
-    """
-    content-type content-length transfer-encoding date server via x-cache x-cache-lookup x-squid-error x-proxy-error proxy-authenticate
-    www-authenticate retry-after retry-after-ms location allow x-request-id openai-organization openai-project openai-processing-ms openai-version
-    x-should-retry cf-ray cf-mitigated cf-cache-status x-envoy-upstream-service-time x-openai-proxy-wasm apim-request-id x-ms-region
-    x-ms-client-request-id x-ms-deployment-name x-ms-error-code azureml-model-session x-served-by x-amz-cf-id x-amzn-requestid x-amzn-errortype
-    access-control-allow-origin access-control-allow-headers access-control-expose-headers x-frame-options x-powered-by
-    ngrok-error-code helicone-id helicone-status helicone-error x-oneapi-request-id x-generation-id request-id connection
-    """.split()
+    ["content-type", "content-length", "transfer-encoding", "connection", "date", "server", "via", "x-cache", "x-cache-lookup", "x-squid-error", "x-proxy-error", "proxy-authenticate", "www-authenticate", "retry-after", "retry-after-ms", "location", "allow", "x-request-id", "request-id", "x-should-retry", "openai-organization", "openai-project", "openai-processing-ms", "openai-version", "x-openai-proxy-wasm", "x-envoy-upstream-service-time", "cf-ray", "cf-mitigated", "cf-cache-status", "x-frame-options", "x-powered-by", "x-served-by", "x-amz-cf-id", "x-amzn-requestid", "x-amzn-errortype", "apim-request-id", "x-ms-region", "x-ms-client-request-id", "x-ms-deployment-name", "x-ms-error-code", "azureml-model-session", "access-control-allow-origin", "access-control-allow-headers", "access-control-expose-headers", "ngrok-error-code", "helicone-id", "helicone-status", "helicone-error", "x-oneapi-request-id", "x-generation-id"]
 )
 _KEPT_PREFIXES = ("x-ratelimit-", "x-litellm-", "x-portkey-", "cf-aig-", "x-kong-", "llm_provider-", "fault-")
 
@@ -38,9 +31,10 @@ class StreamSocket:
     """What `http.client.HTTPResponse` asks of a socket."""
 
     def __init__(self, stream: Stream) -> None:
-        self._file = io.BufferedReader(StreamFile(stream))
+        self._file: io.BufferedIOBase = io.BufferedReader(StreamFile(stream))
 
-    def makefile(self, mode: str) -> io.BufferedReader:
+    def makefile(self, mode: str) -> io.BufferedIOBase:
+        """The stream as a file for reading."""
         assert mode == "rb"
         return self._file
 
@@ -133,6 +127,8 @@ def exchange(
 def _ending(stream: Stream, error: Exception) -> Ending:
     if isinstance(error, TimeoutError):
         return "silence"
-    if isinstance(error, (ConnectionResetError, BrokenPipeError)) and not isinstance(error, http.client.RemoteDisconnected):
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)) and not isinstance(
+        error, http.client.RemoteDisconnected
+    ):
         return "reset"
     return stream.ended if stream.ended != "open" else "eof"

@@ -52,7 +52,9 @@ def open_tunnel(
             below = secured
         except (OSError, ValueError) as error:
             stream.close()
-            return ProxyFailed(proxy=proxy, phase="tls", errors=error_chain(error), ended=stream.ended, received=_first(stream)), None
+            return ProxyFailed(
+                proxy=proxy, phase="tls", errors=error_chain(error), ended=stream.ended, received=_first(stream)
+            ), None
     try:
         if (decision.scheme or "").startswith("socks5"):
             result = _socks5(below, proxy, credentials, host, port)
@@ -61,7 +63,9 @@ def open_tunnel(
     except (OSError, http.client.HTTPException, ValueError) as error:
         below.close()
         ended = "eof" if isinstance(error, http.client.RemoteDisconnected) else stream.ended
-        return ProxyFailed(proxy=proxy, phase="handshake", errors=error_chain(error), ended=ended, received=_first(stream)), None
+        return ProxyFailed(
+            proxy=proxy, phase="handshake", errors=error_chain(error), ended=ended, received=_first(stream)
+        ), None
     if isinstance(result, TunnelOpened):
         return result, below
     below.close()

@@ -32,8 +32,29 @@ from oairunbook.route.credential import find_credential
 PLACEHOLDER_KEY = "sk-oairunbook-placeholder"
 """Sent where the path is not trusted with the real key; it opens nothing."""
 
-PREFERRED_MODELS = ("gpt-4o-mini", "gpt-4.1-nano", "gpt-4.1-mini", "gpt-5-nano", "gpt-5-mini", "gpt-4o", "gpt-4.1", "gpt-5")
-_NO_CHAT = ("embed", "whisper", "tts", "dall-e", "moderation", "image", "audio", "realtime", "transcribe", "sora", "rerank")
+PREFERRED_MODELS = (
+    "gpt-4o-mini",
+    "gpt-4.1-nano",
+    "gpt-4.1-mini",
+    "gpt-5-nano",
+    "gpt-5-mini",
+    "gpt-4o",
+    "gpt-4.1",
+    "gpt-5",
+)
+_NO_CHAT = (
+    "embed",
+    "whisper",
+    "tts",
+    "dall-e",
+    "moderation",
+    "image",
+    "audio",
+    "realtime",
+    "transcribe",
+    "sora",
+    "rerank",
+)
 _MOST_TRACE_EVENTS = 60
 
 
@@ -46,13 +67,11 @@ class Client:
     recorder: threading.local = field(repr=False)
 
 
-def build_client(
-    route: Route, environment: Mapping[str, str]
-) -> tuple[ClientBuilt | ClientRefused, Client | None]:
+def build_client(route: Route, environment: Mapping[str, str]) -> tuple[ClientBuilt | ClientRefused, Client | None]:
     """Import the SDK and construct its client for this route; the client is None if either failed."""
     try:
         import openai
-    except Exception as error:  # noqa: BLE001 - any error of the import is the observation
+    except Exception as error:
         return ClientRefused(stage="import", errors=error_chain(error)), None
     key = _key(route, environment)
     url = f"{route.scheme}://{_authority(route)}{route.path}"
@@ -60,11 +79,13 @@ def build_client(
     base_url = environment.get(route.base_url.source, route.base_url.value) if route.problems else url
     try:
         if route.surface == "azure-dated":
+            token = route.credential.source == "AZURE_OPENAI_AD_TOKEN"
             sdk: Any = openai.AzureOpenAI(
                 base_url=base_url,
                 api_version=route.api_version.value if route.api_version else "",
                 max_retries=0,
-                **_azure_credential(route, key),
+                api_key=None if token else key,
+                azure_ad_token=key if token else None,
             )
         else:
             sdk = openai.OpenAI(base_url=base_url, api_key=key, max_retries=0)
@@ -78,7 +99,7 @@ def build_client(
 
         http_client.event_hooks["request"].append(turn_trace_on)
         pool = _pool(http_client, url)
-    except Exception as error:  # noqa: BLE001 - any error of the construction is the observation
+    except Exception as error:
         return ClientRefused(stage="construction", errors=error_chain(error)), None
     context = getattr(pool, "_ssl_context", None)
     built = ClientBuilt(
@@ -91,7 +112,6 @@ def build_client(
 
 def minimal_request(
     client: Client,
-    route: Route,
     *,
     model: str | None,
     stream: bool,
@@ -103,7 +123,6 @@ def minimal_request(
 
     Args:
         client: From `build_client`.
-        route: The route.
         model: Model or deployment; None asks for the list of models instead.
         stream: Whether to ask for a stream.
         own_credential: False sends a placeholder key.
@@ -145,7 +164,7 @@ def minimal_request(
             completed = described.shape == "api_object" or _is_completion(data)
             body = None if completed else described
             shape = described.object or described.shape
-    except Exception as error:  # noqa: BLE001 - whatever the SDK raises is the observation
+    except Exception as error:
         answer = _answer(error)
         return SdkFailed(
             **common,  # type: ignore[arg-type]
@@ -170,12 +189,12 @@ def minimal_request(
     )
 
 
-def list_models(client: Client, route: Route, *, timeout: float, deadline: Deadline) -> tuple[str, ...]:
+def list_models(client: Client, *, timeout: float, deadline: Deadline) -> tuple[str, ...]:
     """Ids of the models that this key sees; empty if they cannot be had."""
     sdk = client.sdk.with_options(timeout=_timeout(client, connect=timeout, read=max(deadline.left, 0.1)))
     try:
         return tuple(str(model.id) for model in sdk.models.list().data)
-    except Exception:  # noqa: BLE001 - the request that follows shows the same error, and is recorded
+    except Exception:
         return ()
 
 
@@ -210,7 +229,7 @@ def _answer(error: Exception) -> HttpAnswer | None:
         return None
     try:
         data = bytes(response.content)[:MOST_BODY_BYTES]
-    except Exception:  # noqa: BLE001 - a stream that was never read
+    except Exception:
         data = b""
     seconds = getattr(response, "elapsed", None)
     return HttpAnswer(
@@ -283,20 +302,13 @@ def _roots(context: Any, route: Route) -> int | None:
 
 
 def _key(route: Route, environment: Mapping[str, str]) -> str:
-    found = find_credential(environment, route.family, route.surface)
+    found = find_credential(environment, route.surface)
     if found is None or route.credential.problems:
         return PLACEHOLDER_KEY
     return found[1]
-
-
-def _azure_credential(route: Route, key: str) -> dict[str, str]:
-    if route.credential.source == "AZURE_OPENAI_AD_TOKEN":
-        return {"azure_ad_token": key}
-    return {"api_key": key}
 
 
 def _authority(route: Route) -> str:
     host = f"[{route.host}]" if ":" in route.host else route.host
     default = {"https": 443, "http": 80}.get(route.scheme)
     return host if route.port == default else f"{host}:{route.port}"
-

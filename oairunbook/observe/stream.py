@@ -42,11 +42,23 @@ class Deadline:
 class Stream(Protocol):
     """What an HTTP exchange or a handshake needs of a connection."""
 
-    ended: Ending
-    sent_bytes: int
-    received_bytes: int
-    first_bytes: bytes
     deadline: Deadline
+
+    @property
+    def ended(self) -> Ending:
+        """How the connection ended."""
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes sent on the wire."""
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes received on the wire."""
+
+    @property
+    def first_bytes(self) -> bytes:
+        """The first bytes received on the wire."""
 
     def read(self) -> bytes:
         """Some bytes, or none at the orderly end."""

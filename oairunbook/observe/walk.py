@@ -136,7 +136,7 @@ class Walk:
             f"tcp:{address}", "tcp", "tcp", label, lambda: tcp.connect(address, port, self._step)
         )
         connecting.wait(self._step.left + 0.5)
-        stream: Stream | None = connecting.extra
+        stream: Stream = connecting.extra
         if stream is None:
             return
         if route.proxy.url and not self._forwards:
@@ -206,13 +206,15 @@ class Walk:
             "http", "http", "http", self._url("/models"), lambda: self._plain_request(stream, address)
         )
         if client is None:
-            self._collection.skip("sdk", "sdk", "api", "the SDK's minimal request", "the SDK's client could not be built")
+            self._collection.skip(
+                "sdk", "sdk", "api", "the SDK's minimal request", "the SDK's client could not be built"
+            )
             plain.wait(self._timeout + 0.5)
             return False
         own = self._may_send_own_credential()
         model = self._route.model.value if self._route.model else None
         if model is None and own and self._route.family != "azure":
-            models = sdk.list_models(client, self._route, timeout=self._timeout, deadline=self._step)
+            models = sdk.list_models(client, timeout=self._timeout, deadline=self._step)
             model = sdk.pick_model(models)
         elif model is None and self._route.family != "azure":
             model = sdk.PREFERRED_MODELS[0]
@@ -238,7 +240,6 @@ class Walk:
             f"the SDK's minimal request ({what})",
             lambda: sdk.minimal_request(
                 client,
-                self._route,
                 model=model,
                 stream=stream,
                 own_credential=own,
@@ -302,7 +303,7 @@ class Walk:
         parts = urlsplit(self._status_url)
         host, port = parts.hostname or "", parts.port or 443
         deadline = self._step
-        decision = decide_proxy(self._environment, "https", host, port, parts.port, installed_sdk())
+        decision = decide_proxy(self._environment, "https", host, parts.port, installed_sdk())
         route = replace(self._route, proxy=decision, host=host, port=port)
         errors: tuple[ErrorLink, ...] = ()
         found = dns.resolve(route.dialled_host, route.dialled_port)

@@ -65,7 +65,7 @@ def resolve(
     environment = os.environ if environment is None else environment
     installed = installed or installed_sdk()
     base = base_urls.resolve_base_url(base_url, environment, family)
-    proxy = decide_proxy(environment, base.scheme, base.host, base.port, base.explicit_port, installed)
+    proxy = decide_proxy(environment, base.scheme, base.host, base.explicit_port, installed)
     if not model and base.family == "azure":
         model_setting = _variable(environment, "AZURE_OPENAI_DEPLOYMENT")
     else:
@@ -89,7 +89,7 @@ def resolve(
         trust=resolve_trust(environment, installed),
         sdk=installed.sdk,
         transport=installed.transport,
-        credential=resolve_credential(environment, base.family, base.surface, fingerprint_key),
+        credential=resolve_credential(environment, base.surface, fingerprint_key),
         resolver=resolver_configuration(dialled or "", environment),
         settings=tuple(
             Setting(value=clean(environment[name]), source=name) for name in _SHOWN_VARIABLES if name in environment

@@ -5,29 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from oairunbook.evidence import Credential, Family
+from oairunbook.evidence import Credential
 from oairunbook.redaction import fingerprint
 
-_DIRECT_VARIABLES = ("OPENAI_API_KEY",)
-_AZURE_V1_VARIABLES = ("AZURE_OPENAI_API_KEY", "OPENAI_API_KEY")
-_AZURE_DATED_VARIABLES = ("AZURE_OPENAI_AD_TOKEN", "AZURE_OPENAI_API_KEY", "OPENAI_API_KEY")
+_VARIABLES = {
+    "openai": ("OPENAI_API_KEY",),
+    "azure-v1": ("AZURE_OPENAI_API_KEY", "OPENAI_API_KEY"),
+    "azure-dated": ("AZURE_OPENAI_AD_TOKEN", "AZURE_OPENAI_API_KEY", "OPENAI_API_KEY"),
+}
+"""Surface to the variables that hold its key; the first that is set counts."""
+
 _PLACEHOLDER = re.compile(r"^(?:your[-_ ]|sk-(?:your|xxx|\.\.\.|<)|<|\$\{|changeme|todo\b)", re.IGNORECASE)
 
 
-def find_credential(environment: Mapping[str, str], family: Family, surface: str) -> tuple[str, str] | None:
+def find_credential(environment: Mapping[str, str], surface: str) -> tuple[str, str] | None:
     """Variable and value of the key that this route uses; None if there is none. An empty value counts as none."""
-    if family == "azure":
-        names = _AZURE_DATED_VARIABLES if surface == "azure-dated" else _AZURE_V1_VARIABLES
-    else:
-        names = _DIRECT_VARIABLES
+    names = _VARIABLES[surface]
     return next(((name, environment[name]) for name in names if environment.get(name)), None)
 
 
-def resolve_credential(
-    environment: Mapping[str, str], family: Family, surface: str, fingerprint_key: bytes | None
-) -> Credential:
+def resolve_credential(environment: Mapping[str, str], surface: str, fingerprint_key: bytes | None) -> Credential:
     """Judge the value of the key before any probe: an illegal one fails late, and its exception text shows it whole."""
-    found = find_credential(environment, family, surface)
+    found = find_credential(environment, surface)
     if found is None:
         return Credential(present=False)
     name, value = found
@@ -46,7 +45,7 @@ def _problems(value: str) -> list[str]:
     if "\n" in value or "\r" in value:
         where = "at its end" if value.rstrip("\r\n") == value.replace("\n", "").replace("\r", "") else "inside"
         problems.append(f"a line feed {where}")
-    if any(ord(c) < 32 and c not in "\r\n\t" or ord(c) == 127 for c in value):
+    if any((ord(c) < 32 and c not in "\r\n\t") or ord(c) == 127 for c in value):
         problems.append("a control character")
     if not value.isascii():
         problems.append("a character that is not ASCII, for example a typographic quote")

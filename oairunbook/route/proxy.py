@@ -24,7 +24,6 @@ def decide_proxy(
     environment: Mapping[str, str],
     scheme: str,
     host: str,
-    port: int,
     explicit_port: int | None,
     installed: Installed,
 ) -> ProxyDecision:
@@ -125,7 +124,7 @@ def _bypasses(entry: str, scheme: str, host: str, url_port: int | None, installe
         wildcard = ""
         if ":" in entry:
             entry = f"[{entry}]"
-    elif entry.lower() == "localhost" or (is_httpx2 and (entry.startswith("[") or entry.startswith("*."))):
+    elif entry.lower() == "localhost" or (is_httpx2 and entry.startswith(("[", "*."))):
         wildcard = ""
     else:
         wildcard = "*"

@@ -5,7 +5,6 @@ Source: `create_ssl_context` of httpx 0.23 to 0.28; `httpcore2/_ssl.py` of 2.0 t
 
 from __future__ import annotations
 
-import os
 import re
 import ssl
 import sys
@@ -51,7 +50,7 @@ def _linux_system_store(carrier: str) -> TrustStore:
             origin="system", path=paths.openssl_cafile, reason=f"{carrier} reads OpenSSL's compiled-in file"
         )
     folder = Path(paths.openssl_capath)
-    if folder.is_dir() and any(re.fullmatch(r"[0-9a-fA-F]{8}\.\d", name) for name in os.listdir(folder)):
+    if folder.is_dir() and any(re.fullmatch(r"[0-9a-fA-F]{8}\.\d", entry.name) for entry in folder.iterdir()):
         return TrustStore(origin="system", path=str(folder), reason=f"{carrier} reads OpenSSL's compiled-in folder")
     for candidate in LINUX_CANDIDATES:
         if Path(candidate).is_file():
