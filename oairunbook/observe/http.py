@@ -12,9 +12,22 @@ from oairunbook.observe.stream import Stream, StreamFile, printable
 
 MOST_BODY_BYTES = 65536
 
-KEPT_HEADERS = frozenset(
-    ["content-type", "content-length", "transfer-encoding", "connection", "date", "server", "via", "x-cache", "x-cache-lookup", "x-squid-error", "x-proxy-error", "proxy-authenticate", "www-authenticate", "retry-after", "retry-after-ms", "location", "allow", "x-request-id", "request-id", "x-should-retry", "openai-organization", "openai-project", "openai-processing-ms", "openai-version", "x-openai-proxy-wasm", "x-envoy-upstream-service-time", "cf-ray", "cf-mitigated", "cf-cache-status", "x-frame-options", "x-powered-by", "x-served-by", "x-amz-cf-id", "x-amzn-requestid", "x-amzn-errortype", "apim-request-id", "x-ms-region", "x-ms-client-request-id", "x-ms-deployment-name", "x-ms-error-code", "azureml-model-session", "access-control-allow-origin", "access-control-allow-headers", "access-control-expose-headers", "ngrok-error-code", "helicone-id", "helicone-status", "helicone-error", "x-oneapi-request-id", "x-generation-id"]
-)
+# fmt: off
+KEPT_HEADERS = frozenset((
+    # who answered, and how
+    "content-type", "content-length", "transfer-encoding", "connection", "date", "server", "via", "location", "allow", "x-powered-by",
+    "x-cache", "x-cache-lookup", "x-squid-error", "x-proxy-error", "proxy-authenticate", "www-authenticate", "x-frame-options", "x-served-by",
+    "cf-ray", "cf-mitigated", "cf-cache-status", "x-amz-cf-id", "x-amzn-requestid", "x-amzn-errortype", "x-envoy-upstream-service-time",
+    "access-control-allow-origin", "access-control-allow-headers", "access-control-expose-headers",
+    # the API application
+    "x-request-id", "request-id", "x-should-retry", "retry-after", "retry-after-ms", "x-openai-proxy-wasm",
+    "openai-organization", "openai-project", "openai-processing-ms", "openai-version",
+    # Azure
+    "apim-request-id", "x-ms-region", "x-ms-client-request-id", "x-ms-deployment-name", "x-ms-error-code", "azureml-model-session",
+    # gateways
+    "ngrok-error-code", "helicone-id", "helicone-status", "helicone-error", "x-oneapi-request-id", "x-generation-id",
+))
+# fmt: on
 _KEPT_PREFIXES = ("x-ratelimit-", "x-litellm-", "x-portkey-", "cf-aig-", "x-kong-", "llm_provider-", "fault-")
 
 
