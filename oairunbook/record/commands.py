@@ -1,0 +1,133 @@
+"""The commands `run` and `packet`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]…")
+@click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A notebook's parameter; may be given more than once.")
+@click.option("--base-url", metavar="URL", help="Base URL as given to the SDK's client. Default: what the SDK itself would use.")
+@click.option("--model", metavar="NAME", help="Model, on Azure the deployment.")
+@click.option("--route", type=click.Choice(["auto", "direct", "azure", "gateway"]), help="Route family.  [default: auto]")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds for one step.  [default: 5]")
+@click.option("--budget", type=click.FloatRange(min=0, min_open=True), help="Seconds in all.  [default: 30]")
+@click.option("--archive", metavar="DIR", default="", help="Where the run is kept.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]")
+@click.option("--lab", "fault", metavar="FAULT", help="Practise against the lab with this fault; the record says so.")
+@click.option("--json", "json_file", metavar="FILE|-", help='Write {"run", "evidence", "verdict", "notebooks"} there; - is standard output.')
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def run(
+    names: tuple[str, ...],
+    parameters: tuple[tuple[str, str], ...],
+    archive: str,
+    fault: str | None,
+    json_file: str | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Run the runbook's notebooks headless and archive them; with no NAME the chain that the evidence calls for.
+
+    The chain is 01_response_evidence and 02_same_path, then 07_escalate after a fault or 08_verify_fix on a healthy path. Evidence is
+    collected once for all of them. Exit status: 0 the path is healthy, 1 a fault was named, 2 the call is wrong, 3 inconclusive,
+    4 a notebook did not run to its end, 130 interrupted.
+
+    \b
+    oairunbook run
+    oairunbook run 01_response_evidence -p status 401
+    oairunbook run --lab tcp.refused
+    """
+    from oairunbook.cli import EXIT_INTERRUPTED, EXIT_TOOL_FAILED, inert, write_json
+    from oairunbook.evidence import EvidenceError
+    from oairunbook.record.run import ParameterError
+    from oairunbook.record.run import run as start
+    from oairunbook.record.table import verdict_text
+
+    given = [*parameters, *((name, str(value)) for name, value in options.items() if value is not None)]
+    environment = dict(os.environ)
+    with ExitStack() as stack:
+        if fault:
+            given = [*given, *_practise(stack, fault, given, environment)]
+        try:
+            done = start(
+                names,
+                given,
+                archive=archive,
+                environment=environment,
+                progress=(lambda _: None) if quiet else (lambda line: click.echo(inert(line), err=True)),
+            )
+        except (ParameterError, EvidenceError) as error:
+            raise click.UsageError(str(error)) from error
+        except OSError as error:
+            raise click.UsageError(f"{error.filename or 'the archive'}: {error.strerror}. Nothing was run.") from error
+    if json_file:
+        write_json(done.document(), json_file)
+    if json_file != "-":
+        if done.verdict:
+            click.echo(inert(verdict_text(done.verdict)))
+        click.echo(f"{'PRACTICE ' * bool(fault)}run {done.path}")
+    if done.interrupted:
+        raise SystemExit(EXIT_INTERRUPTED)
+    if done.verdict is None or not done.whole:
+        raise SystemExit(EXIT_TOOL_FAILED)
+    raise SystemExit(done.verdict.exit_status)
+
+
+def _practise(
+    stack: ExitStack, fault: str, given: list[tuple[str, str]], environment: dict[str, str]
+) -> list[tuple[str, str]]:
+    """Start the lab around everything that follows, and say which parameters lead to it."""
+    from oairunbook import lab
+
+    known = [known.id for known in lab.FAULTS]
+    if fault not in known:
+        raise click.UsageError(f"The lab has no fault {fault!r}. It has: {', '.join(known)}.")
+    names = {name for name, _ in given}
+    for name in ("base_url", "evidence"):
+        if name in names:
+            raise click.UsageError(f"--lab brings its own path, so {name} cannot be given as well.")
+    started = stack.enter_context(lab.start(fault))
+    for variable, value in started.environment.items():
+        if value is None:
+            environment.pop(variable, None)
+        else:
+            environment[variable] = value
+    ours = {"base_url": started.base_url, "model": started.model, "route": "direct"}
+    return [(name, value) for name, value in ours.items() if value and name not in names]
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--json", "json_file", metavar="FILE|-", help="Write the packet as JSON there; - is standard output.")
+def packet(run_folder: Path, json_file: str | None) -> None:
+    """Print the escalation packet of an archived RUN: Markdown for people, `--json -` for tickets.
+
+    RUN is a run's folder in the archive. A run that was killed before its packet was written gets one from its evidence.
+    """
+    import json
+
+    from oairunbook.cli import write_json
+    from oairunbook.diagnose import diagnose
+    from oairunbook.evidence import EvidenceError, load_evidence
+    from oairunbook.record import packet as packets
+    from oairunbook.record.source import EVIDENCE_FILE
+
+    try:
+        if (run_folder / "packet.md").exists():
+            markdown = (run_folder / "packet.md").read_text("utf-8")
+            document = json.loads((run_folder / "packet.json").read_bytes())
+        else:
+            evidence = load_evidence((run_folder / EVIDENCE_FILE).read_bytes())
+            built = packets.build(evidence, diagnose(evidence))
+            markdown, document = packets.to_markdown(built), json.loads(packets.to_json(built))
+    except (OSError, EvidenceError, ValueError) as error:
+        raise click.UsageError(f"{run_folder} holds no packet and no evidence that can be read: {error}") from error
+    if json_file:
+        write_json(document, json_file)
+    if json_file != "-":
+        click.echo(markdown, nl=False)

@@ -1,0 +1,286 @@
+"""The escalation packet: what the owner of the fault needs, in place of a screenshot. Markdown for people, JSON for tickets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from oairunbook.evidence import Evidence, NotTried, Observation, PastedError, SdkAnswered, SdkFailed, dumps
+from oairunbook.record.describe import chain, exception, fact, request_id_words, returned, state
+from oairunbook.record.files import make_private, write_whole
+from oairunbook.record.view import clean
+from oairunbook.verdict import Owner, Verdict
+
+PACKET_SCHEMA = "oairunbook.packet/1"
+
+GOES_TO: dict[Owner, str] = {
+    "connection_path": "whoever runs the network of this runtime: DNS, proxy, firewall, egress",
+    "client_config": "whoever sets the environment and the dependencies of this runtime",
+    "auth": "whoever manages the API key, its project and its organization",
+    "quota_or_rate": "whoever owns the account's billing, quota and rate limits",
+    "request": "whoever wrote the request: model name, endpoint, parameters",
+    "server": "the support of the API that answered, with the request id",
+    "route_provider": "the provider of the route: Azure support, or whoever runs the gateway",
+    "browser": "whoever wrote the page that calls the API; the call belongs on a server",
+    "none": "nobody: the path works",
+    "unknown": "nobody yet: the evidence does not decide; see what is missing",
+}
+
+OWNER_NAMES: dict[Owner, str] = {
+    "connection_path": "connection path",
+    "client_config": "client configuration",
+    "auth": "authentication",
+    "quota_or_rate": "quota or rate",
+    "request": "request",
+    "server": "server",
+    "route_provider": "route provider",
+    "browser": "browser",
+    "none": "none",
+    "unknown": "unknown",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """One thing that was looked at from the failing path, and when."""
+
+    at: str
+    """UTC, ISO 8601."""
+
+    observation: str
+    state: str
+    fact: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packet:
+    """What is handed over."""
+
+    at: str
+    """UTC, ISO 8601: when the evidence was collected."""
+
+    timezone: str
+    """Zone of the runtime's own clock, by its name."""
+
+    goes_to: str
+    owner: str
+    cause: str
+    layer: str | None
+    certainty: str | None
+    pattern: str | None
+    summary: str
+    base_url: str
+    base_url_source: str
+    route: str
+    route_reason: str
+    proxy: str
+    sdk: str
+    transport: str
+    model: str
+    runtime: str
+    region: str
+    exception: tuple[str, ...]
+    """Outermost first."""
+
+    status: int | None
+    body: str | None
+    request_id: str | None
+    proved: tuple[Proved, ...]
+    statement: str
+    because: tuple[str, ...]
+    next: tuple[str, ...]
+    do_not: tuple[str, ...]
+    missing: tuple[str, ...]
+    log: tuple[str, ...]
+    """Redacted; one line an event, seconds since its own request began."""
+
+    redactions: tuple[str, ...]
+    tool_version: str
+    rules_version: str
+    practice: str | None
+    schema: str = PACKET_SCHEMA
+
+
+def build(evidence: Evidence, verdict: Verdict) -> Packet:
+    """Put the packet together. It says nothing that the evidence and the verdict do not."""
+    route, runtime, came_back = evidence.route, evidence.runtime, returned(evidence)
+    proved = tuple(_proved(evidence, o) for o in evidence.observations if not isinstance(o.outcome, NotTried))
+    return Packet(
+        at=evidence.collected_at,
+        timezone=runtime.timezone,
+        goes_to=GOES_TO[verdict.owner],
+        owner=verdict.owner,
+        cause=verdict.cause,
+        layer=verdict.layer,
+        certainty=verdict.certainty,
+        pattern=verdict.pattern,
+        summary=verdict.summary,
+        base_url=route.base_url.value,
+        base_url_source=route.base_url.source,
+        route=route.family,
+        route_reason=route.family_reason,
+        proxy=f"{route.proxy.url or 'none'} ({route.proxy.rule})",
+        sdk=f"openai {route.sdk}" if route.sdk else "openai is not installed",
+        transport=route.transport or "none",
+        model=route.model.value if route.model else "none named",
+        runtime=runtime_words(evidence),
+        region=runtime.region or "not shown by the runtime",
+        exception=tuple(chain((link,)) for link in exception(evidence)),
+        status=came_back.status if came_back else None,
+        body=came_back.body if came_back else None,
+        request_id=came_back.request_id if came_back else None,
+        proved=proved,
+        statement=_statement(evidence, proved),
+        because=tuple(f"{reason.observation}: {reason.fact}" for reason in verdict.because),
+        next=verdict.next,
+        do_not=verdict.do_not,
+        missing=verdict.missing,
+        log=tuple(_log(evidence)),
+        redactions=evidence.redactions,
+        tool_version=evidence.tool_version,
+        rules_version=verdict.rules_version,
+        practice=evidence.practice,
+    )
+
+
+def runtime_words(evidence: Evidence) -> str:
+    """Host, platform, interpreter and user in one line."""
+    runtime = evidence.runtime
+    where = f" ({', '.join(runtime.platforms)})" if runtime.platforms else ""
+    return f"{runtime.host}{where}, {runtime.system}, Python {runtime.python} at {runtime.executable}, user {runtime.user}"
+
+
+def pasted(evidence: Evidence) -> bool:
+    """Whether somebody gave this evidence, so that the runtime in it is where it was judged, and not where it failed."""
+    return any(o.probe == "pasted" for o in evidence.observations)
+
+
+def moment(evidence: Evidence, observation: Observation) -> str:
+    """When a step began, in UTC; the record's own text if its time cannot be read."""
+    try:
+        began = datetime.fromisoformat(evidence.collected_at)
+    except ValueError:
+        return evidence.collected_at
+    return (began + timedelta(seconds=observation.started_seconds)).isoformat(timespec="milliseconds")
+
+
+def to_json(packet: Packet) -> str:
+    """The packet as JSON text."""
+    return dumps(packet)
+
+
+def to_markdown(packet: Packet) -> str:
+    """The packet as Markdown. Text from the network stands in code spans, where it is neither markup nor link."""
+    status = "none came back" if packet.status is None else str(packet.status)
+    certainty = f" ({packet.certainty})" if packet.certainty else ""
+    rows = (
+        ("Time", f"{packet.at} (UTC); the runtime's clock is in {packet.timezone}"),
+        ("Goes to", packet.goes_to),
+        ("Cause", f"{packet.cause}{certainty}, layer {packet.layer or 'none'}, pattern {packet.pattern or 'not known'}"),
+        ("Base URL", f"{packet.base_url} (from {packet.base_url_source})"),
+        ("Route", f"{packet.route}: {packet.route_reason}"),
+        ("Proxy", packet.proxy),
+        ("SDK", f"{packet.sdk}, transport {packet.transport}"),
+        ("Model", packet.model),
+        ("Runtime", packet.runtime),
+        ("Region", packet.region),
+        ("Exception", packet.exception[0] if packet.exception else "none was seen"),
+        ("Status", status),
+        ("Body", packet.body or "none came back"),
+        ("Request id", packet.request_id or "none"),
+    )
+    parts = ["# Escalation packet: " + _span(packet.cause), ""]
+    if packet.practice:
+        parts += [f"**Practice.** Recorded against the lab's fault {_span(packet.practice)}. Do not escalate this.", ""]
+    parts += [_plain(packet.summary), "", "| Item | Value |", "| --- | --- |"]
+    parts += [f"| {name} | {_span(value)} |" for name, value in rows]
+    parts += ["", "## Already proved from the same path", "", _span(packet.statement), ""]
+    parts += ["| Time (UTC) | Step | State | Seen |", "| --- | --- | --- | --- |"]
+    parts += [f"| {_span(p.at)} | {_span(p.observation)} | {p.state} | {_span(p.fact)} |" for p in packet.proved]
+    parts += ["", "## Why", "", *_points(packet.because, "The evidence gives no reason.")]
+    parts += ["", "## Next", "", *_points(packet.next, "Nothing.")]
+    parts += ["", "## Do not", "", *_points(packet.do_not, "Nothing in particular.")]
+    parts += ["", "## Missing", "", *_points(packet.missing, "Nothing that the rules ask for.")]
+    parts += ["", "## Exception, outermost first", "", *_fenced(packet.exception or ("none was seen",))]
+    parts += ["", "## Log, redacted", "", *_fenced(packet.log or ("no request of the SDK was made",)), ""]
+    redacted = "; ".join(packet.redactions) or "nothing had to be removed"
+    parts += [f"Redaction: {_plain(redacted)}. oairunbook {packet.tool_version}, rules {packet.rules_version}.", ""]
+    return "\n".join(parts)
+
+
+def write(packet: Packet, out: str | Path) -> tuple[Path, ...]:
+    """Write `packet.md` and `packet.json` into the folder *out*, each whole or not at all; it is created if it is missing."""
+    folder = Path(out)
+    make_private(folder)
+    files = {folder / "packet.md": to_markdown(packet), folder / "packet.json": to_json(packet)}
+    for path, text in files.items():
+        write_whole(path, text.encode("utf-8"))
+    return tuple(files)
+
+
+def _proved(evidence: Evidence, observation: Observation) -> Proved:
+    return Proved(
+        at=moment(evidence, observation),
+        observation=observation.id,
+        state=state(observation.outcome),
+        fact=fact(observation.outcome),
+    )
+
+
+def _statement(evidence: Evidence, proved: Sequence[Proved]) -> str:
+    """What is proved from this path, in one sentence; pasted evidence proves nothing of a path."""
+    if pasted(evidence):
+        return "Nothing was looked at from the failing path: this evidence was pasted."
+    if not proved:
+        return "Nothing was looked at."
+    came_back = returned(evidence)
+    steps = "; ".join(f"{step.observation} {step.state} at {step.at[11:19]} ({step.fact})" for step in proved)
+    identity = request_id_words(came_back.request_id) if came_back else "no status, no body, no request id returned"
+    zone = f"times in UTC on {evidence.collected_at[:10]}, runtime's zone {evidence.runtime.timezone}"
+    return f"From {evidence.runtime.host}: {steps}; {identity} ({zone})."
+
+
+def _log(evidence: Evidence) -> list[str]:
+    lines = []
+    for observation in evidence.observations:
+        match observation.outcome:
+            case SdkAnswered() | SdkFailed():
+                for event in observation.outcome.trace:
+                    where = f" {event.host}:{event.port}" if event.host else ""
+                    status = f" status {event.status}" if event.status else ""
+                    error = f" {event.error}" if event.error else ""
+                    lines.append(f"{observation.id} +{event.seconds:.3f} s {event.name}{where}{status}{error}")
+                lines.append(f"{observation.id} {fact(observation.outcome)}")
+            case PastedError():
+                lines.extend(line for error in observation.outcome.errors for line in error.text.splitlines())
+            case _:
+                pass
+    return [clean(line) for line in lines]
+
+
+def _points(items: Sequence[str], none: str) -> list[str]:
+    return [f"- {_plain(item)}" for item in items] or [none]
+
+
+def _span(text: str) -> str:
+    """A code span that holds the text whatever is in it (CommonMark section 6.1); safe inside a table."""
+    line = " ".join(clean(text).split()).replace("|", "¦")
+    longest = max((len(run) for run in re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if longest or not line else ""
+    return f"{fence}{pad}{line or ' '}{pad}{fence}"
+
+
+def _plain(text: str) -> str:
+    """Text whose punctuation is no markup (CommonMark section 2.4)."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~!&])", r"\\\1", " ".join(clean(text).split()))
+
+
+def _fenced(lines: Sequence[str]) -> list[str]:
+    text = [clean(line) for line in lines]
+    longest = max((len(run) for line in text for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [fence + "text", *text, fence]

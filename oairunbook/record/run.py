@@ -1,0 +1,204 @@
+"""One run: the notebooks that the evidence calls for, and everything that they leave in the archive."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from oairunbook import practice as practices
+from oairunbook.diagnose import diagnose
+from oairunbook.evidence import Evidence, dumps, load_evidence, to_document
+from oairunbook.record import archive as archives
+from oairunbook.record import packet as packets
+from oairunbook.record import runbooks, runner
+from oairunbook.record.runbooks import ParameterError, Value
+from oairunbook.record.source import EVIDENCE_FILE, KEEP_VARIABLE, read
+from oairunbook.redaction import Secrets
+from oairunbook.verdict import Verdict
+
+ARCHIVE_VARIABLE = "OAIRUNBOOK_ARCHIVE"
+DEFAULT_ARCHIVE = "archive"
+
+FIRST = ("01_response_evidence", "02_same_path")
+AFTER_A_FAULT = "07_escalate"
+AFTER_SUCCESS = "08_verify_fix"
+
+_SPARE_SECONDS = 60.0
+"""What a kernel may take to start and a notebook to draw, beyond the budget of its probes; two such on a slow machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What came of it."""
+
+    path: Path
+    evidence: Evidence | None
+    verdict: Verdict | None
+    notebooks: tuple[runner.Execution, ...]
+    interrupted: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether every notebook ran to its end and left a verdict."""
+        return self.verdict is not None and all(notebook.state == "ok" for notebook in self.notebooks)
+
+    def document(self) -> dict[str, Any]:
+        """The run for programs."""
+        return {
+            "run": str(self.path),
+            "evidence": to_document(self.evidence),
+            "verdict": to_document(self.verdict),
+            "notebooks": [_summary(notebook) for notebook in self.notebooks],
+        }
+
+
+def run(
+    names: Sequence[str],
+    given: Sequence[tuple[str, str]],
+    *,
+    archive: str = "",
+    environment: Mapping[str, str] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+    seconds: float | None = None,
+    cell_seconds: float | None = None,
+) -> Run:
+    """Run notebooks, or the chain that the evidence calls for, and archive them.
+
+    The chain is 01 and 02, then 07 if there is a fault or the evidence does not decide, 08 if the path is healthy. Evidence is collected
+    once: the first notebook leaves it, the others judge it.
+
+    Args:
+        names: Notebooks in the order to run them; empty for the chain.
+        given: Parameters as given, name and text; each goes to the notebooks that declare it.
+        archive: Folder; empty for `OAIRUNBOOK_ARCHIVE`, else `./archive`.
+        environment: Of the kernels; that of this process if None.
+        progress: Called with a line as each notebook begins and ends.
+        seconds: Deadline of the whole run; by the budget and the number of notebooks if None.
+        cell_seconds: Deadline of each cell; by the budget if None.
+
+    Raises:
+        ParameterError: A notebook or parameter does not exist, or a value does not fit. Nothing was run.
+        oairunbook.evidence.EvidenceError: The record given as evidence cannot be read. Nothing was run.
+        OSError: The archive cannot be written, or the record cannot be read.
+    """
+    variables = dict(os.environ if environment is None else environment)
+    chain = [runbooks.find(name) for name in names or FIRST]
+    possible = chain if names else [*chain, runbooks.find(AFTER_A_FAULT), runbooks.find(AFTER_SUCCESS)]
+    declared = {source: runbooks.declared(nbformat.read(source, as_version=4).cells) for source in possible}
+    everything = {parameter.name: parameter for parameters in declared.values() for parameter in parameters}
+    values = runbooks.checked(given, tuple(everything.values()), Secrets.from_environment(variables))
+    rehearsal = practices.current(variables)
+    practice = rehearsal.fault if rehearsal else None
+    if values.get("evidence"):
+        practice = read(str(values["evidence"])).practice
+    budget = float(values.get("budget", everything["budget"].default if "budget" in everything else 0.0))
+    cell_seconds = budget + _SPARE_SECONDS if cell_seconds is None else cell_seconds
+    seconds = 2 * budget + _SPARE_SECONDS * (len(chain) + (not names)) if seconds is None else seconds
+    last = time.monotonic() + seconds
+
+    root = Path(archive or variables.get(ARCHIVE_VARIABLE) or DEFAULT_ARCHIVE).absolute()
+    draft = archives.begin(root, host=socket.gethostname(), practice=practice)
+    variables |= {ARCHIVE_VARIABLE: str(root), KEEP_VARIABLE: str(draft.folder)}
+    notebooks: list[runner.Execution] = []
+    evidence: Evidence | None = None
+    with _interruptible() as interrupted:
+        pending = list(chain)
+        while pending:
+            source = pending.pop(0)
+            left = last - time.monotonic()
+            if interrupted.is_set() or left <= 0:
+                notebooks.append(runner.not_run(source.stem))
+                continue
+            known = {parameter.name for parameter in declared[source]}
+            mine: dict[str, Value] = {name: value for name, value in values.items() if name in known}
+            if evidence is not None and "evidence" in known:
+                mine["evidence"] = str(draft.folder / EVIDENCE_FILE)
+            progress(f"{source.stem} …")
+            done = runner.execute(
+                source,
+                draft.folder / source.name,
+                parameters=mine,
+                environment=variables,
+                run=draft.id,
+                seconds=left,
+                cell_seconds=cell_seconds,
+                practice=practice,
+                # The record moves to its final name, and may be read on another machine.
+                hidden={str(draft.folder): "."},
+                stopped=interrupted.is_set,
+            )
+            notebooks.append(done)
+            progress(f"{source.stem} {done.state}, {done.seconds:.1f} s{': ' * bool(done.problem)}{done.problem}")
+            evidence = _evidence(draft)
+            if not names and not pending and source.stem == FIRST[-1] and evidence is not None:
+                pending.append(runbooks.find(AFTER_SUCCESS if diagnose(evidence).cause == "ok" else AFTER_A_FAULT))
+        verdict = diagnose(evidence) if evidence else None
+        result = Run(
+            path=root / draft.name,
+            evidence=evidence,
+            verdict=verdict,
+            notebooks=tuple(notebooks),
+            interrupted=interrupted.is_set(),
+        )
+        _finish(draft, result)
+    return result
+
+
+def _finish(draft: archives.Draft, result: Run) -> None:
+    if result.evidence and result.verdict:
+        built = packets.build(result.evidence, result.verdict)
+        draft.write("verdict.json", dumps(result.verdict))
+        draft.write("packet.md", packets.to_markdown(built))
+        draft.write("packet.json", packets.to_json(built))
+    verdict = result.verdict
+    about = {
+        "host": socket.gethostname(),
+        "notebooks": [_summary(notebook) for notebook in result.notebooks],
+        "interrupted": result.interrupted,
+        "verdict": verdict
+        and {"owner": verdict.owner, "layer": verdict.layer, "cause": verdict.cause, "certainty": verdict.certainty},
+    }
+    draft.finish("whole" if result.whole and not result.interrupted else "partial", about)
+
+
+def _summary(notebook: runner.Execution) -> dict[str, Any]:
+    return {
+        "name": notebook.name,
+        "state": notebook.state,
+        "seconds": notebook.seconds,
+        "cells": notebook.counted(),
+        "problem": notebook.problem,
+    }
+
+
+def _evidence(draft: archives.Draft) -> Evidence | None:
+    path = draft.folder / EVIDENCE_FILE
+    return load_evidence(path.read_bytes()) if path.exists() else None
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Turn SIGINT and SIGTERM into an event, so that none of them ends the writing of a record half-way."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+__all__ = ["ParameterError", "Run", "run"]

@@ -1,0 +1,94 @@
+"""What a notebook cell displays: static HTML, and the same as plain text. Whatever came from a network is inert in both."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_LONGEST_TEXT = 4000
+_CELL = 'style="text-align: left; vertical-align: top; white-space: pre-wrap; overflow-wrap: anywhere; padding: 2px 8px"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One answer, as HTML without script or link, and as text."""
+
+    html: str
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """The same in further MIME types."""
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        return {"text/plain": self.text, "text/html": self.html, **self.data}
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> View:
+    """A table whose first column names its rows."""
+    lines = [[clean(cell) for cell in row] for row in rows]
+    head = "".join(f'<th scope="col" {_CELL}>{inert(name)}</th>' for name in header)
+    body = "".join(
+        f'<tr><th scope="row" {_CELL}>{inert(row[0])}</th>'
+        + "".join(f"<td {_CELL}>{inert(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in lines
+    )
+    return View(
+        html=f'<table><caption style="text-align: left">{inert(clean(caption))}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>",
+        text="\n".join((clean(caption), *_columns([list(header), *lines]))),
+    )
+
+
+def listing(title: str, items: Iterable[str], *, none: str) -> View:
+    """A list under a title; *none* says what an empty one means."""
+    lines = [clean(item) for item in items] or [none]
+    points = "".join(f"<li>{inert(line)}</li>" for line in lines)
+    return View(
+        html=f"<p><strong>{inert(title)}</strong></p><ul>{points}</ul>",
+        text="\n".join((title, *(f"  - {line}" for line in lines))),
+    )
+
+
+def paragraph(text: str, *, strong: bool = False) -> View:
+    """One paragraph."""
+    line = clean(text)
+    return View(html=f"<p><strong>{inert(line)}</strong></p>" if strong else f"<p>{inert(line)}</p>", text=line)
+
+
+def together(*views: View) -> View:
+    """Several views one under the other."""
+    data: dict[str, Any] = {}
+    for view in views:
+        data.update(view.data)
+    return View(
+        html=f"<div>{''.join(view.html for view in views)}</div>", text="\n\n".join(view.text for view in views), data=data
+    )
+
+
+def clean(text: str) -> str:
+    """A text in which control characters, terminal escapes and direction marks are shown instead of obeyed."""
+    shown = "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+    return shown if len(shown) <= _LONGEST_TEXT else f"{shown[:_LONGEST_TEXT]} … ({len(shown)} characters)"
+
+
+def inert(text: str) -> str:
+    """A text for HTML: markup is escaped, and what JupyterLab would typeset as a formula is kept apart."""
+    return html.escape(text).replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")
+
+
+def _columns(rows: list[list[str]]) -> list[str]:
+    """Rows as aligned text; the last column runs on."""
+    one_line = [[" ".join(cell.split()) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in one_line) for i in range(len(one_line[0]) - 1)]
+    return [
+        "  ".join((*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1])).rstrip()
+        for row in one_line
+    ]
