@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from oairunbook import __version__
+from oairunbook.record.commands import packet, run
 
 EXIT_CALL_WRONG, EXIT_TOOL_FAILED, EXIT_INTERRUPTED = 2, 4, 130
 
@@ -200,6 +201,10 @@ def _no_secret_in_errors() -> Iterator[None]:
         else:
             click.echo("Next: run it again with OAIRUNBOOK_DEBUG=1 and report the traceback.", err=True)
         raise SystemExit(EXIT_TOOL_FAILED) from None
+
+
+cli.add_command(run)
+cli.add_command(packet)
 
 
 def main() -> None:
