@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from oairunbook import __version__
+from oairunbook.lab.command import lab
 from oairunbook.record.commands import packet, run
 
 EXIT_CALL_WRONG, EXIT_TOOL_FAILED, EXIT_INTERRUPTED = 2, 4, 130
@@ -205,6 +206,7 @@ def _no_secret_in_errors() -> Iterator[None]:
 
 cli.add_command(run)
 cli.add_command(packet)
+cli.add_command(lab)
 
 
 def main() -> None:

@@ -1,0 +1,112 @@
+"""`oairunbook lab`: the practice lab in the foreground."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oairunbook.lab.faults import FAULTS, Fault
+
+if TYPE_CHECKING:
+    from oairunbook.lab.running import Lab
+
+_ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+@click.command()
+@click.argument("fault", default="ok")
+@click.option("--list", "only_list", is_flag=True, help="Print the faults and end.")
+@click.option(
+    "--json", "json_file", metavar="FILE|-", help="Write environment and endpoints there; - is standard output."
+)
+def lab(fault: str, only_list: bool, json_file: str | None) -> None:
+    r"""Practise on a real but harmless path: API, status page, proxy and name server on loopback, with one FAULT.
+
+    Standard output gets the shell lines that lead a client there; set them in another terminal and run `oairunbook check`. Without
+    FAULT every part of the path works. Runs until Ctrl-C or SIGTERM, which end it with status 0. No root, no internet, and whatever
+    is recorded against it says that it was practice.
+
+    \b
+    oairunbook lab --list
+    oairunbook lab tls.untrusted_issuer
+    """
+    from oairunbook.cli import write_json
+    from oairunbook.lab.running import find, start
+
+    if only_list:
+        if json_file:
+            write_json([_summary(known) for known in FAULTS], json_file)
+        if json_file != "-":
+            click.echo(fault_table(), nl=False)
+        return
+    try:
+        find(fault)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    # Blocked before the first thread exists: every thread inherits it, and the signal waits for sigwait.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        with start(fault) as running:
+            if json_file:
+                write_json(_document(running), json_file)
+            if json_file != "-":
+                click.echo(shell_lines(running.environment), nl=False)
+            click.echo(_talk(running), err=True, nl=False)
+            signal.sigwait(_ENDING)
+        click.echo("The practice lab has ended; nothing of it is left.", err=True)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def fault_table() -> str:
+    """The faults for people: id, what breaks, and the verdict that a diagnosis should reach."""
+    width = max(len(fault.id) for fault in FAULTS)
+    told = max(len(fault.summary) for fault in FAULTS)
+    lines = [f"{'FAULT':<{width}}  {'WHAT BREAKS':<{told}}  EXPECTED OWNER"]
+    lines += [f"{fault.id:<{width}}  {fault.summary:<{told}}  {fault.owner}" for fault in FAULTS]
+    return "\n".join(lines) + "\n"
+
+
+def shell_lines(environment: dict[str, str | None]) -> str:
+    """Lines for a POSIX shell; `eval` of them leads a client to the lab."""
+    unset = [name for name, value in environment.items() if value is None]
+    lines = ["# oairunbook practice lab", f"unset {' '.join(unset)}"]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in environment.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _check_command(running: Lab) -> str:
+    fault = running.fault
+    return shlex.join(("oairunbook", "check", "--route", fault.route, "--model", running.model, *fault.arguments))
+
+
+def _talk(running: Lab) -> str:
+    fault = running.fault
+    places = ", ".join(f"{name} {address}" for name, address in running.endpoints.items())
+    return (
+        f"PRACTICE LAB, fault {fault.id}: {fault.summary}.\n"
+        f"It listens here: {places}.\n"
+        "In another terminal, set the lines that stand on standard output, then run for example:\n"
+        f"  {_check_command(running)}\n"
+        f"The verdict should be: {fault.cause}, owner {fault.owner}.\n"
+        "Ctrl-C ends the lab.\n"
+    )
+
+
+def _summary(fault: Fault) -> dict[str, Any]:
+    return {name: getattr(fault, name) for name in ("id", "summary", "cause", "owner", "route", "arguments")}
+
+
+def _document(running: Lab) -> dict[str, Any]:
+    return {
+        "practice": "oairunbook practice lab",
+        "fault": _summary(running.fault),
+        "base_url": running.base_url,
+        "model": running.model,
+        "environment": running.environment,
+        "endpoints": running.endpoints,
+        "check": _check_command(running),
+    }
