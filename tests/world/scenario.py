@@ -126,17 +126,21 @@ def scenario(
     return declare
 
 
-def missing(scenario: Scenario) -> str | None:
-    """Why this scenario cannot run on this machine; None if it can."""
+def missing_for_any_world(*programs: str) -> str | None:
+    """Why no world with these programs can be built on this machine; None if one can."""
     if os.geteuid() != 0:
         return "network namespaces need root"
-    absent = [
-        p for p in (*PROGRAMS, *scenario.needs) if shutil.which(p, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None
-    ]
-    if absent:
-        return f"not installed: {', '.join(absent)}"
-    modules = [m for m in scenario.modules if importlib.util.find_spec(m) is None]
-    return f"not importable: {', '.join(modules)}" if modules else None
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    absent = [program for program in (*PROGRAMS, *programs) if shutil.which(program, path=path) is None]
+    return f"not installed: {', '.join(absent)}" if absent else None
+
+
+def missing(scenario: Scenario) -> str | None:
+    """Why this scenario cannot run on this machine; None if it can."""
+    modules = [module for module in scenario.modules if importlib.util.find_spec(module) is None]
+    if modules:
+        return f"not importable: {', '.join(modules)}"
+    return missing_for_any_world(*scenario.needs)
 
 
 def run(scenario: Scenario, *, judge: bool = True) -> Result:
