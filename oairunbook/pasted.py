@@ -21,7 +21,9 @@ PROBE = "pasted"
 """Name of the probe in observations that nobody on this machine made."""
 
 _LONGEST_TEXT = 8000
-_LAST_LINE = re.compile(r"^(?P<type>[A-Za-z_][\w.]*(?:Error|Exception|Timeout|Warning|Exit|Interrupt|Group))\s*(?::\s*(?P<text>.*))?$")
+_LAST_LINE = re.compile(
+    r"^(?P<type>[A-Za-z_][\w.]*(?:Error|Exception|Timeout|Warning|Exit|Interrupt|Group))\s*(?::\s*(?P<text>.*))?$"
+)
 
 
 def response(
@@ -68,7 +70,11 @@ def _observations(route: Route, status: int, headers: str, body: str, error_text
     if error_text.strip():
         yield _observation("pasted:error", PastedError(errors=(_error(error_text.strip()),)))
     if status:
-        pairs = [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in headers.splitlines()) if value]
+        pairs = [
+            (name.strip(), value.strip())
+            for name, _, value in (line.partition(":") for line in headers.splitlines())
+            if value
+        ]
         content_type = next((value for name, value in pairs if name.lower() == "content-type"), None)
         what = classify(content_type, body.encode("utf-8")) if body else Body(shape="empty", size_bytes=0)
         answer = HttpAnswer(

@@ -24,6 +24,7 @@ class Compared:
 
     @property
     def same(self) -> bool:
+        """Whether both records agree."""
         return self.failing == self.now
 
 
@@ -65,10 +66,14 @@ def prove(attempts: tuple[Evidence, ...], failing: Evidence | None) -> Proof:
         proved, statement = False, f"Not proved: {count}. Then it was {cause}; now it is {_causes(attempts)}."
     elif differing:
         proved = False
-        statement = f"Not proved: {count}, but not by the same request. These differ: {', '.join(dict.fromkeys(differing))}."
+        statement = (
+            f"Not proved: {count}, but not by the same request. These differ: {', '.join(dict.fromkeys(differing))}."
+        )
     else:
         proved = True
-        statement = f"Proved: {count} from the same runtime, base URL, key scope, model and path where it was {cause} before."
+        statement = (
+            f"Proved: {count} from the same runtime, base URL, key scope, model and path where it was {cause} before."
+        )
     return Proof(
         proved=proved, statement=statement, succeeded=succeeded, tried=tried, conditions=conditions, changes=changes
     )

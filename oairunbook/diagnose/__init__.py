@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oairunbook.diagnose import api, browser, client, dns, http, proxy, tcp, tls
 from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding, owner_of
-from oairunbook.diagnose.reading import cite, request_succeeded
+from oairunbook.diagnose.reading import cite, request_succeeded, stream_failed
 from oairunbook.evidence import Evidence, NotTried, SdkAnswered, Stopped
 from oairunbook.verdict import Also, Because, Owner, Verdict
 
@@ -45,8 +45,7 @@ def diagnose(evidence: Evidence) -> Verdict:
     A path on which the application's own minimal request succeeded is healthy, whatever else was odd beside it.
     """
     findings = [(cause, finding) for cause in CATALOGUE if cause.applies and (finding := cause.applies(evidence))]
-    success = request_succeeded(evidence)
-    if success is not None and not _breaks_streams(findings):
+    if request_succeeded(evidence) is not None and stream_failed(evidence) is None:
         return _healthy(evidence, findings)
     if not findings:
         return _undecided(evidence)
@@ -68,11 +67,6 @@ def diagnose(evidence: Evidence) -> Verdict:
         also=tuple(beside),
         missing=tuple(_missing_control(evidence, cause)),
     )
-
-
-def _breaks_streams(findings: list[tuple[Cause, Finding]]) -> bool:
-    """The whole answer passed, and the stream did not: the one fault that a success leaves room for."""
-    return any(cause.id in ("http.stream_stalled", "http.truncated") for cause, _ in findings)
 
 
 def _healthy(evidence: Evidence, findings: list[tuple[Cause, Finding]]) -> Verdict:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from oairunbook.diagnose.catalogue import Cause, Finding
 from oairunbook.diagnose.reading import cite, errno_name, stopped, words
-from oairunbook.evidence import DnsAnswer, DnsNoAnswer, Evidence, Observation, ResolveFailed
+from oairunbook.evidence import (
+    Connected,
+    DnsAnswer,
+    DnsNoAnswer,
+    Evidence,
+    Observation,
+    Resolved,
+    ResolveFailed,
+    TlsHandshake,
+)
 from oairunbook.verdict import Because
 
 
@@ -98,6 +109,41 @@ def _resolver_unreachable(evidence: Evidence) -> Finding | None:
     return None
 
 
+_BLOCK_ADDRESSES = (
+    # Cisco Umbrella, Palo Alto, Fortinet (Pi-hole FTL's list of known block addresses, OONI fingerprints)
+    *(f"146.112.61.{last}" for last in range(104, 111)),
+    *(f"67.215.65.{last}" for last in range(130, 135)),
+    "198.135.184.22",
+    "72.5.65.111",
+    "208.91.112.55",
+)
+_LOCAL_NAMES = ("localhost", "host.docker.internal")
+
+
+def _sinkhole(evidence: Evidence) -> Finding | None:
+    """A null, loopback or block-page address for a name that is not local, and nothing there serves the name."""
+    host = evidence.route.host
+    if _proxy_name(evidence) or host in _LOCAL_NAMES or host.endswith((".localhost", ".local")) or "." not in host:
+        return None
+    if evidence.route.resolver.hosts_file_addresses or any(o.changed is None for o, _ in evidence.of(TlsHandshake)):
+        return None
+    for observation, resolved in evidence.of(Resolved, "dns"):
+        caught = [address for address in resolved.addresses if _is_block_address(address)]
+        if caught and len(caught) == len(resolved.addresses):
+            # On loopback something may be there that fails for a reason of its own.
+            if all(ipaddress.ip_address(a).is_loopback for a in caught) and any(evidence.of(Connected)):
+                return None
+            fact = f"{host} resolves to {', '.join(caught)}, and nothing there serves it"
+            return Finding(because=(cite(observation, fact),), certainty="proven")
+    return None
+
+
+def _is_block_address(address: str) -> bool:
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None) or parsed
+    return mapped.is_unspecified or mapped.is_loopback or str(mapped) in _BLOCK_ADDRESSES
+
+
 _ASK_RESOLVER = "Ask who runs the name server that the record names; give them the name, the time and its reply."
 
 CAUSES = (
@@ -119,6 +165,7 @@ CAUSES = (
         id="dns.sinkhole",
         meaning="The answer for a public name is a null, loopback or block-page address.",
         next=("Ask who runs the DNS filter to allow this name.",),
+        applies=_sinkhole,
     ),
     Cause(
         id="dns.private_address",

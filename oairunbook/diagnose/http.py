@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
-from oairunbook.diagnose.reading import answers, cite, is_api_answer, request_succeeded, words
+from oairunbook.diagnose.reading import answers, cite, failed_requests, is_api_answer, request_succeeded, words
 from oairunbook.evidence import (
     ErrorLink,
     Evidence,
@@ -22,13 +22,15 @@ _INTERMEDIARY = (502, 503, 504)
 
 def _failed_exchanges(evidence: Evidence) -> list[tuple[Observation, tuple[ErrorLink, ...], bool]]:
     """Exchanges that ended without a response: the SDK's own, then the plain one. The flag says whether a response had begun."""
-    found = []
-    for observation, failed in evidence.of(SdkFailed):
-        if failed.answer is None and _request_was_sent(failed.trace):
-            found.append((observation, failed.errors, _headers_came(failed.trace)))
-    for observation, plain in evidence.of(HttpFailed, "http"):
-        if plain.phase in ("send", "headers", "body"):
-            found.append((observation, plain.errors, plain.status is not None))
+    found = [
+        (observation, failed.errors, _headers_came(failed.trace))
+        for observation, failed in failed_requests(evidence)
+        if _request_was_sent(failed.trace)
+    ]
+    if not request_succeeded(evidence):
+        for observation, plain in evidence.of(HttpFailed, "http"):
+            if plain.phase in ("send", "headers", "body"):
+                found.append((observation, plain.errors, plain.status is not None))
     return found
 
 
@@ -45,8 +47,6 @@ def _mentions(errors: tuple[ErrorLink, ...], *marks: str) -> bool:
 
 
 def _broken(evidence: Evidence, *marks: str, begun: bool | None = None) -> Finding | None:
-    if request_succeeded(evidence):
-        return None
     for observation, errors, headers_came in _failed_exchanges(evidence):
         if _mentions(errors, *marks) and begun in (None, headers_came):
             return Finding(because=(cite(observation, words(errors)),), certainty="proven")
@@ -54,10 +54,8 @@ def _broken(evidence: Evidence, *marks: str, begun: bool | None = None) -> Findi
 
 
 def _reset(evidence: Evidence) -> Finding | None:
-    if request_succeeded(evidence):
-        return None
     for observation, plain in evidence.of(HttpFailed, "http"):
-        if plain.ended == "reset":
+        if not request_succeeded(evidence) and plain.ended == "reset":
             return Finding(because=(cite(observation, words(plain.errors)),), certainty="proven")
     return _broken(evidence, "ECONNRESET", "EPIPE")
 

@@ -47,6 +47,29 @@ def request_succeeded(evidence: Evidence) -> Observation | None:
     return None
 
 
+def stream_failed(evidence: Evidence) -> Observation | None:
+    """The SDK's streamed minimal request, if the transport failed it, it stopped arriving, or it ended without its end mark.
+
+    An API answer that refuses to stream is no failure of the path.
+    """
+    for observation in evidence.observations:
+        outcome = observation.outcome
+        if observation.id == "sdk.stream" and isinstance(outcome, Stopped):
+            return observation
+        if isinstance(outcome, SdkFailed) and outcome.stream and outcome.answer is None:
+            return observation
+        if isinstance(outcome, SdkAnswered) and outcome.stream and outcome.shape == "stream" and not outcome.completed:
+            return observation
+    return None
+
+
+def failed_requests(evidence: Evidence) -> Iterator[tuple[Observation, SdkFailed]]:
+    """The SDK's requests that got no response; where the whole answer passed, only the streamed one is left to fail."""
+    for observation, failed in evidence.of(SdkFailed):
+        if failed.answer is None and (failed.stream or not request_succeeded(evidence)):
+            yield observation, failed
+
+
 def answers(evidence: Evidence) -> Iterator[tuple[Observation, HttpAnswer, bool]]:
     """HTTP answers on the path, the SDK's own first; the third value says whether the application's own key was sent."""
     for observation, outcome in evidence.of(SdkFailed):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oairunbook.diagnose.catalogue import Cause, Finding
 from oairunbook.diagnose.reading import cite, errno_name, words
-from oairunbook.evidence import Connected, ConnectFailed, Evidence
+from oairunbook.evidence import Connected, ConnectFailed, Evidence, TlsFailed
 
 _UNREACHABLE = ("ENETUNREACH", "EHOSTUNREACH", "ENONET", "EADDRNOTAVAIL", "EAFNOSUPPORT", "ENETDOWN", "EHOSTDOWN")
 
@@ -27,6 +27,15 @@ def failures(evidence: Evidence, *names: str) -> Finding | None:
         ),
         certainty="proven",
     )
+
+
+def _reset(evidence: Evidence) -> Finding | None:
+    """Reset by RST after the handshake of TCP, before this side had sent a byte."""
+    for observation, failed in evidence.of(TlsFailed):
+        if failed.ended == "reset" and failed.sent_bytes == 0:
+            fact = f"{failed.address} accepted the connection and reset it before a byte was exchanged"
+            return Finding(because=(cite(observation, fact),), certainty="proven")
+    return failures(evidence, "ECONNRESET")
 
 
 CAUSES = (
@@ -69,7 +78,7 @@ CAUSES = (
         next=(
             "Ask who runs the firewall or load balancer in front of this address why it resets accepted connections.",
         ),
-        applies=lambda evidence: failures(evidence, "ECONNRESET"),
+        applies=_reset,
     ),
     Cause(
         id="tcp.path_mtu",

@@ -34,7 +34,7 @@ def lab(fault: str, only_list: bool, json_file: str | None) -> None:
     oairunbook lab tls.untrusted_issuer
     """
     from oairunbook.cli import write_json
-    from oairunbook.lab.running import find, start
+    from oairunbook.lab.running import Lab, find
 
     if only_list:
         if json_file:
@@ -43,13 +43,13 @@ def lab(fault: str, only_list: bool, json_file: str | None) -> None:
             click.echo(fault_table(), nl=False)
         return
     try:
-        find(fault)
+        chosen = find(fault)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     # Blocked before the first thread exists: every thread inherits it, and the signal waits for sigwait.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     try:
-        with start(fault) as running:
+        with Lab(chosen) as running:
             if json_file:
                 write_json(_document(running), json_file)
             if json_file != "-":

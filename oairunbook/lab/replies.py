@@ -16,6 +16,7 @@ _STATUS = {"indicator": "none", "description": "All Systems Operational (oairunb
 
 
 def model(name: str) -> dict[str, Any]:
+    """One entry of `GET /models`."""
     return {"id": name, "object": "model", "created": 1700000000, "owned_by": "oairunbook-practice"}
 
 
@@ -35,6 +36,7 @@ def request_problem(endpoint: str, body: dict[str, Any] | None, has_model: bool)
 
 
 def chat_completion(name: str) -> dict[str, Any]:
+    """A whole answer to `POST /chat/completions`."""
     return {
         "id": f"chatcmpl-practice{uuid.uuid4().hex[:20]}",
         "object": "chat.completion",
@@ -80,6 +82,7 @@ def chat_events(name: str, *, error: bool) -> tuple[bytes, ...]:
 
 
 def response(name: str, *, identifier: str = "", status: str = "completed") -> dict[str, Any]:
+    """An answer to `POST /responses`, whole or one of a stream's snapshots."""
     return {
         "id": identifier or f"resp_practice{uuid.uuid4().hex}",
         "object": "response",

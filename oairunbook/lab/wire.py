@@ -27,14 +27,17 @@ class Request:
 
     @property
     def path(self) -> str:
+        """The target's path, without its query."""
         return urlsplit(self.target).path
 
     @property
     def query(self) -> str:
+        """What follows the question mark; empty if nothing does."""
         return urlsplit(self.target).query
 
     @property
     def keeps_connection(self) -> bool:
+        """Whether the client means to send another request (RFC 9112 section 9.3)."""
         return str(self.headers.get("connection", "")).lower() != "close"
 
 

@@ -12,15 +12,36 @@ import click
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]…")
-@click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE", help="A notebook's parameter; may be given more than once.")
-@click.option("--base-url", metavar="URL", help="Base URL as given to the SDK's client. Default: what the SDK itself would use.")
+@click.option(
+    "-p",
+    "parameters",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A notebook's parameter; may be given more than once.",
+)
+@click.option(
+    "--base-url", metavar="URL", help="Base URL as given to the SDK's client. Default: what the SDK itself would use."
+)
 @click.option("--model", metavar="NAME", help="Model, on Azure the deployment.")
-@click.option("--route", type=click.Choice(["auto", "direct", "azure", "gateway"]), help="Route family.  [default: auto]")
+@click.option(
+    "--route", type=click.Choice(["auto", "direct", "azure", "gateway"]), help="Route family.  [default: auto]"
+)
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds for one step.  [default: 5]")
 @click.option("--budget", type=click.FloatRange(min=0, min_open=True), help="Seconds in all.  [default: 30]")
-@click.option("--archive", metavar="DIR", default="", help="Where the run is kept.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]")
+@click.option(
+    "--archive",
+    metavar="DIR",
+    default="",
+    help="Where the run is kept.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
+)
 @click.option("--lab", "fault", metavar="FAULT", help="Practise against the lab with this fault; the record says so.")
-@click.option("--json", "json_file", metavar="FILE|-", help='Write {"run", "evidence", "verdict", "notebooks"} there; - is standard output.')
+@click.option(
+    "--json",
+    "json_file",
+    metavar="FILE|-",
+    help='Write {"run", "evidence", "verdict", "notebooks"} there; - is standard output.',
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def run(
     names: tuple[str, ...],
@@ -31,7 +52,7 @@ def run(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Run the runbook's notebooks headless and archive them; with no NAME the chain that the evidence calls for.
+    r"""Run the runbook's notebooks headless and archive them; with no NAME the chain that the evidence calls for.
 
     The chain is 01_response_evidence and 02_same_path, then 07_escalate after a fault or 08_verify_fix on a healthy path. Evidence is
     collected once for all of them. Exit status: 0 the path is healthy, 1 a fault was named, 2 the call is wrong, 3 inconclusive,

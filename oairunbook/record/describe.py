@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from oairunbook.evidence import (
@@ -14,6 +15,8 @@ from oairunbook.evidence import (
     DnsAnswer,
     DnsNoAnswer,
     ErrorLink,
+    Evidence,
+    Header,
     HttpAnswer,
     HttpFailed,
     LocalResources,
@@ -85,14 +88,22 @@ def fact(outcome: Outcome) -> str:
         case ClientRefused():
             return f"{outcome.stage} failed: {chain(outcome.errors)}"
         case LocalResources():
-            files = f"{_or_unknown(outcome.open_files)} of {_or_unknown(outcome.open_files_limit)} file descriptors open"
-            return f"{files}; {chain(outcome.socket_errors)}" if outcome.socket_errors else f"{files}; sockets can be opened"
+            files = (
+                f"{_or_unknown(outcome.open_files)} of {_or_unknown(outcome.open_files_limit)} file descriptors open"
+            )
+            return (
+                f"{files}; {chain(outcome.socket_errors)}"
+                if outcome.socket_errors
+                else f"{files}; sockets can be opened"
+            )
         case StatusPage():
             return f"{outcome.description or outcome.indicator}, read {outcome.retrieved_at}" + "".join(
                 f"; incident: {text}" for text in outcome.incidents
             )
         case Resolved():
-            alias = f" (alias of {outcome.canonical_name})" if outcome.canonical_name not in (None, outcome.name) else ""
+            alias = (
+                f" (alias of {outcome.canonical_name})" if outcome.canonical_name not in (None, outcome.name) else ""
+            )
             return f"{outcome.name}{alias} is {', '.join(outcome.addresses)}"
         case ResolveFailed():
             return f"{outcome.name}: {chain(outcome.errors)}"
@@ -129,7 +140,9 @@ def fact(outcome: Outcome) -> str:
                 seen.append(f"verify code {outcome.verify_code}: {outcome.verify_message}")
             if outcome.received:
                 seen.append(f"it sent {outcome.received!r}")
-            return f"{outcome.address} as {outcome.server_name or 'no name'}: {chain(outcome.errors)} ({', '.join(seen)})"
+            return (
+                f"{outcome.address} as {outcome.server_name or 'no name'}: {chain(outcome.errors)} ({', '.join(seen)})"
+            )
         case HttpAnswer():
             return f"status {outcome.status}, {body(outcome.body)}, {request_id_words(request_id(outcome))}"
         case HttpFailed():
@@ -147,6 +160,32 @@ def fact(outcome: Outcome) -> str:
             answer = f"; {fact(outcome.answer)}" if outcome.answer else "; no status, no body, no request id"
             return f"{outcome.method} {outcome.path}: {chain(outcome.errors)}{answer}"
     assert_never(outcome)
+
+
+def brief(outcome: Outcome) -> str:
+    """The state in a few words, with the number that tells most: for sentences."""
+    match outcome:
+        case StatusPage():
+            return f"says {outcome.description or outcome.indicator!r}"
+        case DnsAnswer():
+            return "answered " + " and ".join(f"{reply.rcode} to {reply.rdtype}" for reply in outcome.replies)
+        case HttpAnswer():
+            return f"answered {outcome.status}"
+        case SdkFailed(answer=HttpAnswer() as answer):
+            return f"answered {answer.status}"
+        case SdkAnswered():
+            return f"answered {outcome.status}"
+        case ProxyAnswered():
+            return f"refused with {outcome.status}"
+        case TlsFailed(verify_code=int() as code):
+            return f"failed, verify code {code}: {outcome.verify_message}"
+        case TlsFailed(alert=str() as alert):
+            return f"failed, alert {alert}"
+        case _:
+            errors: tuple[ErrorLink, ...] = getattr(outcome, "errors", ())
+            number = next((error.errno_name for error in reversed(errors) if error.errno_name), None)
+            last = number or (errors[-1].type if errors else "")
+            return f"{state(outcome)} ({last})" if last else state(outcome)
 
 
 def chain(errors: tuple[ErrorLink, ...]) -> str:
@@ -193,3 +232,58 @@ def endpoint(address: str, port: int) -> str:
 
 def _or_unknown(number: int | None) -> str:
     return "an unknown number" if number is None else str(number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """What came back from a server, as far as this record shows it."""
+
+    observation: str
+    """Id of the observation that holds it."""
+
+    status: int
+    body: str
+    request_id: str | None
+    headers: tuple[Header, ...]
+
+
+def returned(evidence: Evidence) -> Returned | None:
+    """The answer that counts as response evidence; None if no server answered.
+
+    The SDK's own request comes before what was pasted, and that before the request without credentials: the first is what the application
+    would see. The status page is beside the path and is none.
+    """
+    for observation in evidence.observations:
+        match observation.outcome:
+            case SdkAnswered() as got:
+                return Returned(
+                    observation=observation.id,
+                    status=got.status,
+                    body=body(got.body) if got.body else got.shape or "a stream",
+                    request_id=got.request_id,
+                    headers=got.headers,
+                )
+            case SdkFailed(answer=HttpAnswer() as answer):
+                return _returned(observation.id, answer)
+    for probe in ("pasted", "http"):
+        for observation, answer in evidence.of(HttpAnswer, probe):
+            return _returned(observation.id, answer)
+    return None
+
+
+def exception(evidence: Evidence) -> tuple[ErrorLink, ...]:
+    """The exception that the application sees: the SDK's, or the pasted one; empty if there is none."""
+    for observation in evidence.observations:
+        if isinstance(observation.outcome, (SdkFailed, PastedError, ClientRefused)):
+            return observation.outcome.errors
+    return ()
+
+
+def _returned(observation: str, answer: HttpAnswer) -> Returned:
+    return Returned(
+        observation=observation,
+        status=answer.status,
+        body=body(answer.body),
+        request_id=request_id(answer),
+        headers=answer.headers,
+    )

@@ -53,7 +53,8 @@ def main() -> None:
     journal = Journal(Path(job.folder) / JOURNAL)
     try:
         _execute(job, journal)
-    except Exception as error:  # noqa: BLE001 - whatever ends the notebook early is what the journal is for
+    except Exception as error:
+        # Whatever ends the notebook early is what the journal is for.
         journal.note("stopped", reason=_reason(error), text=f"{type(error).__name__}: {error}"[:2000])
     else:
         journal.note("done")

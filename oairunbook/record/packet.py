@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from oairunbook.evidence import Evidence, NotTried, Observation, PastedError, SdkAnswered, SdkFailed, dumps
-from oairunbook.record.describe import chain, exception, fact, request_id_words, returned, state
+from oairunbook.record.describe import brief, chain, exception, fact, request_id_words, returned, state
 from oairunbook.record.files import make_private, write_whole
 from oairunbook.record.view import clean
 from oairunbook.verdict import Owner, Verdict
@@ -60,7 +60,7 @@ class Packet:
     """What is handed over."""
 
     at: str
-    """UTC, ISO 8601: when the evidence was collected."""
+    """UTC: when the evidence was collected."""
 
     timezone: str
     """Zone of the runtime's own clock, by its name."""
@@ -107,9 +107,9 @@ class Packet:
 def build(evidence: Evidence, verdict: Verdict) -> Packet:
     """Put the packet together. It says nothing that the evidence and the verdict do not."""
     route, runtime, came_back = evidence.route, evidence.runtime, returned(evidence)
-    proved = tuple(_proved(evidence, o) for o in evidence.observations if not isinstance(o.outcome, NotTried))
+    looked = tuple(o for o in evidence.observations if not isinstance(o.outcome, NotTried))
     return Packet(
-        at=evidence.collected_at,
+        at=utc(evidence.collected_at),
         timezone=runtime.timezone,
         goes_to=GOES_TO[verdict.owner],
         owner=verdict.owner,
@@ -132,8 +132,8 @@ def build(evidence: Evidence, verdict: Verdict) -> Packet:
         status=came_back.status if came_back else None,
         body=came_back.body if came_back else None,
         request_id=came_back.request_id if came_back else None,
-        proved=proved,
-        statement=_statement(evidence, proved),
+        proved=tuple(_proved(evidence, o) for o in looked),
+        statement=_statement(evidence, looked),
         because=tuple(f"{reason.observation}: {reason.fact}" for reason in verdict.because),
         next=verdict.next,
         do_not=verdict.do_not,
@@ -150,7 +150,9 @@ def runtime_words(evidence: Evidence) -> str:
     """Host, platform, interpreter and user in one line."""
     runtime = evidence.runtime
     where = f" ({', '.join(runtime.platforms)})" if runtime.platforms else ""
-    return f"{runtime.host}{where}, {runtime.system}, Python {runtime.python} at {runtime.executable}, user {runtime.user}"
+    return (
+        f"{runtime.host}{where}, {runtime.system}, Python {runtime.python} at {runtime.executable}, user {runtime.user}"
+    )
 
 
 def pasted(evidence: Evidence) -> bool:
@@ -167,6 +169,14 @@ def moment(evidence: Evidence, observation: Observation) -> str:
     return (began + timedelta(seconds=observation.started_seconds)).isoformat(timespec="milliseconds")
 
 
+def utc(text: str) -> str:
+    """A moment of a record, to be read by people; the record's own text if it is no ISO 8601."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except ValueError:
+        return text
+
+
 def to_json(packet: Packet) -> str:
     """The packet as JSON text."""
     return dumps(packet)
@@ -177,9 +187,12 @@ def to_markdown(packet: Packet) -> str:
     status = "none came back" if packet.status is None else str(packet.status)
     certainty = f" ({packet.certainty})" if packet.certainty else ""
     rows = (
-        ("Time", f"{packet.at} (UTC); the runtime's clock is in {packet.timezone}"),
+        ("Time", f"{packet.at} ; the runtime's zone is {packet.timezone}"),
         ("Goes to", packet.goes_to),
-        ("Cause", f"{packet.cause}{certainty}, layer {packet.layer or 'none'}, pattern {packet.pattern or 'not known'}"),
+        (
+            "Cause",
+            f"{packet.cause}{certainty}, layer {packet.layer or 'none'}, pattern {packet.pattern or 'not known'}",
+        ),
         ("Base URL", f"{packet.base_url} (from {packet.base_url_source})"),
         ("Route", f"{packet.route}: {packet.route_reason}"),
         ("Proxy", packet.proxy),
@@ -230,16 +243,18 @@ def _proved(evidence: Evidence, observation: Observation) -> Proved:
     )
 
 
-def _statement(evidence: Evidence, proved: Sequence[Proved]) -> str:
+def _statement(evidence: Evidence, looked: Sequence[Observation]) -> str:
     """What is proved from this path, in one sentence; pasted evidence proves nothing of a path."""
     if pasted(evidence):
         return "Nothing was looked at from the failing path: this evidence was pasted."
-    if not proved:
+    if not looked:
         return "Nothing was looked at."
     came_back = returned(evidence)
-    steps = "; ".join(f"{step.observation} {step.state} at {step.at[11:19]} ({step.fact})" for step in proved)
+    steps = "; ".join(
+        f"{o.target} {brief(o.outcome)} at {moment(evidence, o)[11:19]}" for o in looked if o.layer != "client"
+    )
     identity = request_id_words(came_back.request_id) if came_back else "no status, no body, no request id returned"
-    zone = f"times in UTC on {evidence.collected_at[:10]}, runtime's zone {evidence.runtime.timezone}"
+    zone = f"{evidence.collected_at[:10]}, times in UTC, the runtime's zone is {evidence.runtime.timezone}"
     return f"From {evidence.runtime.host}: {steps}; {identity} ({zone})."
 
 

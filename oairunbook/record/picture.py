@@ -6,7 +6,7 @@ import base64
 import html
 from dataclasses import dataclass
 
-from oairunbook.evidence import Evidence, Layer, Observation
+from oairunbook.evidence import Evidence, Layer, Observation, SdkFailed
 from oairunbook.record.describe import State, fact, state
 from oairunbook.record.view import View, clean
 from oairunbook.verdict import Verdict
@@ -65,10 +65,16 @@ def path(evidence: Evidence, verdict: Verdict) -> View:
 def _row(name: str, observations: list[Observation], changes_here: bool) -> Row:
     states: tuple[State, ...] = tuple(dict.fromkeys(state(o.outcome) for o in observations))
     looked = tuple(s for s in states if s not in ("not tried", "tool failed", "stopped"))
+    last = observations[-1].outcome if observations else None
+    if isinstance(last, SdkFailed) and not any(s in ("worked", "answered") for s in states):
+        # The SDK's own request ended before the API: that is no fact about the API.
+        return Row(name=name, state="no answer came back", sign="none", fact=fact(last), changes_here=changes_here)
     if not observations:
         return Row(name=name, state="no observation", sign="none", fact="", changes_here=changes_here)
     sign = "failed" if "failed" in looked else next((s for s in looked if s in _SIGNS), "none")
-    told = next((o for o in observations if state(o.outcome) == (sign if sign != "none" else states[0])), observations[0])
+    told = next(
+        (o for o in observations if state(o.outcome) == (sign if sign != "none" else states[0])), observations[0]
+    )
     return Row(
         name=name,
         state=" and ".join(looked or states),
@@ -99,7 +105,9 @@ def _svg(title: str, lines: list[str], rows: list[Row]) -> str:
         drawn.append(
             f'<text x="56" y="{y - 3}"><tspan font-weight="bold">{html.escape(row.name)}</tspan> {html.escape(words)}</text>'
         )
-        drawn.append(f'<text x="56" y="{y + 14}" font-size="12" fill="#333">{html.escape(_short(clean(row.fact)))}</text>')
+        drawn.append(
+            f'<text x="56" y="{y + 14}" font-size="12" fill="#333">{html.escape(_short(clean(row.fact)))}</text>'
+        )
     return "".join((*drawn, "</svg>"))
 
 

@@ -79,7 +79,9 @@ def declared(cells: Iterable[dict[str, Any]]) -> tuple[Parameter, ...]:
                 default = ast.literal_eval(value)
                 found.append(Parameter(name=name, type=kind, default=default, help=comments.get(line.lineno, "")))
             case _:
-                raise ParameterError(f"The parameters cell holds a line that is no annotated literal: {ast.unparse(line)}")
+                raise ParameterError(
+                    f"The parameters cell holds a line that is no annotated literal: {ast.unparse(line)}"
+                )
     return tuple(found)
 
 

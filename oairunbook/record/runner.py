@@ -39,7 +39,13 @@ _GRACE_SECONDS = 5.0
 
 _POLL_SECONDS = 0.05
 
-_PAPERMILL_STATUS = {"ok": "completed", "failed": "failed", "timed_out": "failed", "killed": "failed", "not_run": "pending"}
+_PAPERMILL_STATUS = {
+    "ok": "completed",
+    "failed": "failed",
+    "timed_out": "failed",
+    "killed": "failed",
+    "not_run": "pending",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +111,7 @@ def execute(
     ended: Literal["itself", "deadline", "interrupt"] = "itself"
     try:
         with (folder / "log").open("wb") as log:
-            child = subprocess.Popen(  # noqa: S603 - this interpreter and this package
+            child = subprocess.Popen(
                 [sys.executable, "-P", "-m", "oairunbook.record.engine"],
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -147,9 +153,13 @@ def execute(
         verdict=_last(notebook, VERDICT_MIME),
     )
     record = _record(notebook, execution, run, practice)
-    for text, instead in (hidden or {}).items():
-        record = _walk(record, lambda value, text=text, instead=instead: value.replace(text, instead))  # type: ignore[misc]
-    record = _walk(record, secrets.redact_text)
+
+    def clean(text: str) -> str:
+        for private, instead in (hidden or {}).items():
+            text = text.replace(private, instead)
+        return secrets.redact_text(text)
+
+    record = _walk(record, clean)
     write_whole(target, nbformat.writes(nbformat.from_dict(record)).encode("utf-8") + b"\n")
     return execution
 
@@ -257,9 +267,10 @@ def _cell_states(notebook: Any, journal: list[dict[str, Any]], ended: str) -> tu
 
 
 def _notebook_state(cells: tuple[Cell, ...], journal: list[dict[str, Any]], ended: str) -> State:
-    for state in ("failed", "timed_out", "killed"):
+    worst: tuple[State, ...] = ("failed", "timed_out", "killed")
+    for state in worst:
         if any(cell.state == state for cell in cells):
-            return state  # type: ignore[return-value]
+            return state
     last = journal[-1] if journal else {}
     if last.get("event") == "done":
         return "ok" if all(cell.state == "ok" for cell in cells) else "failed"
@@ -308,7 +319,9 @@ def _record(notebook: Any, execution: Execution, run: str, practice: str | None)
             cell.metadata.papermill["status"] = "pending"
     if "papermill" in notebook.metadata:
         # papermill keeps the paths as given, and absolute ones name users.
-        notebook.metadata.papermill["input_path"] = notebook.metadata.papermill["output_path"] = f"{execution.name}.ipynb"
+        notebook.metadata.papermill["input_path"] = notebook.metadata.papermill["output_path"] = (
+            f"{execution.name}.ipynb"
+        )
         notebook.metadata.papermill["exception"] = execution.state != "ok"
     notebook.metadata.pop("widgets", None)
     notebook.metadata["oairunbook"] = {

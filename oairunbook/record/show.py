@@ -48,11 +48,31 @@ _EVIDENCE_ROWS: tuple[tuple[str, tuple[Owner, ...], str, str], ...] = (
         "Connection path, or this runtime's own settings",
         "Look at status page, DNS, TLS, proxy and egress from the same runtime.",
     ),
-    ("401 or 403 with an API error", ("auth",), "Authentication", "Look at key, project, organization and endpoint family."),
+    (
+        "401 or 403 with an API error",
+        ("auth",),
+        "Authentication",
+        "Look at key, project, organization and endpoint family.",
+    ),
     ("400, 404, 409, 413 or 422 with an API error", ("request",), "Request", "Look at model, endpoint and parameters."),
-    ("429, or insufficient_quota", ("quota_or_rate",), "Quota or rate", "Look at quota and limits; leave the connection alone."),
-    ("500 or 503 with a request id", ("server",), "Server", "Retry with care, keep the request id, read the status page."),
-    ("An Azure or gateway route", ("route_provider",), "Route provider", "Look at base URL, deployment and the provider's own status."),
+    (
+        "429, or insufficient_quota",
+        ("quota_or_rate",),
+        "Quota or rate",
+        "Look at quota and limits; leave the connection alone.",
+    ),
+    (
+        "500 or 503 with a request id",
+        ("server",),
+        "Server",
+        "Retry with care, keep the request id, read the status page.",
+    ),
+    (
+        "An Azure or gateway route",
+        ("route_provider",),
+        "Route provider",
+        "Look at base URL, deployment and the provider's own status.",
+    ),
     ("A call from a browser", ("browser",), "Browser", "Move the call to a server."),
 )
 
@@ -62,7 +82,10 @@ def header(evidence: Evidence, verdict: Verdict) -> View:
     runtime, route = evidence.runtime, evidence.route
     judged = "judged at (where it failed is not known)" if packets.pasted(evidence) else "collected at"
     rows = [
-        ("When", f"{evidence.collected_at} UTC, in {evidence.seconds:.1f} s; the runtime's clock is in {runtime.timezone}"),
+        (
+            "When",
+            f"{packets.utc(evidence.collected_at)}, in {evidence.seconds:.1f} s; the runtime's zone is {runtime.timezone}",
+        ),
         ("Where", f"{judged}: {packets.runtime_words(evidence)}"),
         ("Region", runtime.region or "not shown by the runtime"),
         ("SDK and transport", f"openai {route.sdk or 'not installed'}, {route.transport or 'no transport'}"),
@@ -82,7 +105,11 @@ def route(evidence: Evidence) -> View:
         ("Family", r.family, r.family_reason),
         ("Endpoint", f"{r.scheme}://{r.host}:{r.port}{r.path}", "; ".join(r.problems) or "usable"),
         ("Model", r.model.value if r.model else "none named", r.model.source if r.model else "nobody named one"),
-        ("API version", r.api_version.value if r.api_version else "none", r.api_version.source if r.api_version else "not used"),
+        (
+            "API version",
+            r.api_version.value if r.api_version else "none",
+            r.api_version.source if r.api_version else "not used",
+        ),
         ("Proxy", r.proxy.url or "none", r.proxy.rule),
         ("Trust store", f"{r.trust.origin} {r.trust.path or ''}".strip(), r.trust.reason),
         (
@@ -154,7 +181,8 @@ def exception_chain(evidence: Evidence) -> View:
     if not links:
         return paragraph("No exception is in this evidence.")
     rows = [
-        (link.type or "not said", link.relation, link.errno_name or "", str(link.verify_code or ""), link.text) for link in links
+        (link.type or "not said", link.relation, link.errno_name or "", str(link.verify_code or ""), link.text)
+        for link in links
     ]
     return table("The exception, outermost first", ("Class", "Reached by", "errno", "Verify code", "Text"), rows)
 
@@ -162,7 +190,8 @@ def exception_chain(evidence: Evidence) -> View:
 def owners(verdict: Verdict) -> View:
     """Which evidence belongs to whom, with the row that this verdict stands in."""
     rows = [
-        ("→ this" if verdict.owner in owner else "", evidence, who, what) for evidence, owner, who, what in _EVIDENCE_ROWS
+        ("→ this" if verdict.owner in owner else "", evidence, who, what)
+        for evidence, owner, who, what in _EVIDENCE_ROWS
     ]
     return table("Who owns which evidence", ("", "Evidence", "Owner", "Do next"), rows)
 
@@ -196,7 +225,7 @@ def handed_over(evidence: Evidence, verdict: Verdict) -> View:
 def packet(p: packets.Packet) -> View:
     """Every item of the packet."""
     rows = [
-        ("Time and zone", f"{p.at} (UTC); the runtime's clock is in {p.timezone}"),
+        ("Time and zone", f"{p.at}; the runtime's zone is {p.timezone}"),
         ("Base URL", f"{p.base_url} (from {p.base_url_source})"),
         ("SDK", f"{p.sdk}, transport {p.transport}"),
         ("Model", p.model),
@@ -225,8 +254,11 @@ def written(files: Sequence[Path]) -> View:
 
 def attempts(tried: Sequence[Evidence]) -> View:
     """Each attempt of the minimal request with what it came to."""
-    rows = [(str(number), evidence.collected_at, f"{evidence.seconds:.1f}", _own_request(evidence)) for number, evidence in enumerate(tried, 1)]
-    return table("Attempts", ("Attempt", "Began (UTC)", "Seconds", "The SDK's minimal request"), rows)
+    rows = [
+        (str(number), packets.utc(evidence.collected_at), f"{evidence.seconds:.1f}", _own_request(evidence))
+        for number, evidence in enumerate(tried, 1)
+    ]
+    return table("Attempts", ("Attempt", "Began", "Seconds", "The SDK's minimal request"), rows)
 
 
 def proof(result: proofs.Proof) -> View:
@@ -241,7 +273,11 @@ def what_changed(result: proofs.Proof) -> View:
     """What differs between the failing run and now, besides that it works or not."""
     if not result.changes:
         return paragraph("Nothing that these records show has changed.")
-    return table("Changed since the failing run", ("What", "Failing run", "Now"), [(c.name, c.failing, c.now) for c in result.changes])
+    return table(
+        "Changed since the failing run",
+        ("What", "Failing run", "Now"),
+        [(c.name, c.failing, c.now) for c in result.changes],
+    )
 
 
 def proved(result: proofs.Proof) -> View:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _LONGEST_TEXT = 4000
-_CELL = 'style="text-align: left; vertical-align: top; white-space: pre-wrap; overflow-wrap: anywhere; padding: 2px 8px"'
+_CELL = (
+    'style="text-align: left; vertical-align: top; white-space: pre-wrap; overflow-wrap: anywhere; padding: 2px 8px"'
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,9 @@ def together(*views: View) -> View:
     for view in views:
         data.update(view.data)
     return View(
-        html=f"<div>{''.join(view.html for view in views)}</div>", text="\n\n".join(view.text for view in views), data=data
+        html=f"<div>{''.join(view.html for view in views)}</div>",
+        text="\n\n".join(view.text for view in views),
+        data=data,
     )
 
 
