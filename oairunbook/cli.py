@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,18 +15,50 @@ import click
 
 from oairunbook import __version__
 from oairunbook.lab.command import lab
+from oairunbook.output import EXIT_INTERRUPTED, EXIT_TOOL_FAILED, examples, inert, json_option, say, write_json
 from oairunbook.record.commands import packet, run
 
-EXIT_CALL_WRONG, EXIT_TOOL_FAILED, EXIT_INTERRUPTED = 2, 4, 130
+_COMMAND_GROUPS = (
+    ("In an incident", ("check", "run", "packet")),
+    ("Afterwards", ("diagnose",)),
+    ("For practice", ("lab",)),
+)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Grouped(click.Group):
+    """Lists the commands by the moment at which they are wanted; a command that no group names stands at the end."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        grouped = [name for _, names in _COMMAND_GROUPS for name in names]
+        rest = tuple(name for name in self.list_commands(ctx) if name not in grouped)
+        for title, names in (*_COMMAND_GROUPS, ("More", rest)):
+            rows = [(name, self.commands[name].get_short_help_str(88)) for name in names if name in self.commands]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+
+_EXIT_STATUSES = """\b
+Exit status:
+    0  the path is proven healthy
+    1  a fault was found and named
+    2  the call itself is wrong
+    3  inconclusive: the evidence does not decide
+    4  the tool failed
+  130  interrupted"""
+
+
+@click.group(
+    cls=_Grouped,
+    epilog=_EXIT_STATUSES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__)
 def cli() -> None:
     """Find out where on the path to the API the evidence first changes, who owns that, and what to hand over.
 
-    Start with `oairunbook check` in the runtime that failed. Exit status: 0 the path is healthy, 1 a fault was named, 2 the call is wrong,
-    3 inconclusive, 4 the tool failed, 130 interrupted. Secrets come from the environment, never from arguments.
+    Start with `oairunbook check` in the runtime that failed: same host, same user, same environment variables. Secrets come from the
+    environment, never from arguments. Every command has examples at the end of its own --help.
     """
 
 
@@ -67,12 +100,14 @@ def route_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@cli.command()
+@cli.command(
+    epilog=examples(
+        "oairunbook check", "oairunbook check --base-url https://gateway.example.com/v1 --json - | jq .verdict.cause"
+    )
+)
 @route_options
 @click.option("--archive", metavar="DIR", default="", help="Archive whose key fingerprints the API key.")
-@click.option(
-    "--json", "json_file", metavar="FILE|-", help='Write {"evidence": …, "verdict": …} there; - is standard output.'
-)
+@json_option('{"evidence": …, "verdict": …}')
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def check(
     base_url: str | None,
@@ -84,13 +119,11 @@ def check(
     json_file: str | None,
     quiet: bool,
 ) -> None:
-    r"""Test the path from here, now: one table, the first point where the evidence changes, owner, cause, next steps.
+    """Test the path from here, now.
 
-    Sends one request without credentials, and with your key one minimal request (a few tokens), whole and streamed, where TLS has verified.
-
-    \b
-    oairunbook check
-    oairunbook check --base-url https://gateway.example.com/v1 --json -
+    One table: each step, what was seen, its time, and the first point where the evidence changes; then owner, cause, next steps and
+    do-nots. Sends one request without credentials, and with your key one minimal request (a few tokens), whole and streamed, where
+    TLS has verified.
     """
     from oairunbook import check as run_check
     from oairunbook.record.table import check_text
@@ -99,19 +132,25 @@ def check(
     checked = run_check(base_url or "", model or "", route, timeout, budget, archive, progress=show)
     if show:
         show("")
+    if json_file != "-":
+        say(inert(check_text(checked.evidence, checked.verdict)))
     if json_file:
         write_json({"evidence": checked.evidence, "verdict": checked.verdict}, json_file)
-    if json_file != "-":
-        click.echo(inert(check_text(checked.evidence, checked.verdict)), nl=False)
-    sys.stdout.flush()
     raise SystemExit(checked.verdict.exit_status)
 
 
-@cli.command()
+@cli.command(
+    epilog=examples(
+        "oairunbook diagnose archive/2026/11/25/*/evidence.json",
+        "kubectl cp app-7d4b9:/tmp/check.json check.json && oairunbook diagnose check.json",
+    )
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
-@click.option("--json", "json_file", metavar="FILE|-", help="Write the verdicts there; - is standard output.")
+@json_option("the verdicts")
 def diagnose(files: tuple[str, ...], json_file: str | None) -> None:
-    """Judge recorded evidence again, by today's rules. Nothing is sent.
+    """Judge recorded evidence again, by today's rules.
+
+    Nothing is sent, and the evidence may come from another machine.
 
     FILE is an evidence.json of a run, or what `check --json` wrote; - is standard input. With several files the exit status is the
     highest one.
@@ -133,39 +172,10 @@ def diagnose(files: tuple[str, ...], json_file: str | None) -> None:
         verdicts.append({"file": name, "evidence": evidence, "verdict": verdict})
         if json_file != "-":
             heading = f"{name}\n" if len(files) > 1 else ""
-            click.echo(inert(heading + verdict_text(verdict)))
+            say(inert(heading + verdict_text(verdict)) + "\n" * (len(files) > 1))
     if json_file:
         write_json(verdicts[0] if len(verdicts) == 1 else verdicts, json_file)
     raise SystemExit(max(item["verdict"].exit_status for item in verdicts))  # type: ignore[attr-defined]
-
-
-def write_json(document: Any, target: str) -> None:
-    """One JSON document to standard output or a file, which appears whole or not at all."""
-    from oairunbook.evidence import to_document
-
-    def plain(item: Any) -> Any:
-        if isinstance(item, dict):
-            return {key: plain(value) for key, value in item.items()}
-        if isinstance(item, list):
-            return [plain(value) for value in item]
-        return to_document(item)
-
-    text = json.dumps(plain(document), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
-    if target == "-":
-        sys.stdout.write(text)
-        return
-    path = Path(target)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_text(text, "utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise click.UsageError(f"--json {target}: {error.strerror}") from error
-
-
-def inert(text: str) -> str:
-    """Text from the network may hold terminal control sequences; they are shown, not obeyed."""
-    return "".join(c if c in "\n\t" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def _progress() -> Callable[[str], None] | None:
@@ -181,26 +191,32 @@ def _progress() -> Callable[[str], None] | None:
 
 
 @contextlib.contextmanager
-def _no_secret_in_errors() -> Iterator[None]:
-    """The last door: an error of this tool itself is told without secrets, and ends with the contract's status."""
+def _contract() -> Iterator[None]:
+    """The last door: whatever ends a command is told without secrets, and ends with the contract's status."""
     from oairunbook.redaction import Secrets
+
+    def tell(text: str) -> None:
+        click.echo(inert(Secrets.from_environment(os.environ).redact_text(text)), err=True)
 
     try:
         yield
-    except (click.exceptions.Exit, click.ClickException, SystemExit):
-        raise
+    except click.ClickException as error:
+        # Its text quotes what was given, and somebody may have given a key.
+        shown = io.StringIO()
+        error.show(shown)
+        tell(shown.getvalue().rstrip("\n"))
+        raise SystemExit(error.exit_code) from None
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
+        tell("Interrupted.")
         raise SystemExit(EXIT_INTERRUPTED) from None
     except Exception as error:
-        secrets = Secrets.from_environment(os.environ)
-        click.echo(inert(secrets.redact_text(f"oairunbook failed: {type(error).__name__}: {error}")), err=True)
+        tell(f"oairunbook failed: {type(error).__name__}: {error}")
         if os.environ.get("OAIRUNBOOK_DEBUG"):
             import traceback
 
-            click.echo(secrets.redact_text(traceback.format_exc()), err=True)
+            tell(traceback.format_exc())
         else:
-            click.echo("Next: run it again with OAIRUNBOOK_DEBUG=1 and report the traceback.", err=True)
+            tell("Next: run it again with OAIRUNBOOK_DEBUG=1 and report the traceback.")
         raise SystemExit(EXIT_TOOL_FAILED) from None
 
 
@@ -211,8 +227,11 @@ cli.add_command(lab)
 
 def main() -> None:
     """Entry point of the console script."""
-    with _no_secret_in_errors():
-        cli(standalone_mode=True, prog_name="oairunbook")
+    # `timeout 60 oairunbook check` and a stopping service end it as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with _contract():
+        # Not standalone: click would end an interrupted command with 1, which says that a fault was named.
+        raise SystemExit(cli.main(prog_name="oairunbook", standalone_mode=False))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oairunbook.lab.faults import FAULTS, Fault
+from oairunbook.output import examples, json_option, write_json
 
 if TYPE_CHECKING:
     from oairunbook.lab.running import Lab
@@ -16,24 +17,20 @@ if TYPE_CHECKING:
 _ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
-@click.command()
+@click.command(
+    epilog=examples("oairunbook lab --list", "oairunbook lab tls.untrusted_issuer", "oairunbook run --lab tcp.refused")
+)
 @click.argument("fault", default="ok")
 @click.option("--list", "only_list", is_flag=True, help="Print the faults and end.")
-@click.option(
-    "--json", "json_file", metavar="FILE|-", help="Write environment and endpoints there; - is standard output."
-)
+@json_option("environment and endpoints")
 def lab(fault: str, only_list: bool, json_file: str | None) -> None:
-    r"""Practise on a real but harmless path: API, status page, proxy and name server on loopback, with one FAULT.
+    """Practise on loopback, with a fault of your choice.
 
-    Standard output gets the shell lines that lead a client there; set them in another terminal and run `oairunbook check`. Without
+    Starts a real but harmless path: API, status page, proxy and name server, with one FAULT (`--list` prints them). Standard
+    output gets the shell lines that lead a client there; set them in another terminal and run `oairunbook check`. Without
     FAULT every part of the path works. Runs until Ctrl-C or SIGTERM, which end it with status 0. No root, no internet, and whatever
     is recorded against it says that it was practice.
-
-    \b
-    oairunbook lab --list
-    oairunbook lab tls.untrusted_issuer
     """
-    from oairunbook.cli import write_json
     from oairunbook.lab.running import Lab, find
 
     if only_list:

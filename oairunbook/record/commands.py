@@ -9,8 +9,14 @@ from typing import Any
 
 import click
 
+from oairunbook.output import EXIT_INTERRUPTED, EXIT_TOOL_FAILED, examples, inert, json_option, write_json
 
-@click.command()
+
+@click.command(
+    epilog=examples(
+        "oairunbook run", "oairunbook run 01_response_evidence -p status 401", "oairunbook run --lab tcp.refused"
+    )
+)
 @click.argument("names", nargs=-1, metavar="[NAME]…")
 @click.option(
     "-p",
@@ -36,12 +42,7 @@ import click
     help="Where the run is kept.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
 )
 @click.option("--lab", "fault", metavar="FAULT", help="Practise against the lab with this fault; the record says so.")
-@click.option(
-    "--json",
-    "json_file",
-    metavar="FILE|-",
-    help='Write {"run", "evidence", "verdict", "notebooks"} there; - is standard output.',
-)
+@json_option('{"run", "evidence", "verdict", "notebooks"}')
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def run(
     names: tuple[str, ...],
@@ -52,18 +53,13 @@ def run(
     quiet: bool,
     **options: Any,
 ) -> None:
-    r"""Run the runbook's notebooks headless and archive them; with no NAME the chain that the evidence calls for.
+    """Run the runbook's notebooks headless, and archive them.
 
-    The chain is 01_response_evidence and 02_same_path, then 07_escalate after a fault or 08_verify_fix on a healthy path. Evidence is
+    With no NAME it runs the chain that the evidence calls for: 01_response_evidence and 02_same_path, then 07_escalate after a
+    fault or 08_verify_fix on a healthy path. Evidence is
     collected once for all of them. Exit status: 0 the path is healthy, 1 a fault was named, 2 the call is wrong, 3 inconclusive,
     4 a notebook did not run to its end, 130 interrupted.
-
-    \b
-    oairunbook run
-    oairunbook run 01_response_evidence -p status 401
-    oairunbook run --lab tcp.refused
     """
-    from oairunbook.cli import EXIT_INTERRUPTED, EXIT_TOOL_FAILED, inert, write_json
     from oairunbook.evidence import EvidenceError
     from oairunbook.record.run import ParameterError
     from oairunbook.record.run import run as start
@@ -122,17 +118,19 @@ def _practise(
     return [(name, value) for name, value in ours.items() if value and name not in names]
 
 
-@click.command()
+@click.command(
+    epilog=examples("oairunbook packet archive/2026/11/25/*-web-3-*", "oairunbook packet RUN --json packet.json")
+)
 @click.argument("run_folder", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--json", "json_file", metavar="FILE|-", help="Write the packet as JSON there; - is standard output.")
+@json_option("the packet as JSON")
 def packet(run_folder: Path, json_file: str | None) -> None:
-    """Print the escalation packet of an archived RUN: Markdown for people, `--json -` for tickets.
+    """Print the escalation packet of an archived RUN.
 
-    RUN is a run's folder in the archive. A run that was killed before its packet was written gets one from its evidence.
+    Markdown for people, `--json -` for tickets. RUN is a run's folder in the archive. A run that was killed before its packet was
+    written gets one from its evidence.
     """
     import json
 
-    from oairunbook.cli import write_json
     from oairunbook.diagnose import diagnose
     from oairunbook.evidence import EvidenceError, load_evidence
     from oairunbook.record import packet as packets

@@ -1,0 +1,108 @@
+"""What every command does with its results: exit statuses, text that a terminal cannot obey, one JSON document."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from oairunbook.evidence import to_document
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+EXIT_CALL_WRONG, EXIT_TOOL_FAILED, EXIT_INTERRUPTED = 2, 4, 130
+
+
+def inert(text: str) -> str:
+    """Text from the network may hold terminal control sequences; they are shown, not obeyed."""
+    return "".join(c if c in "\n\t" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def say(text: str, encoding: str | None = None) -> None:
+    """Print a result on standard output, whatever the terminal's encoding can hold.
+
+    Where nobody reads on, this is no failure: `oairunbook check | head` keeps the verdict's exit status.
+    """
+    data = text.encode(encoding or sys.stdout.encoding or "utf-8", "backslashreplace")
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # The interpreter flushes once more at its end, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def plain(item: Any) -> Any:
+    """Records inside ordinary objects and lists, as JSON can hold them."""
+    if isinstance(item, dict):
+        return {key: plain(value) for key, value in item.items()}
+    if isinstance(item, list):
+        return [plain(value) for value in item]
+    return to_document(item)
+
+
+def examples(*lines: str) -> str:
+    """The end of a help text: examples, one a line."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def json_option(what: str) -> Callable[[Command], Command]:
+    """The option `--json FILE|-` of a command. Whether it can be written is looked at before anything is sent."""
+    return click.option(
+        "--json",
+        "json_file",
+        metavar="FILE|-",
+        callback=lambda _context, _option, target: _writable(target),
+        help=f"Write {what} there; - is standard output.",
+    )
+
+
+def _writable(target: str | None) -> str | None:
+    if target is None or target == "-":
+        return target
+    path = Path(target)
+    if path.is_dir():
+        raise click.UsageError(f"--json {target}: this is a folder. Nothing was sent.")
+    if not path.parent.is_dir():
+        raise click.UsageError(f"--json {target}: there is no folder {path.parent}. Nothing was sent.")
+    if not os.access(path if _is_special(path) else path.parent, os.W_OK):
+        raise click.UsageError(f"--json {target}: may not be written. Nothing was sent.")
+    return target
+
+
+def _is_special(path: Path) -> bool:
+    """A pipe or a device is written to, never replaced."""
+    return path.exists() and not path.is_file()
+
+
+class NotWrittenError(click.ClickException):
+    """A result could not be written. The call was right: this tool failed."""
+
+    exit_code = EXIT_TOOL_FAILED
+
+
+def write_json(document: Any, target: str) -> None:
+    """One JSON document to standard output or a file, which appears whole or not at all."""
+    text = json.dumps(plain(document), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    if target == "-":
+        say(text, "utf-8")
+        return
+    path = Path(target)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        if _is_special(path):
+            path.write_text(text, "utf-8", "backslashreplace")
+            return
+        partial.write_text(text, "utf-8", "backslashreplace")
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise NotWrittenError(f"--json {target}: {error.strerror}") from error
