@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-import tests.scenarios  # noqa: F401  (declares the scenarios)
+from oairunbook.diagnose import CATALOGUE
+from tests.scenarios import NOT_YET
 from tests.world.scenario import SCENARIOS, WORKERS, SideBySide, missing
 
 
@@ -23,7 +24,14 @@ def _is_scenario(item: pytest.Item) -> bool:
     return getattr(item, "originalname", "") == test_check_names_the_fault_and_clears_it_once_mended.__name__
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+def _cases() -> Iterator[object]:
+    for name in SCENARIOS:
+        # Strict: one that passes must be taken off the list.
+        marks = [pytest.mark.xfail(strict=True, reason="not yet judged rightly")] if name in NOT_YET else []
+        yield pytest.param(name, marks=marks)
+
+
+@pytest.mark.parametrize("name", _cases())
 def test_check_names_the_fault_and_clears_it_once_mended(name: str, side_by_side: SideBySide) -> None:
     reason = missing(SCENARIOS[name])
     if reason:
@@ -32,8 +40,29 @@ def test_check_names_the_fault_and_clears_it_once_mended(name: str, side_by_side
     assert not result.problems, "\n".join(result.problems)
 
 
-def test_there_are_scenarios_for_every_layer_and_for_healthy_oddities() -> None:
-    layers = [scenario.layer for scenario in SCENARIOS.values()]
-    assert len(layers) >= 20
-    assert layers.count(None) >= 4
-    assert set(layers) >= {"client", "dns", "tcp", "proxy", "tls", "http", "api", None}
+def test_every_name_on_the_list_of_misses_is_a_scenario() -> None:
+    assert not NOT_YET - SCENARIOS.keys()
+
+
+def test_the_catalogue_is_as_broad_as_its_promise() -> None:
+    """More than 100 scenarios: below TCP's payload, healthy with oddities, coming and going, and on every layer."""
+    below_payload = [s for s in SCENARIOS.values() if s.packets]
+    assert len(SCENARIOS) >= 100
+    assert len(below_payload) >= 30
+    assert sum(s.cause == "ok" for s in SCENARIOS.values()) >= 12
+    assert sum(s.intermittent for s in SCENARIOS.values()) >= 8
+    assert {s.layer for s in SCENARIOS.values()} >= {"client", "dns", "tcp", "proxy", "tls", "http", "api", None}
+
+
+_NO_NETWORK_MAKES = {
+    # Only an application's own use of its client leads there; `check` makes a client of its own.
+    "client.pool_timeout",
+    "client.event_loop_closed",
+    "client.client_closed",
+}
+
+
+def test_every_cause_that_a_network_or_a_runtime_can_produce_has_a_scenario() -> None:
+    layers = ("client", "dns", "tcp", "proxy", "tls", "http")
+    wanted = {cause.id for cause in CATALOGUE if cause.layer in layers} - _NO_NETWORK_MAKES
+    assert not wanted - {s.cause for s in SCENARIOS.values()}

@@ -7,8 +7,18 @@ import ssl
 from pathlib import Path
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from oairunbook.lab.certificates import Signed
 
 _EXPIRED = datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC)
+
+
+def in_days(days: float) -> datetime.datetime:
+    """So many days from now."""
+    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
 
 
 class Authority:
@@ -25,6 +35,22 @@ class Authority:
         if key not in self._issued:
             self._issued[key] = self.ca.issue_cert(*names, not_after=_EXPIRED if expired else None)
         return self._issued[key]
+
+    def issue_for_days(self, begin: float, end: float, *names: str) -> trustme.LeafCert:
+        """A certificate that is valid from and to so many days from now; `issue` gives one for decades."""
+        return self.ca.issue_cert(*names, not_before=in_days(begin), not_after=in_days(end))
+
+    @property
+    def signed(self) -> Signed:
+        """This authority as the issuer of certificates that trustme does not make."""
+        key = serialization.load_pem_private_key(self.ca.private_key_pem.bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        return Signed(certificate=x509.load_pem_x509_certificate(self.pem), key=key)
+
+
+def leaf(signed: Signed, *chain: Signed) -> trustme.LeafCert:
+    """A certificate, with what a server sends along with it."""
+    return trustme.LeafCert(signed.key_pem, signed.pem, [part.pem for part in chain])
 
 
 PUBLIC_ROOT = Authority("Lab Trust Services")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import sys
@@ -68,6 +69,9 @@ class Client(Host):
         self.outputs: list[str] = []
         """Everything that commands here wrote, for the canary guard."""
 
+        self.wrapper: tuple[str, ...] = ()
+        """A command that starts Python in this client, for example one that sets a limit."""
+
         self._roots: list[Authority] = []
 
     # -- settings -----------------------------------------------------------------------------------------------------
@@ -85,6 +89,18 @@ class Client(Host):
             if path and _CERTIFICATES not in Path(path).resolve().parents:
                 self.put(path, bundle)
 
+    def trust_in_certifi_alone(self, *authorities: Authority) -> None:
+        """Let these roots stand in certifi's file, and leave the operating system's store as it is."""
+        path = _certifi_bundle()
+        assert path is not None
+        self.put(path, b"".join(root.pem for root in authorities).decode())
+
+    def bundle(self, *authorities: Authority) -> str:
+        """A PEM file with these roots, for a variable to name; returns its path."""
+        file = self.home / f"bundle-{len(list(self.home.iterdir()))}.pem"
+        file.write_bytes(b"".join(root.pem for root in authorities))
+        return str(file)
+
     def add_default_routes(self) -> None:
         """Send what is not on this link to the middle."""
         self.namespace.ip("route add default via 10.20.0.1", "route add ::/0 via 2a01:4f8:c2c:123::1")
@@ -95,11 +111,28 @@ class Client(Host):
 
     def block_module(self, name: str) -> None:
         """Let Python find no such module, as if its package were not installed."""
-        folder = self.folder / "blocked"
+        self.overlay(f"{name}.py", f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n")
+
+    def overlay(self, file: str, text: str) -> None:
+        """Let Python find this module before all others, for example a sitecustomize.py."""
+        folder = self.folder / "overlay"
         folder.mkdir(exist_ok=True)
-        (folder / f"{name}.py").write_text(f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n")
+        (folder / file).write_text(text)
         paths = [str(folder), self.environment.get("PYTHONPATH", "")]
-        self.environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        self.environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, paths)))
+
+    def remove_overlay(self) -> None:
+        """Undo `overlay` and `block_module`."""
+        shutil.rmtree(self.folder / "overlay")
+
+    def shift_clock(self, days: int) -> None:
+        """Let this machine's clock be wrong (faketime(1)); zero sets it right."""
+        library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+        wrong = {"LD_PRELOAD": str(library), "FAKETIME": f"{days:+}d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        for name, value in wrong.items():
+            self.environment.pop(name, None)
+            if days:
+                self.environment[name] = value
 
     def without_ipv6(self) -> None:
         """Switch IPv6 off, as `ipv6.disable` and many container runtimes do."""
@@ -152,7 +185,7 @@ class Client(Host):
         Raises:
             AssertionError: what came out is no JSON document of the contract.
         """
-        ran = self.run(sys.executable, "-m", "oairunbook.cli", "check", "--json", "-", *options)
+        ran = self.run(*self.wrapper, sys.executable, "-m", "oairunbook.cli", "check", "--json", "-", *options)
         try:
             document = json.loads(ran.stdout)
             return Checked(ran=ran, evidence=document["evidence"], verdict=document["verdict"])
@@ -161,9 +194,12 @@ class Client(Host):
                 f"check ended with {ran.status} and no JSON document:\n{ran.stdout}{ran.stderr}"
             ) from error
 
-    def sdk(self) -> str:
-        """One minimal request by the real SDK, without our code: `answered`, or its exception chain, one a line."""
-        ran = self.run(sys.executable, "-P", str(_SDK_SCRIPT))
+    def sdk(self, *arguments: str) -> str:
+        """One minimal request by the real SDK, without our code: `answered`, or its exception chain, one a line.
+
+        With `stream` it is streamed; with a number a second one follows on the same connection so many seconds later.
+        """
+        ran = self.run(*self.wrapper, sys.executable, "-P", str(_SDK_SCRIPT), *arguments)
         # This script shows exceptions as they are, with what they hold; the guard is for our own output.
         del self.outputs[-2:]
         if ran.status != 0:

@@ -52,11 +52,18 @@ class Host:
         self.mounts[Path(target)] = source
         return source
 
-    def resolve_by(self, *servers: str, options: str = "timeout:2 attempts:1") -> None:
+    def resolve_by(
+        self, *servers: str, options: str = "timeout:2 attempts:1", search: str = "", hosts: str = "files dns"
+    ) -> None:
         """Write resolv.conf(5), nsswitch.conf(5) and hosts(5) of this host."""
-        self.put("/etc/resolv.conf", "".join(f"nameserver {s}\n" for s in servers) + f"options {options}\n")
-        self.put("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
-        self.put("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
+        lines = [*(f"nameserver {s}" for s in servers), f"options {options}", *([f"search {search}"] if search else [])]
+        self.put("/etc/resolv.conf", "".join(f"{line}\n" for line in lines))
+        self.put("/etc/nsswitch.conf", f"passwd: files\ngroup: files\nhosts: {hosts}\n")
+        self.list_hosts()
+
+    def list_hosts(self, *lines: str) -> None:
+        """Let the hosts file hold these lines and localhost."""
+        self.put("/etc/hosts", "".join(f"{line}\n" for line in ("127.0.0.1 localhost", "::1 localhost", *lines)))
 
     def command(self, argv: list[str]) -> list[str]:
         """The command that runs *argv* with this host's files."""
@@ -119,6 +126,22 @@ class Host:
         """From now on the kernel answers this port with RST."""
         if port in self._ports:
             self._ports.pop(port).close()
+
+    def divert(self, *, every: int, to: int, port: int = 443) -> None:
+        """Let one connection in so many that reach a port end on another one: half of a pair is broken."""
+        self.namespace.nft(
+            "table inet pair { chain arriving { type nat hook prerouting priority dstnat; }\n"
+            f" chain lost {{ type filter hook input priority 0; }} }}\n"
+            f"add rule inet pair arriving tcp dport {port} numgen inc mod {every} 0 redirect to :{to}\n"
+        )
+
+    def lose(self, port: int) -> None:
+        """Lose without a word what `divert` sends to this port."""
+        self.namespace.nft(f"add rule inet pair lost tcp dport {port} drop\n")
+
+    def undivert(self) -> None:
+        """Take `divert` and `lose` back."""
+        self.namespace.nft("delete table inet pair\n")
 
     def delete(self) -> None:
         """End all processes and servers of this host, then its namespace."""

@@ -36,7 +36,11 @@ class NameServer:
         self._zone: dict[str, tuple[str, ...]] = {}
         self._aliases: dict[str, str] = {}
         self._rcodes: dict[str, dns.rcode.Rcode] = {}
+        self._every = 1
         self._silent: set[str] = set()
+        self._silent_kind = ""
+        self._truncated = False
+        self._in_turn: set[str] = set()
         self._seconds = 0.0
         self.queries: list[Query] = []
         self._sockets: list[socket.socket] = []
@@ -53,22 +57,36 @@ class NameServer:
         if alias:
             self._aliases[name] = alias
 
-    def fail(self, rcode: str, name: str = "") -> None:
-        """Answer with an error code, for example `SERVFAIL`."""
+    def fail(self, rcode: str, name: str = "", *, every: int = 1) -> None:
+        """Answer with an error code, for example `SERVFAIL`; with *every*, one question in so many of each kind."""
         self._rcodes[name] = dns.rcode.from_text(rcode)
+        self._every = every
 
-    def silence(self, name: str = "") -> None:
-        """Take questions and never answer."""
+    def silence(self, name: str = "", *, kind: str = "") -> None:
+        """Take questions, or those of one kind such as `AAAA`, and never answer."""
         self._silent.add(name)
+        self._silent_kind = kind
+
+    def truncate(self) -> None:
+        """Over UDP give nothing but the TC bit: the client has to ask over TCP (RFC 7766)."""
+        self._truncated = True
+
+    def publish_in_turn(self, name: str, *addresses: str) -> None:
+        """Publish, and give one address of each kind an answer, the next one each time."""
+        self.publish(name, *addresses)
+        self._in_turn.add(name)
 
     def delay(self, seconds: float) -> None:
         """Answer everything so much later."""
         self._seconds = seconds
 
     def mend(self) -> None:
-        """Undo `fail`, `silence` and `delay`."""
+        """Undo everything but `publish`."""
         self._rcodes.clear()
         self._silent.clear()
+        self._silent_kind = ""
+        self._truncated = False
+        self._in_turn.clear()
         self._seconds = 0.0
 
     # -- the protocol -------------------------------------------------------------------------------------------------
@@ -79,12 +97,15 @@ class NameServer:
         name = question.name.to_text(omit_final_dot=True).lower()
         kind = dns.rdatatype.to_text(question.rdtype)
         self.queries.append(Query(name=name, rdtype=kind, transport=transport))
-        if self._silent & {name, ""}:
+        if self._silent & {name, ""} and self._silent_kind in ("", kind):
             return None
+        number = sum((q.name, q.rdtype) == (name, kind) for q in self.queries)
         answer = dns.message.make_response(dns.message.from_wire(wire), recursion_available=True)
-        failure = self._rcodes.get(name, self._rcodes.get(""))
+        failure = self._rcodes.get(name, self._rcodes.get("")) if number % self._every == 0 else None
         target = self._aliases.get(name, name)
-        if failure is not None:
+        if self._truncated and transport == "udp":
+            answer.flags |= dns.flags.TC
+        elif failure is not None:
             answer.set_rcode(failure)
         elif target not in self._zone:
             answer.set_rcode(dns.rcode.NXDOMAIN)
@@ -93,6 +114,8 @@ class NameServer:
                 answer.answer.append(dns.rrset.from_text(f"{name}.", 60, "IN", "CNAME", f"{target}."))
             version = {"A": 4, "AAAA": 6}.get(kind)
             matching = [a for a in self._zone[target] if ipaddress.ip_address(a).version == version]
+            if matching and name in self._in_turn:
+                matching = [matching[number % len(matching)]]
             if matching:
                 answer.answer.append(dns.rrset.from_text(f"{target}.", 60, "IN", kind, *matching))
         return answer.to_wire()

@@ -122,6 +122,49 @@ class ProxyHost(Host):
         self._replace(argv, 53)
         return PLACES[PROXY].addresses[0]
 
+    def unbound(self, *settings: str, forward: str = NAME_SERVER) -> str:
+        """Run unbound on this host with these further `server:` lines; returns its address."""
+        folder = self._spool("unbound", "root")
+        file = folder / "unbound.conf"
+        server = (
+            *(
+                "interface: 0.0.0.0",
+                "do-ip6: no",
+                'username: ""',
+                'chroot: ""',
+                f'directory: "{folder}"',
+                "use-syslog: no",
+            ),
+            *('pidfile: ""', "access-control: 0.0.0.0/0 allow", "do-not-query-localhost: no", "num-threads: 1"),
+        )
+        if not any("module-config" in setting for setting in settings):
+            server += ('module-config: "iterator"',)
+        lines = "".join(f"  {line}\n" for line in (*server, *settings))
+        file.write_text(f'server:\n{lines}forward-zone:\n  name: "."\n  forward-addr: {forward}\n')
+        self._replace(["unbound", "-d", "-p", "-c", str(file)], 53)
+        return PLACES[PROXY].addresses[0]
+
+    def microsocks(self, *arguments: str) -> str:
+        """Run microsocks on port 1080; returns its URL, with names resolved by the proxy."""
+        self._replace(["microsocks", "-p", "1080", *arguments], 1080)
+        return f"socks5h://{PROXY}:1080"
+
+    def stunnel(self, certificate: trustme.LeafCert, target: int) -> str:
+        """Run stunnel on port 3443: TLS in front of another port of this host; returns its URL as a proxy over TLS."""
+        folder = self._spool("stunnel", "root")
+        chain, key = authority.write(certificate, folder)
+        file = folder / "stunnel.conf"
+        file.write_text(
+            f"foreground = yes\npid =\n[proxy]\naccept = 3443\nconnect = 127.0.0.1:{target}\ncert = {chain}\nkey = {key}\n"
+        )
+        self.start(["stunnel4", str(file)], ready=self.listening(3443))
+        return f"https://{PROXY}:3443"
+
+    def haproxy(self, rules: str) -> str:
+        """Run HAProxy on port 3128 with these lines as its frontend; returns its URL."""
+        self._replace(haproxy_command(self, f"frontend front\n bind :3128\n {rules}\n"), 3128)
+        return f"http://{PROXY}:3128"
+
     def _spool(self, name: str, user: str) -> Path:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
@@ -129,32 +172,72 @@ class ProxyHost(Host):
         return folder
 
 
-def run_nginx(host: Host, certificate: trustme.LeafCert, location: str) -> int:
-    """Run nginx with TLS on port 443 of a host, with this text for its `location /`; returns its process id."""
+def run_nginx(
+    host: Host,
+    certificate: trustme.LeafCert | None,
+    location: str,
+    *,
+    server: str = "",
+    upstream: str = "",
+    port: int = 443,
+) -> int:
+    """Run nginx on a port of a host; returns its process id.
+
+    Args:
+        host: Where.
+        certificate: For TLS; None means plain HTTP.
+        location: Text of its `location /`.
+        server: Further text of its `server`.
+        upstream: Text of an `upstream pool`.
+        port: Where it listens.
+    """
     folder = host.folder / "nginx"
     folder.mkdir(exist_ok=True)
-    chain, key = authority.write(certificate, folder)
     temporary = "".join(
         f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
+    listen = f"listen {port}; listen [::]:{port};"
+    if certificate is not None:
+        chain, key = authority.write(certificate, folder)
+        listen = f"listen {port} ssl; listen [::]:{port} ssl; ssl_certificate {chain}; ssl_certificate_key {key};"
+    pool = f"upstream pool {{ {upstream} }}\n" if upstream else ""
     file = folder / "nginx.conf"
     file.write_text(
         f"daemon off; master_process off; user root; pid {folder}/pid; error_log {folder}/error.log;\n"
-        f"events {{}}\nhttp {{\naccess_log {folder}/access.log;\n{temporary}"
-        f"server {{\nlisten 443 ssl; ssl_certificate {chain}; ssl_certificate_key {key};\n"
-        f"location / {{ {location} }}\n}}\n}}\n"
+        f"events {{}}\nhttp {{\naccess_log {folder}/access.log;\n{temporary}{pool}"
+        f"server {{\n{listen}\n{server}\nlocation / {{ {location} }}\n}}\n}}\n"
     )
-    return host.start(["nginx", "-p", str(folder), "-c", str(file)], ready=host.listening(443))
+    return host.start(["nginx", "-p", str(folder), "-c", str(file)], ready=host.listening(port))
 
 
-def run_haproxy(host: Host, certificate: trustme.LeafCert, backend: str) -> int:
+def haproxy_command(host: Host, text: str, *, mode: str = "http") -> list[str]:
+    """Write a configuration for HAProxy; returns the command that runs it."""
+    file = host.folder / "haproxy.cfg"
+    file.write_text(
+        f"defaults\n mode {mode}\n timeout connect 1s\n timeout client 20s\n timeout server 20s\n retries 0\n{text}"
+    )
+    return ["haproxy", "-db", "-f", str(file)]
+
+
+def run_haproxy(host: Host, certificate: trustme.LeafCert, backend: str, *, bind: str = "", front: str = "") -> int:
     """Run HAProxy with TLS on port 443 of a host, with this text for its backend; returns its process id."""
     chain, key = authority.write(certificate, host.folder)
     bundle = host.folder / "haproxy.pem"
     bundle.write_bytes(chain.read_bytes() + key.read_bytes())
-    file = host.folder / "haproxy.cfg"
-    file.write_text(
-        "defaults\n mode http\n timeout connect 1s\n timeout client 20s\n timeout server 20s\n retries 0\n"
-        f"frontend front\n bind :::443 v4v6 ssl crt {bundle}\n default_backend back\nbackend back\n {backend}\n"
+    command = haproxy_command(
+        host,
+        f"frontend front\n bind :::443 v4v6 ssl crt {bundle} {bind}\n {front}\n default_backend back\nbackend back\n {backend}\n",
     )
-    return host.start(["haproxy", "-db", "-f", str(file)], ready=host.listening(443))
+    return host.start(command, ready=host.listening(443))
+
+
+def run_haproxy_stream(host: Host, text: str) -> int:
+    """Run HAProxy on port 443 without TLS of its own, with this text; returns its process id."""
+    return host.start(haproxy_command(host, text, mode="tcp"), ready=host.listening(443))
+
+
+def run_openssl(host: Host, certificate: trustme.LeafCert, *arguments: str) -> int:
+    """Run `openssl s_server` on port 443 of a host; returns its process id."""
+    chain, key = authority.write(certificate, host.folder)
+    command = ["openssl", "s_server", "-quiet", "-accept", "443", "-cert", str(chain), "-key", str(key), "-www"]
+    return host.start([*command, *arguments], ready=host.listening(443))

@@ -21,7 +21,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tests.world.canary import fail_on
 from tests.world.client import Checked
@@ -55,6 +55,11 @@ class Scenario:
     needs: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     options: tuple[str, ...] = OPTIONS
+    intermittent: bool = False
+    """Whether it comes and goes, and the verdict must say so."""
+
+    packets: bool = False
+    """Whether it is made below TCP's payload: packets are lost, turned away, reset, too long, or their connection is forgotten."""
 
     @property
     def layer(self) -> str | None:
@@ -64,7 +69,7 @@ class Scenario:
 
     @property
     def expected(self) -> Answer:
-        return Answer(cause=self.cause, owner=self.owner, layer=self.layer)
+        return Answer(cause=self.cause, owner=self.owner, layer=self.layer, intermittent=self.intermittent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +79,16 @@ class Answer:
     cause: str
     owner: str
     layer: str | None
+    intermittent: bool
 
     @classmethod
     def of(cls, checked: Checked) -> Answer:
         verdict = checked.verdict
-        return cls(cause=verdict["cause"], owner=verdict["owner"], layer=verdict["layer"])
+        intermittent = verdict["pattern"] == "intermittent"
+        return cls(cause=verdict["cause"], owner=verdict["owner"], layer=verdict["layer"], intermittent=intermittent)
 
 
-HEALTHY = Answer(cause="ok", owner="none", layer=None)
+HEALTHY = Answer(cause="ok", owner="none", layer=None, intermittent=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +111,8 @@ def scenario(
     needs: tuple[str, ...] = (),
     modules: tuple[str, ...] = (),
     options: tuple[str, ...] = (),
+    intermittent: bool = False,
+    packets: bool = False,
 ) -> Callable[[Callable[[World], Steps]], Callable[[World], Steps]]:
     """Declare a scenario.
 
@@ -113,14 +122,25 @@ def scenario(
         needs: Programs beyond `PROGRAMS`.
         modules: Python modules that the client needs.
         options: Of `check`, beyond `OPTIONS`.
+        intermittent: Whether the fault comes and goes.
+        packets: Whether it is made below TCP's payload.
     """
 
     def declare(steps: Callable[[World], Steps]) -> Callable[[World], Steps]:
         name = steps.__name__
         if name in SCENARIOS:
             raise ValueError(f"two scenarios are called {name}")
-        made = Scenario(name=name, cause=cause, owner=owner, steps=steps, needs=needs, modules=modules)
-        SCENARIOS[name] = replace(made, options=(*OPTIONS, *options))
+        SCENARIOS[name] = Scenario(
+            name=name,
+            cause=cause,
+            owner=owner,
+            steps=steps,
+            needs=needs,
+            modules=modules,
+            options=(*OPTIONS, *options),
+            intermittent=intermittent,
+            packets=packets,
+        )
         return steps
 
     return declare
@@ -221,11 +241,12 @@ class SideBySide:
 # -- proofs ------------------------------------------------------------------------------------------------------------
 
 
-def sdk_raises(*patterns: str) -> Proof:
-    """The real SDK raises, and its exception chain matches these patterns."""
+def sdk_raises(*patterns: str, how: str = "") -> Proof:
+    """The real SDK raises, and its exception chain matches these patterns; for *how* see `Client.sdk`."""
 
     def prove(world: World) -> None:
-        chain = world.client.sdk()
+        chain = world.client.sdk(*filter(None, [how]))
+        assert "answered" not in chain, f"the SDK was answered:\n{chain}"
         for pattern in patterns:
             assert re.search(pattern, chain), f"no {pattern!r} in what the SDK raised:\n{chain}"
 
@@ -256,5 +277,20 @@ def curl_says(url: str, pattern: str, *options: str) -> Proof:
         assert re.search(pattern, ran.stderr + ran.stdout), (
             f"no {pattern!r} in curl's output:\n{ran.stderr}{ran.stdout}"
         )
+
+    return prove
+
+
+def curl_varies(url: str, *, attempts: int = 8, good: str = "HTTP/1.1 (?!50)") -> Proof:
+    """Of some requests by curl, one after another, some show *good* in their trace and some do not."""
+
+    def prove(world: World) -> None:
+        shown = []
+        for _ in range(attempts):
+            ran = world.client.curl(url, "--max-time", "1")
+            shown.append(bool(re.search(f"< {good}", ran.stderr)))
+            if len(set(shown)) == 2:
+                return
+        raise AssertionError(f"{attempts} requests went alike: {shown}\n{ran.stderr}")
 
     return prove

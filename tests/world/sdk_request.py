@@ -1,22 +1,37 @@
 """One minimal request by the installed OpenAI SDK, with nothing of oairunbook: run as a script inside a client.
 
+    sdk_request.py [stream | IDLE_SECONDS]
+
 Prints `answered` and the class of the answer, or the exception chain, outermost first, one exception a line.
 """
 
 import os
-
-import openai
+import sys
+import time
 
 _SECONDS = 2.0
 
 
-def main() -> None:
-    make = openai.AzureOpenAI if "AZURE_OPENAI_ENDPOINT" in os.environ else openai.OpenAI
+def main(how: str) -> None:
     try:
-        client = make(timeout=openai.Timeout(_SECONDS, connect=_SECONDS), max_retries=0)
-        answer = client.chat.completions.create(
-            model="gpt-5-mini", messages=[{"role": "user", "content": "ping"}], max_completion_tokens=16
-        )
+        import openai
+
+        make = openai.AzureOpenAI if "AZURE_OPENAI_ENDPOINT" in os.environ else openai.OpenAI
+        http_client = None
+        if how.isdigit():
+            # The SDK's default forgets a connection after five idle seconds; an application with a pool of its own does not.
+            limits = openai._base_client.httpx.Limits(keepalive_expiry=600)
+            http_client = openai.DefaultHttpxClient(limits=limits)
+        client = make(timeout=openai.Timeout(_SECONDS, connect=_SECONDS), max_retries=0, http_client=http_client)
+        answer = ask(client)
+        if how == "stream":
+            answer = ask(client, stream=True)
+            parts = [part.choices[0].finish_reason for part in answer]
+            print("parts", len(parts), parts[-1])
+        if how.isdigit():
+            print("first", type(answer).__name__)
+            time.sleep(int(how))
+            answer = ask(client)
     except Exception as error:
         link: BaseException | None = error
         while link is not None:
@@ -27,4 +42,10 @@ def main() -> None:
         print("answered", type(answer).__name__)
 
 
-main()
+def ask(client, **more):  # type: ignore[no-untyped-def]
+    return client.chat.completions.create(
+        model="gpt-5-mini", messages=[{"role": "user", "content": "ping"}], max_completion_tokens=16, **more
+    )
+
+
+main(*sys.argv[1:] or [""])

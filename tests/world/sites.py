@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,11 +49,28 @@ class Site(Host):
         super().__init__(name, folder)
         self.place = place
 
-    def serve(self, answer: str = "ok", *, certificate: trustme.LeafCert | None = None) -> None:
-        """Serve the lab's API on port 443 with one of its answers, in place of what was served there before."""
+    def serve(
+        self,
+        answer: str = "ok",
+        *,
+        certificate: trustme.LeafCert | None = None,
+        port: int = 443,
+        tls: Callable[[ssl.SSLContext], None] = lambda context: None,
+        plain: bool = False,
+    ) -> None:
+        """Serve the lab's API with one of its answers, in place of what was served on that port before.
+
+        Args:
+            answer: A name of `oairunbook.lab.answers.ANSWERS`.
+            certificate: The server's; default the one of a healthy world.
+            port: Where.
+            tls: Changes the server's TLS settings.
+            plain: Speak HTTP without TLS.
+        """
         service = Service(answer=ANSWERS[answer], label=self.place.name, status_page=self.place.name == STATUS)
-        tls = authority.context(certificate or self.certificate())
-        self.open_port(443, lambda host: serve(service, host=host, port=443, tls=tls))
+        context = authority.context(certificate or self.certificate())
+        tls(context)
+        self.open_port(port, lambda host: serve(service, host=host, port=port, tls=None if plain else context))
 
     def stop_serving(self) -> None:
         """Nobody listens on port 443 any more: the kernel answers with RST."""

@@ -35,6 +35,9 @@ from tests.world.streams import Inspection, resetting
 
 CLIENT_ADDRESS = "10.20.0.2"
 CLIENT_ADDRESS_6 = "2a01:4f8:c2c:123::2"
+SECOND_NAME_SERVER = "10.20.0.54"
+_NO_OFFLOAD = "gso_max_segs 1"
+"""Packets on these lines are as long as they would be on a wire, so that rules about length mean what they say."""
 
 
 class Middle(Host):
@@ -42,6 +45,7 @@ class Middle(Host):
 
     def __init__(self, name: str, folder: Path) -> None:
         super().__init__(name, folder)
+        self._routed = False
         self.namespace.set("ipv4/ip_forward", 1)
         self.namespace.set("ipv6/conf/all/forwarding", 1)
         # Else the second ICMP error within a second is withheld, and a scenario turns from "unreachable" into silence.
@@ -66,7 +70,29 @@ class Middle(Host):
 
     def _fault(self, port: int, address: str, protocol: str, what: str) -> None:
         place = f"{'ip6' if ':' in address else 'ip'} daddr {address} " if address else ""
-        self.namespace.nft(f"add rule inet lab faults {place}{protocol} dport {port} {what}\n")
+        self.rule(f"{place}{protocol} dport {port} {what}")
+
+    def rule(self, *rules: str) -> None:
+        """Add nftables rules for what comes through here, in either direction."""
+        self.namespace.nft("".join(f"add rule inet lab faults {rule}\n" for rule in rules))
+
+    def route(self, kind: str, *addresses: str) -> None:
+        """Give what the client sends there a route of this kind: `blackhole`, `unreachable` or `prohibit`."""
+        for version in (4, 6):
+            matching = [a for a in addresses if (":" in a) == (version == 6)]
+            self.namespace.ip(
+                f"-{version} rule add iif client lookup 100 priority 10",
+                *(f"-{version} route add {kind} {a} table 100" for a in matching),
+            )
+        self._routed = True
+
+    def forget_idle(self, seconds: int, what: str) -> None:
+        """Forget connections after so many idle seconds, as NATs do, and `drop` or `reject with tcp reset` what follows."""
+        self.namespace.set("netfilter/nf_conntrack_tcp_loose", 0)
+        self.namespace.set("netfilter/nf_conntrack_tcp_timeout_established", seconds)
+        # Data that nobody has acknowledged yet has a limit of its own, and it is longer.
+        self.namespace.set("netfilter/nf_conntrack_tcp_timeout_unacknowledged", seconds)
+        self.rule(f"ct state invalid tcp flags & (syn | rst) == 0 {what}")
 
     def reset_on_name(self, name: str, *, port: int = 443) -> None:
         """Reset TLS connections whose ClientHello asks for this name, as name-filtering middleboxes do."""
@@ -90,6 +116,9 @@ class Middle(Host):
     def mend(self) -> None:
         """Take all of these faults away again."""
         self.namespace.nft("flush chain inet lab faults\nflush chain inet lab redirected\n")
+        if self._routed:
+            self.namespace.ip(*(f"-{v} rule delete priority 10" for v in (4, 6)))
+            self._routed = False
 
 
 class World:
@@ -132,14 +161,14 @@ class World:
         self.middle.namespace.ip(
             f"link add client type veth peer name eth0 netns {self.client.namespace.name}",
             "address add 10.20.0.1/24 dev client",
-            f"address add {NAME_SERVER}/24 dev client",
+            *(f"address add {a}/24 dev client" for a in (NAME_SERVER, SECOND_NAME_SERVER)),
             "address add 2a01:4f8:c2c:123::1/64 dev client nodad",
-            "link set client up",
+            f"link set client up {_NO_OFFLOAD}",
         )
         self.client.namespace.ip(
             f"address add {CLIENT_ADDRESS}/24 dev eth0",
             f"address add {CLIENT_ADDRESS_6}/64 dev eth0 nodad",
-            "link set eth0 up",
+            f"link set eth0 up {_NO_OFFLOAD}",
         )
         self.client.add_default_routes()
 
@@ -152,13 +181,13 @@ class World:
             f"link add host{n} type veth peer name eth0 netns {host.namespace.name}",
             f"address add 10.30.{n}.1/24 dev host{n}",
             f"address add fd30:0:0:{n}::1/64 dev host{n} nodad",
-            f"link set host{n} up",
+            f"link set host{n} up {_NO_OFFLOAD}",
             *(f"route add {a} via {f'fd30:0:0:{n}::2' if ':' in a else f'10.30.{n}.2'}" for a in place.addresses),
         )
         host.namespace.ip(
             f"address add 10.30.{n}.2/24 dev eth0",
             f"address add fd30:0:0:{n}::2/64 dev eth0 nodad",
-            "link set eth0 up",
+            f"link set eth0 up {_NO_OFFLOAD}",
             *inner,
             f"route add default via 10.30.{n}.1",
             f"route add ::/0 via fd30:0:0:{n}::1",
@@ -200,6 +229,14 @@ class World:
             self._end.callback(self._proxy.delete)
             self.connect(self._proxy, PLACES[PROXY])
         return self._proxy
+
+    def second_name_server(self) -> NameServer:
+        """A name server beside the first, which knows the same names and does not answer yet for anybody."""
+        server = NameServer(self.middle.namespace, SECOND_NAME_SERVER)
+        self._end.callback(server.close)
+        for place in PLACES.values():
+            server.publish(place.name, *place.addresses)
+        return server
 
     # -- the whole ----------------------------------------------------------------------------------------------------
 
