@@ -40,6 +40,7 @@ _LOCK = ".lock"
 _KEY = ".fingerprint-key"
 _UNFINISHED = ".partial"
 _KEY_BYTES = 32
+_READ_ONLY = 0o400
 
 
 def fingerprint_key(archive: Path) -> bytes:
@@ -109,6 +110,9 @@ class Draft:
             # Said before it is done: whoever comes next after a crash sees which of the two holds.
             write_whole(self.archive / _NEXT_HEAD, _json(entry))
             run = self.archive / self.name
+            for file in self.folder.iterdir():
+                # JupyterLab saves what it has only opened; a record that was touched is no record any more.
+                file.chmod(_READ_ONLY)
             self.folder.rename(run)
             sync_folder(run.parent)
             (self.archive / _NEXT_HEAD).replace(self.archive / _HEAD)
@@ -241,24 +245,29 @@ def _locked(archive: Path) -> Iterator[None]:
 
 def _head(archive: Path) -> dict[str, str] | None:
     """The newest entry of the chain, under the lock; what a crashed run announced counts if it was carried out."""
-    announced = archive / _NEXT_HEAD
-    if announced.exists():
-        if (archive / str(json.loads(announced.read_bytes())["run"])).exists():
-            announced.replace(archive / _HEAD)
+    announced = _read_entry(archive / _NEXT_HEAD)
+    if announced is not None:
+        if (archive / announced["run"]).exists():
+            (archive / _NEXT_HEAD).replace(archive / _HEAD)
         else:
-            announced.unlink()
-    return _read_head(archive)
+            (archive / _NEXT_HEAD).unlink()
+    return _read_entry(archive / _HEAD)
 
 
 def _read_head(archive: Path) -> dict[str, str] | None:
-    for name in (_NEXT_HEAD, _HEAD):
-        try:
-            entry = json.loads((archive / name).read_bytes())
-        except (FileNotFoundError, ValueError):
-            continue
-        if isinstance(entry, dict) and {"run", "manifest_sha256"} <= set(entry) and (archive / entry["run"]).exists():
-            return entry
-    return None
+    """As `_head`, and nothing is changed. That the newest run is gone does not hide that there was one."""
+    announced = _read_entry(archive / _NEXT_HEAD)
+    if announced is not None and (archive / announced["run"]).exists():
+        return announced
+    return _read_entry(archive / _HEAD)
+
+
+def _read_entry(path: Path) -> dict[str, str] | None:
+    try:
+        entry = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return entry if isinstance(entry, dict) and {"run", "manifest_sha256"} <= set(entry) else None
 
 
 def _sha256(path: Path) -> str:

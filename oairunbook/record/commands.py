@@ -9,7 +9,16 @@ from typing import Any
 
 import click
 
-from oairunbook.output import EXIT_INTERRUPTED, EXIT_TOOL_FAILED, examples, inert, json_option, write_json
+from oairunbook.output import (
+    EXIT_INTERRUPTED,
+    EXIT_TOOL_FAILED,
+    NotWrittenError,
+    examples,
+    inert,
+    json_option,
+    say,
+    write_json,
+)
 
 
 @click.command(
@@ -55,19 +64,22 @@ def run(
 ) -> None:
     """Run the runbook's notebooks headless, and archive them.
 
-    With no NAME it runs the chain that the evidence calls for: 01_response_evidence and 02_same_path, then 07_escalate after a
-    fault or 08_verify_fix on a healthy path. Evidence is
-    collected once for all of them. Exit status: 0 the path is healthy, 1 a fault was named, 2 the call is wrong, 3 inconclusive,
-    4 a notebook did not run to its end, 130 interrupted.
+    With no NAME it runs the chain that the evidence calls for: 01_response_evidence and 02_same_path, then 07_escalate after a fault or
+    08_verify_fix on a healthy path. Evidence is collected once for all of them.
+
+    A parameter that no option names is given by -p; `papermill --help-notebook` and a wrong name list what a notebook takes. Secrets are
+    taken from the environment alone: parameters are written into the record.
+
+    Exit status: 0 the path is healthy, 1 a fault was named, 2 the call is wrong and nothing was run, 3 inconclusive, 4 a notebook did not
+    run to its end, 130 interrupted; in the last two cases the run's folder holds what was seen so far.
     """
-    from oairunbook.evidence import EvidenceError
-    from oairunbook.record.run import ParameterError
+    from oairunbook.record.run import BrokenOffError, ParameterError, interruptible
     from oairunbook.record.run import run as start
-    from oairunbook.record.table import verdict_text
+    from oairunbook.record.table import practice_text, verdict_text
 
     given = [*parameters, *((name, str(value)) for name, value in options.items() if value is not None)]
     environment = dict(os.environ)
-    with ExitStack() as stack:
+    with interruptible() as interrupted, ExitStack() as stack:
         if fault:
             given = [*given, *_practise(stack, fault, given, environment)]
         try:
@@ -77,20 +89,23 @@ def run(
                 archive=archive,
                 environment=environment,
                 progress=(lambda _: None) if quiet else (lambda line: click.echo(inert(line), err=True)),
+                interrupted=interrupted,
             )
-        except (ParameterError, EvidenceError) as error:
-            raise click.UsageError(str(error)) from error
-        except OSError as error:
-            raise click.UsageError(f"{error.filename or 'the archive'}: {error.strerror}. Nothing was run.") from error
+        except ParameterError as error:
+            raise click.UsageError(inert(str(error))) from error
+        except BrokenOffError as error:
+            raise NotWrittenError(inert(str(error))) from error
     if json_file:
         write_json(done.document(), json_file)
     if json_file != "-":
-        if done.verdict:
-            click.echo(inert(verdict_text(done.verdict)))
-        click.echo(f"{'PRACTICE ' * bool(fault)}run {done.path}")
+        if done.evidence and done.verdict:
+            say(inert(practice_text(done.evidence) + verdict_text(done.verdict)) + "\n")
+        say(inert(f"{'PRACTICE ' * done.practised}run {done.path}\n"))
     if done.interrupted:
+        click.echo(f"Interrupted. What was seen so far: {inert(str(done.path))}", err=True)
         raise SystemExit(EXIT_INTERRUPTED)
     if done.verdict is None or not done.whole:
+        click.echo(f"A notebook did not run to its end. What was seen so far: {inert(str(done.path))}", err=True)
         raise SystemExit(EXIT_TOOL_FAILED)
     raise SystemExit(done.verdict.exit_status)
 
@@ -98,24 +113,27 @@ def run(
 def _practise(
     stack: ExitStack, fault: str, given: list[tuple[str, str]], environment: dict[str, str]
 ) -> list[tuple[str, str]]:
-    """Start the lab around everything that follows, and say which parameters lead to it."""
+    """Start the lab around everything that follows, and say which parameters lead to it. Its base URL stands in the environment."""
     from oairunbook import lab
 
-    known = [known.id for known in lab.FAULTS]
-    if fault not in known:
-        raise click.UsageError(f"The lab has no fault {fault!r}. It has: {', '.join(known)}.")
     names = {name for name, _ in given}
     for name in ("base_url", "evidence"):
         if name in names:
-            raise click.UsageError(f"--lab brings its own path, so {name} cannot be given as well.")
-    started = stack.enter_context(lab.start(fault))
+            raise click.UsageError(f"--lab brings its own path, so {name} cannot be given as well. Nothing was run.")
+    try:
+        started = stack.enter_context(lab.start(fault))
+    except ValueError as error:
+        raise click.UsageError(inert(str(error))) from error
     for variable, value in started.environment.items():
         if value is None:
             environment.pop(variable, None)
         else:
             environment[variable] = value
-    ours = {"base_url": started.base_url, "model": started.model, "route": "direct"}
-    return [(name, value) for name, value in ours.items() if value and name not in names]
+    ours = {"model": started.model, "route": started.fault.route}
+    its_own = started.fault.arguments
+    for option, value in zip(its_own[::2], its_own[1::2], strict=True):
+        ours[option.removeprefix("--").replace("-", "_")] = value
+    return [(name, value) for name, value in ours.items() if name not in names]
 
 
 @click.command(
@@ -149,4 +167,4 @@ def packet(run_folder: Path, json_file: str | None) -> None:
     if json_file:
         write_json(document, json_file)
     if json_file != "-":
-        click.echo(markdown, nl=False)
+        say(markdown)

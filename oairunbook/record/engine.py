@@ -2,35 +2,26 @@
 
 papermill reports cells that never ran as completed after a timeout or a killed kernel, and writes its output in place. So this engine
 keeps a journal of its own, one JSON line an event, each on the disk before the next step; and every state of the notebook is saved whole.
+When it ends, it ends all that the notebook has started; and when whoever started it is gone, it writes the record itself.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
+import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from oairunbook.record.files import write_whole
-
-SNAPSHOT = "notebook.ipynb"
-JOURNAL = "journal.jsonl"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What the parent asks for, as JSON on standard input."""
-
-    source: str
-    folder: str
-    """Private folder of this execution: journal and snapshot appear there."""
-
-    parameters: dict[str, Any]
-    cell_seconds: int
+from oairunbook.record.outcome import JOURNAL, SNAPSHOT, Job, finish
+from oairunbook.record.processes import adopt_orphans, end_descendants
+from oairunbook.redaction import Secrets
 
 
 class Journal:
@@ -49,18 +40,44 @@ class Journal:
 
 def main() -> None:
     """Execute the notebook. The exit status says nothing: the journal does."""
-    job = Job(**json.load(sys.stdin))
+    job = Job(**json.loads(sys.stdin.buffer.readline()))
+    orphaned = threading.Event()
+    # What a cell starts, and what that starts, stays below this process, so it can be found and ended.
+    adopt_orphans()
     journal = Journal(Path(job.folder) / JOURNAL)
+
+    began = time.monotonic()
+
+    def leave() -> None:
+        end_descendants()
+        if orphaned.is_set():
+            finish(job, "interrupt", Secrets.from_environment(os.environ), seconds=time.monotonic() - began)
+            shutil.rmtree(job.folder, ignore_errors=True)
+
+    def stop_early(*_: Any) -> None:
+        leave()
+        os._exit(128 + signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, stop_early)
+    threading.Thread(target=_watch_parent, args=(orphaned,), name="parent", daemon=True).start()
     try:
-        _execute(job, journal)
+        _execute(job, journal, leave)
     except Exception as error:
         # Whatever ends the notebook early is what the journal is for.
-        journal.note("stopped", reason=_reason(error), text=f"{type(error).__name__}: {error}"[:2000])
+        journal.note("stopped", reason=_reason(error), text=_text(error))
     else:
         journal.note("done")
+    leave()
 
 
-def _execute(job: Job, journal: Journal) -> None:
+def _watch_parent(orphaned: threading.Event) -> None:
+    """Standard input stays open as long as the parent lives, however it ends; nothing is written to it any more."""
+    sys.stdin.buffer.read()
+    orphaned.set()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _execute(job: Job, journal: Journal, leave: Callable[[], None]) -> None:
     import nbformat
     import papermill
     from papermill.engines import NBClientEngine, papermill_engines
@@ -76,12 +93,15 @@ def _execute(job: Job, journal: Journal) -> None:
                 nb_man.last_save_time = nb_man.now()
 
             def stop(*_: Any) -> None:
+                # Once is enough: a second signal must not break off what the first one writes.
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 save()
+                leave()
                 os._exit(128 + signal.SIGTERM)
 
             nb_man.save = save
             save()
-            # The parent's deadline: keep what is there and go. The kernel is ended by the parent, with all that it started.
+            # The parent's deadline, or its end: keep what is there and go.
             signal.signal(signal.SIGTERM, stop)
             NBClientEngine.execute_managed_notebook(
                 nb_man,
@@ -90,9 +110,14 @@ def _execute(job: Job, journal: Journal) -> None:
                 on_cell_executed=lambda cell, cell_index, execute_reply: journal.note(  # noqa: ARG005
                     "end", cell=cell.id, ok=execute_reply["content"]["status"] == "ok"
                 ),
-                # A hung kernel answers no request to shut down; the parent ends what is left in any case.
+                # A hung kernel answers no request to shut down, and what is left is ended in any case.
                 shutdown_kernel="immediate",
                 store_widget_state=False,
+                # A file of the working folder must not pass for a module (openai.py beside an application is common).
+                extra_arguments=[
+                    "--InteractiveShellApp.ignore_cwd=True",
+                    "--InteractiveShellApp.exec_PYTHONSTARTUP=False",
+                ],
                 # Loopback TCP can be listened to by other users of this machine, and ipykernel warns of it each time.
                 config=Config({"KernelManager": {"transport": "ipc"}}),
                 **options,
@@ -124,6 +149,20 @@ def _reason(error: Exception) -> str:
             return "cell_failed"
         case _:
             return "tool_failed"
+
+
+def _text(error: Exception) -> str:
+    """What ended it, in one line; the traceback stands in the notebook."""
+    from nbclient.exceptions import CellTimeoutError
+    from papermill.exceptions import PapermillExecutionError
+
+    match error:
+        case PapermillExecutionError():
+            return f"a cell raised {error.ename}: {error.evalue}"[:2000]
+        case CellTimeoutError():
+            return "a cell was not done in its time"
+        case _:
+            return f"{type(error).__name__}: {error}"[:2000]
 
 
 if __name__ == "__main__":

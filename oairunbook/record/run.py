@@ -21,12 +21,12 @@ from oairunbook.evidence import Evidence, dumps, load_evidence, to_document
 from oairunbook.record import archive as archives
 from oairunbook.record import packet as packets
 from oairunbook.record import runbooks, runner
+from oairunbook.record.outcome import Execution, not_run
 from oairunbook.record.runbooks import ParameterError, Value
-from oairunbook.record.source import EVIDENCE_FILE, KEEP_VARIABLE, read
+from oairunbook.record.source import ARCHIVE_VARIABLE, EVIDENCE_FILE, KEEP_VARIABLE, check_values, read
 from oairunbook.redaction import Secrets
 from oairunbook.verdict import Verdict
 
-ARCHIVE_VARIABLE = "OAIRUNBOOK_ARCHIVE"
 DEFAULT_ARCHIVE = "archive"
 
 FIRST = ("01_response_evidence", "02_same_path")
@@ -37,6 +37,10 @@ _SPARE_SECONDS = 60.0
 """What a kernel may take to start and a notebook to draw, beyond the budget of its probes; two such on a slow machine."""
 
 
+class BrokenOffError(Exception):
+    """The run could not be written to its end. The text says what happened and where what was seen so far is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """What came of it."""
@@ -44,8 +48,14 @@ class Run:
     path: Path
     evidence: Evidence | None
     verdict: Verdict | None
-    notebooks: tuple[runner.Execution, ...]
+    notebooks: tuple[Execution, ...]
     interrupted: bool
+    practice: str | None = None
+
+    @property
+    def practised(self) -> bool:
+        """Whether this says nothing about a real path."""
+        return self.practice is not None
 
     @property
     def whole(self) -> bool:
@@ -56,6 +66,7 @@ class Run:
         """The run for programs."""
         return {
             "run": str(self.path),
+            "practice": self.practice,
             "evidence": to_document(self.evidence),
             "verdict": to_document(self.verdict),
             "notebooks": [_summary(notebook) for notebook in self.notebooks],
@@ -69,6 +80,7 @@ def run(
     archive: str = "",
     environment: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    interrupted: threading.Event | None = None,
     seconds: float | None = None,
     cell_seconds: float | None = None,
 ) -> Run:
@@ -83,41 +95,45 @@ def run(
         archive: Folder; empty for `OAIRUNBOOK_ARCHIVE`, else `./archive`.
         environment: Of the kernels; that of this process if None.
         progress: Called with a line as each notebook begins and ends.
+        interrupted: Once it is set, what runs is ended and what there is is archived; see `interruptible`.
         seconds: Deadline of the whole run; by the budget and the number of notebooks if None.
         cell_seconds: Deadline of each cell; by the budget if None.
 
     Raises:
-        ParameterError: A notebook or parameter does not exist, or a value does not fit. Nothing was run.
-        oairunbook.evidence.EvidenceError: The record given as evidence cannot be read. Nothing was run.
-        OSError: The archive cannot be written, or the record cannot be read.
+        ParameterError: A notebook or parameter does not exist, a value does not fit, a record cannot be read, or the archive cannot be
+            written. Nothing was run.
+        BrokenOffError: The archive could not be written any more.
     """
     variables = dict(os.environ if environment is None else environment)
-    chain = [runbooks.find(name) for name in names or FIRST]
+    interrupted = interrupted or threading.Event()
+    chain = _chosen(names)
     possible = chain if names else [*chain, runbooks.find(AFTER_A_FAULT), runbooks.find(AFTER_SUCCESS)]
     declared = {source: runbooks.declared(nbformat.read(source, as_version=4).cells) for source in possible}
     everything = {parameter.name: parameter for parameters in declared.values() for parameter in parameters}
     values = runbooks.checked(given, tuple(everything.values()), Secrets.from_environment(variables))
+    recorded = _checked_together(values, alone=len(possible) == 1)
     rehearsal = practices.current(variables)
-    practice = rehearsal.fault if rehearsal else None
-    if values.get("evidence"):
-        practice = read(str(values["evidence"])).practice
+    practice = recorded.practice if recorded else rehearsal.fault if rehearsal else None
     budget = float(values.get("budget", everything["budget"].default if "budget" in everything else 0.0))
     cell_seconds = budget + _SPARE_SECONDS if cell_seconds is None else cell_seconds
     seconds = 2 * budget + _SPARE_SECONDS * (len(chain) + (not names)) if seconds is None else seconds
     last = time.monotonic() + seconds
 
     root = Path(archive or variables.get(ARCHIVE_VARIABLE) or DEFAULT_ARCHIVE).absolute()
-    draft = archives.begin(root, host=socket.gethostname(), practice=practice)
+    try:
+        draft = archives.begin(root, host=socket.gethostname(), practice=practice)
+    except OSError as error:
+        raise ParameterError(f"The archive {root} cannot be written: {error.strerror}. Nothing was run.") from error
     variables |= {ARCHIVE_VARIABLE: str(root), KEEP_VARIABLE: str(draft.folder)}
-    notebooks: list[runner.Execution] = []
+    notebooks: list[Execution] = []
     evidence: Evidence | None = None
-    with _interruptible() as interrupted:
-        pending = list(chain)
+    pending = list(chain)
+    try:
         while pending:
             source = pending.pop(0)
             left = last - time.monotonic()
             if interrupted.is_set() or left <= 0:
-                notebooks.append(runner.not_run(source.stem))
+                notebooks.append(not_run(source.stem))
                 continue
             known = {parameter.name for parameter in declared[source]}
             mine: dict[str, Value] = {name: value for name, value in values.items() if name in known}
@@ -142,16 +158,50 @@ def run(
             evidence = _evidence(draft)
             if not names and not pending and source.stem == FIRST[-1] and evidence is not None:
                 pending.append(runbooks.find(AFTER_SUCCESS if diagnose(evidence).cause == "ok" else AFTER_A_FAULT))
-        verdict = diagnose(evidence) if evidence else None
         result = Run(
             path=root / draft.name,
             evidence=evidence,
-            verdict=verdict,
+            verdict=diagnose(evidence) if evidence else None,
             notebooks=tuple(notebooks),
             interrupted=interrupted.is_set(),
+            practice=practice,
         )
         _finish(draft, result)
+    except OSError as error:
+        raise BrokenOffError(
+            f"The run could not be written to its end: {error.strerror or error}. What was seen so far: {draft.folder}"
+        ) from error
     return result
+
+
+def _chosen(names: Sequence[str]) -> list[Path]:
+    chosen = [runbooks.find(name) for name in names or FIRST]
+    twice = sorted({source.stem for source in chosen if chosen.count(source) > 1})
+    if twice:
+        raise ParameterError(f"{', '.join(twice)} is named twice, and a run holds each notebook once. Nothing was run.")
+    return chosen
+
+
+def _checked_together(values: Mapping[str, Value], *, alone: bool) -> Evidence | None:
+    """What no declared type says: values out of range, that exclude each other, or that name a record nobody can read.
+
+    Returns the record that `evidence` names. The notebooks check the same again, for plain papermill.
+    """
+    try:
+        check_values(values)
+        if values.get("failing"):
+            read(str(values["failing"]))
+        recorded = read(str(values["evidence"])) if values.get("evidence") else None
+    except OSError as error:
+        raise ParameterError(f"{error.filename} cannot be read: {error.strerror}. Nothing was run.") from error
+    except ValueError as error:
+        raise ParameterError(f"{error}. Nothing was run.") from error
+    if values.get("repeat", 1) != 1 and not alone:
+        raise ParameterError(
+            "In a run of several notebooks the evidence is collected once, by the first of them, so repeat says nothing. "
+            f"Run {AFTER_SUCCESS} alone. Nothing was run."
+        )
+    return recorded
 
 
 def _finish(draft: archives.Draft, result: Run) -> None:
@@ -171,7 +221,7 @@ def _finish(draft: archives.Draft, result: Run) -> None:
     draft.finish("whole" if result.whole and not result.interrupted else "partial", about)
 
 
-def _summary(notebook: runner.Execution) -> dict[str, Any]:
+def _summary(notebook: Execution) -> dict[str, Any]:
     return {
         "name": notebook.name,
         "state": notebook.state,
@@ -187,13 +237,14 @@ def _evidence(draft: archives.Draft) -> Evidence | None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event, so that none of them ends the writing of a record half-way."""
+def interruptible() -> Iterator[threading.Event]:
+    """Turn SIGINT, SIGTERM and SIGHUP into an event, so that none of them ends the writing of a record half-way."""
     asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        # nohup(1) asks for that, and a shell that is gone asks for an end.
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: asked.set()) for number in numbers}
     try:
         yield asked
     finally:
@@ -201,4 +252,4 @@ def _interruptible() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-__all__ = ["ParameterError", "Run", "run"]
+__all__ = ["BrokenOffError", "ParameterError", "Run", "interruptible", "run"]

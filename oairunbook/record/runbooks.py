@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import io
 import math
 import tokenize
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def find(name: str) -> Path:
     """
     plain = name.removesuffix(".ipynb")
     if plain not in names():
-        raise ParameterError(f"There is no notebook {name!r}. There are: {', '.join(names())}.")
+        near = _near(plain, names())
+        raise ParameterError(f"There is no notebook {name!r}. {near}There are: {', '.join(names())}. Nothing was run.")
     return folder() / f"{plain}.ipynb"
 
 
@@ -98,9 +100,11 @@ def checked(given: Sequence[tuple[str, str]], parameters: Sequence[Parameter], s
     values: dict[str, Value] = {}
     for name, text in given:
         if name not in known:
-            raise ParameterError(f"There is no parameter {_shown(name, secrets)!r}. There are:\n{listing(parameters)}")
+            raise ParameterError(
+                f"There is no parameter {_shown(name, secrets)!r}. {_near(name, known)}Nothing was run. There are:\n{listing(parameters)}"
+            )
         if name in values:
-            raise ParameterError(f"Parameter {name!r} is given twice.")
+            raise ParameterError(f"Parameter {name!r} is given twice. Nothing was run.")
         if _shown(text, secrets) != text:
             raise ParameterError(
                 f"The value of parameter {name!r} looks like a secret, and parameters are written into the record. "
@@ -113,6 +117,15 @@ def checked(given: Sequence[tuple[str, str]], parameters: Sequence[Parameter], s
 def listing(parameters: Sequence[Parameter]) -> str:
     """The parameters for people, one a line."""
     return "\n".join(f"  {p.name}: {p.type} = {p.default!r}  {p.help}" for p in parameters)
+
+
+def _near(name: str, known: Collection[str]) -> str:
+    """A hint at names that are near; empty if none is."""
+    wanted = name.lower().replace("-", "_")
+    near = [one for one in known if wanted and wanted in one] or difflib.get_close_matches(
+        wanted, known, n=3, cutoff=0.6
+    )
+    return f"Did you mean {' or '.join(near)}? " if near else ""
 
 
 def _typed(parameter: Parameter, text: str) -> Value:
@@ -131,7 +144,9 @@ def _typed(parameter: Parameter, text: str) -> Value:
                 return text
     except (ValueError, KeyError):
         wanted = {"bool": "true or false", "int": "a whole number", "float": "a number"}[parameter.type]
-        raise ParameterError(f"Parameter {parameter.name!r} is {wanted}, and {text!r} is not.") from None
+        raise ParameterError(
+            f"Parameter {parameter.name!r} is {wanted}, and {text!r} is not. Nothing was run."
+        ) from None
 
 
 def _shown(text: str, secrets: Secrets) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from oairunbook import check, pasted
@@ -19,7 +20,9 @@ KEEP_VARIABLE = "OAIRUNBOOK_KEEP"
 """Set by `oairunbook run`: the folder into which a notebook puts the evidence that it collected or read."""
 
 EVIDENCE_FILE = "evidence.json"
+ARCHIVE_VARIABLE = "OAIRUNBOOK_ARCHIVE"
 ROUTES = ("auto", "direct", "azure", "gateway")
+_DAY_SECONDS = 86400.0
 
 
 def collect(
@@ -63,16 +66,23 @@ def collect_response(
     """
     if not (status or headers or body or error_text):
         return collect(base_url=base_url, model=model, route=route, timeout=timeout, budget=budget, evidence=evidence)
-    if evidence:
-        raise ValueError("evidence names a record, and a response or an exception is pasted as well: give one of them")
-    _check(route, timeout, budget)
-    if not isinstance(status, int):
-        raise ValueError(f"status is a whole number, and {status!r} is not")
+    check_values(
+        {
+            "route": route,
+            "timeout": timeout,
+            "budget": budget,
+            "evidence": evidence,
+            "status": status,
+            "headers": headers,
+            "body": body,
+            "error_text": error_text,
+        }
+    )
     seen = pasted.response(
         resolve(base_url=base_url or None, model=str(model) or None, family=route),
         this_runtime(os.environ),
         status,
-        headers,
+        str(headers),
         str(body),
         str(error_text),
         secrets=Secrets.from_environment(os.environ),
@@ -95,11 +105,9 @@ def attempts(
 
     The first that does not succeed, else the last, becomes the run's evidence; the others are kept beside it.
     """
-    if not isinstance(repeat, int) or repeat < 1:
-        raise ValueError(f"repeat is a whole number from 1 on, and {repeat!r} is not")
+    check_values({"route": route, "timeout": timeout, "budget": budget, "evidence": evidence, "repeat": repeat})
     if evidence:
         return (collect(evidence=evidence),)
-    _check(route, timeout, budget)
     last = time.monotonic() + budget
     tried: list[Evidence] = []
     while len(tried) < repeat and (not tried or time.monotonic() < last):
@@ -134,14 +142,37 @@ def keep(seen: Evidence, name: str = EVIDENCE_FILE) -> None:
         write_whole(Path(folder) / name, dumps(seen).encode("utf-8"))
 
 
-def _look(base_url: str, model: str, route: str, timeout: float, budget: float) -> Evidence:
-    _check(route, timeout, budget)
-    return check(base_url=base_url, model=str(model), route=route, timeout=timeout, budget=budget).evidence
+def check_values(values: Mapping[str, object]) -> None:
+    """Check what the type of a notebook's parameter does not say; those that are missing keep their default.
 
-
-def _check(route: str, timeout: float, budget: float) -> None:
+    Raises:
+        ValueError: A value is out of its range, or two exclude each other.
+    """
+    route, status, repeat = values.get("route", "auto"), values.get("status", 0), values.get("repeat", 1)
     if route not in ROUTES:
         raise ValueError(f"route is one of {', '.join(ROUTES)}, and {route!r} is not")
-    for name, value in (("timeout", timeout), ("budget", budget)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 86400:
-            raise ValueError(f"{name} is a number of seconds, and {value!r} is not")
+    for name in ("timeout", "budget"):
+        number = values.get(name, 1.0)
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number < _DAY_SECONDS:
+            raise ValueError(f"{name} is a number of seconds above 0 and below a day, and {number!r} is not")
+    if isinstance(status, bool) or not isinstance(status, int) or not (status == 0 or 100 <= status <= 599):
+        raise ValueError(f"status is an HTTP status from 100 to 599, or 0 for none, and {status!r} is not")
+    if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
+        raise ValueError(f"repeat is a whole number from 1 on, and {repeat!r} is not")
+    if (values.get("body") or values.get("headers")) and not status:
+        raise ValueError("a body or headers are given without a status: give the status that came with them")
+    if values.get("evidence"):
+        if status or values.get("error_text"):
+            raise ValueError(
+                "evidence names a record, and a response or an exception is pasted as well: give one of them"
+            )
+        if repeat != 1:
+            raise ValueError("evidence names a record, which counts as one attempt: leave out repeat")
+
+
+def _look(base_url: str, model: str, route: str, timeout: float, budget: float) -> Evidence:
+    check_values({"route": route, "timeout": timeout, "budget": budget})
+    # The archive's key makes the key's fingerprint, by which a later run is known to use the same one.
+    archive = os.environ.get(ARCHIVE_VARIABLE, "")
+    checked = check(base_url=base_url, model=str(model), route=route, timeout=timeout, budget=budget, archive=archive)
+    return checked.evidence

@@ -13,9 +13,7 @@ _WIDTH = 110
 
 def check_text(evidence: Evidence, verdict: Verdict) -> str:
     """Each step, what was seen, its time, and the first point where the evidence changes; then the verdict."""
-    lines = []
-    if evidence.practice:
-        lines.append(f"PRACTICE against the lab, fault {evidence.practice}. This says nothing about a real path.")
+    lines = practice_text(evidence).splitlines()
     route = evidence.route
     lines.append(f"{evidence.collected_at}  {evidence.runtime.host}  Python {evidence.runtime.python}")
     lines.append(
@@ -38,6 +36,13 @@ def check_text(evidence: Evidence, verdict: Verdict) -> str:
     if marked:
         lines.append("   (-> is the first point where the evidence changes)")
     return "\n".join(lines) + "\n\n" + verdict_text(verdict)
+
+
+def practice_text(evidence: Evidence) -> str:
+    """A line that says that this is practice; nothing for a real path."""
+    if not evidence.practice:
+        return ""
+    return f"PRACTICE against the lab, fault {evidence.practice}. This says nothing about a real path.\n"
 
 
 def verdict_text(verdict: Verdict) -> str:

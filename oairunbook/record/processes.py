@@ -1,0 +1,85 @@
+"""Processes that a notebook started, found and ended. By descent where Linux keeps it, and by a mark in the environment."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+MARK_VARIABLE = "OAIRUNBOOK_MARK"
+
+_GRACE_SECONDS = 3.0
+"""How long a process may take to end by itself before it is killed."""
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends (prctl(2)); elsewhere than on Linux nothing happens."""
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    except (OSError, AttributeError):
+        pass
+
+
+def end_descendants() -> None:
+    """End everything below this process; first politely, then for good."""
+    _end(lambda: descendants(os.getpid()))
+
+
+def end_marked(mark: str) -> None:
+    """End every process that carries *mark*; first politely, then for good."""
+    _end(lambda: marked(mark))
+
+
+def descendants(pid: int) -> tuple[int, ...]:
+    """Living processes below *pid*, by their parents (proc(5))."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                # The name in parentheses may hold anything, spaces and parentheses too.
+                state, parent = (entry / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[:2]
+            except (OSError, ValueError):
+                continue
+            if state != "Z":
+                children.setdefault(int(parent), []).append(int(entry.name))
+    found: list[int] = []
+    pending = [pid]
+    while pending:
+        below = children.get(pending.pop(), [])
+        found += below
+        pending += below
+    return tuple(found)
+
+
+def marked(mark: str) -> tuple[int, ...]:
+    """Processes that were started with *mark* in their environment; one that has ended has no environment any more."""
+    needle = f"{MARK_VARIABLE}={mark}\0".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                environment = (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if needle in environment + b"\0":
+                found.append(int(entry.name))
+    return tuple(found)
+
+
+def _end(living: Callable[[], tuple[int, ...]]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        last = time.monotonic() + _GRACE_SECONDS
+        told: set[int] = set()
+        while (found := living()) and time.monotonic() < last:
+            for pid in set(found) - told:
+                try:
+                    os.kill(pid, number)
+                except (ProcessLookupError, PermissionError):
+                    pass
+                told.add(pid)
+            time.sleep(0.02)
