@@ -10,54 +10,90 @@ import base64
 import dataclasses
 import hashlib
 import hmac
+import html
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSW(OR)?D|CREDENTIAL|AUTHORIZATION|COOKIE|SIGNATURE)", re.IGNORECASE)
-_PATH_NAME = re.compile(r"(_FILE|_DIR|_PATH|_HOME|_URL|_ENDPOINT)$")
+_SECRET_NAME = re.compile(
+    r"(KEY|TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|_PASS$|PGPASS|.PWD$|CREDENTIAL|AUTHORIZATION|COOKIE|SIGNATURE)",
+    re.IGNORECASE,
+)
+_NO_SECRET_NAME = re.compile(r"((_FILE|_DIR|_PATH|_HOME|_URL|_ENDPOINT)$|^OLDPWD$)")
 _SHORTEST_SECRET = 6
 """A shorter value would blot out ordinary words."""
 
+_SHORTEST_REST = 8
+"""What a cut text still shows of a secret counts from this length on."""
+
+_DUMMY_KEYS = frozenset(
+    {"ollama", "lm-studio", "llama.cpp", "not-needed", "placeholder", "anything", "sk-no-key-required"}
+)
+"""What servers without keys tell their users to set. It is no secret, and `ollama` is a common host name, which must stay."""
+
+_PARAMETERS = (
+    r"sig|signature|sv|code|token|access_token|refresh_token|id_token|assertion|auth|session|sessionid|sid|password|passwd|pwd|secret|client_secret|"
+    r"key|api[-_]?key|subscription-key|x-amz-signature|x-amz-security-token|x-amz-credential|x-goog-signature|x-goog-credential"
+)
+_FIELDS = r"(?:access|refresh|id|auth|session|security)[-_]?token|client[-_]?secret|password|passwd|pwd|secret|api[-_]?key|private[-_]?key"
+_HEADERS = r"api-key|x-api-key|authorization|proxy-authorization|ocp-apim-subscription-key|cf-aig-authorization|set-cookie|cookie"
+
 _SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
-    # userinfo of a URL; the host behind it stays
+    # userinfo of a URL, up to the last @ before the path; the host behind it stays
     (
         "url userinfo",
-        re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://)[^\s/@'\"<>]+@", re.IGNORECASE),
+        re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://)[^\s/?#'\"<>]+@", re.IGNORECASE),
         r"\g<keep>[redacted]@",
     ),
     (
         "signed query",
-        re.compile(
-            r"(?P<keep>[?&;](?:sig|signature|x-amz-signature|x-amz-security-token|x-amz-credential|code|token|access_token|api[-_]?key|key|client_secret|sv)=)[^&\s\"'<>]+",
-            re.IGNORECASE,
-        ),
+        re.compile(rf"(?P<keep>[?&;](?:{_PARAMETERS})=)[^&\s\"'<>]+", re.IGNORECASE),
         r"\g<keep>[redacted]",
     ),
     (
         "authorization",
         re.compile(
-            r"(?P<keep>\b(?:bearer|basic|digest|negotiate)\s+)(?=[A-Za-z0-9+/=._~-]{8,})(?!realm|auth(?:entication)?\b|token\b|or\b)[^\s\"',;]+",
+            r"(?P<keep>\b(?:bearer|basic|digest|negotiate)\s+)(?=[A-Za-z0-9+/=._~-]{8,})"
+            # words of a sentence and parameters of a challenge stay: `Basic realm=…`, `basic authentication`
+            r"(?!realm|token\b|(?-i:[A-Z]?[a-z]+)(?![A-Za-z0-9+/=_~]|[.-]\w))[^\s\"',;]+",
             re.IGNORECASE,
         ),
         r"\g<keep>[redacted]",
     ),
     (
         "secret header",
+        # `name: value`, `"name": "value"`, and the pairs that transports print: (b'name', b'value')
         re.compile(
-            r"(?P<keep>\b(?:api-key|x-api-key|authorization|proxy-authorization|ocp-apim-subscription-key|cf-aig-authorization|set-cookie|cookie)['\"]?\s*[:=]\s*b?['\"]?)"
-            r"(?!\s*\[redacted)[^\r\n'\"]+",
+            rf"(?P<keep>\b(?:{_HEADERS})(?:['\"]?\s*[:=]\s*(?:b?['\"])?|['\"],\s*b?['\"]))(?!\s*\[redacted)[^\r\n'\"]+",
             re.IGNORECASE,
         ),
         r"\g<keep>[redacted]",
     ),
+    (
+        "secret field",
+        re.compile(rf"(?P<keep>\b(?:{_FIELDS})(?:['\"]\s*:\s*['\"]|=['\"]?))(?!\[redacted)[^\s'\"&;,]+", re.IGNORECASE),
+        r"\g<keep>[redacted]",
+    ),
     # OpenAI's own error text shows a masked key ("sk-ab***yz"); the mask is removed as well
-    ("openai key", re.compile(r"\b(?:sk|sess|ek|rk|pk)-[A-Za-z0-9_*.\-\u2022]{6,}"), "[redacted key]"),
+    (
+        "openai key",
+        re.compile(r"(?:(?<![A-Za-z])|(?<=%[0-9A-Fa-f]{2}))(?:sk|sess|ek|rk|pk)-[A-Za-z0-9_*.\-\u2022]{6,}"),
+        "[redacted key]",
+    ),
     ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"), "[redacted jwt]"),
     ("aws key", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), "[redacted key]"),
-    ("github token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,})"), "[redacted token]"),
+    (
+        "vendor token",
+        re.compile(
+            r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,}"
+            r"|xox[abeprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{30,})"
+        ),
+        "[redacted token]",
+    ),
     (
         "private key",
         re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
@@ -70,18 +106,54 @@ Record = TypeVar("Record")
 
 def _encodings(value: str) -> Iterable[str]:
     """The forms in which one secret may show up in a text."""
-    yield value
-    yield repr(value)[1:-1]
-    yield quote(value, safe="")
-    yield quote(value)
     data = value.encode("utf-8", "surrogateescape")
-    encoded = base64.b64encode(data).decode().rstrip("=")
-    yield encoded
-    yield base64.urlsafe_b64encode(data).decode().rstrip("=")
-    if len(value.split()) > 1:
-        yield from (part for part in value.split() if len(part) >= _SHORTEST_SECRET)
-    if value != value.strip():
-        yield value.strip()
+    yield value
+    yield value.strip()
+    yield repr(value)[1:-1]
+    yield repr(data)[2:-1]
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield html.escape(value)
+    # UTF-8 that was read as Latin-1, as header fields are
+    yield data.decode("latin-1")
+    for quoted in (quote(data, safe=""), quote(data), quote_plus(data)):
+        yield quoted
+        yield re.sub("%[0-9A-F]{2}", lambda match: match.group().lower(), quoted)
+    for before in range(3):
+        # Inside base64 a value looks different at each of three offsets; `user:password` of Basic is the common case.
+        encoded = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
+        whole = (before + len(data)) % 3 == 0
+        inner = encoded[(0, 2, 3)[before] : len(encoded) if whole else len(encoded) - 1]
+        yield inner
+        yield inner.translate(str.maketrans("+/", "-_"))
+    words = value.split()
+    if len(words) > 1:
+        yield from (word for word in words if word.lower().rstrip(":") not in ("bearer", "basic"))
+
+
+@lru_cache(maxsize=8)
+def _forms(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Every form of every secret, the longest first, so that none is replaced only in part."""
+    secret = (v for v in values if len(v.strip()) >= _SHORTEST_SECRET and v.strip().lower() not in _DUMMY_KEYS)
+    forms = {form for value in secret for form in _encodings(value) if len(form) >= _SHORTEST_SECRET}
+    return tuple(sorted(forms, key=lambda form: (-len(form), form)))
+
+
+def _without_rests(text: str, form: str) -> str:
+    """Without what a cut leaves of a secret: its beginning at the end of the text, its end at the beginning."""
+    if len(form) <= _SHORTEST_REST:
+        return text
+    if form[:_SHORTEST_REST] in text[-len(form) :]:
+        for length in range(min(len(form), len(text)), _SHORTEST_REST - 1, -1):
+            if text.endswith(form[:length]):
+                text = text[:-length] + "[redacted]"
+                break
+    if form[-_SHORTEST_REST:] in text[: len(form)]:
+        for length in range(min(len(form), len(text)), _SHORTEST_REST - 1, -1):
+            if text.startswith(form[-length:]):
+                text = "[redacted]" + text[length:]
+                break
+    return text
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -95,14 +167,14 @@ class Secrets:
         """Collect the values of variables whose name says that they are secret, and the credentials inside URLs."""
         found: list[str] = []
         for name, value in environment.items():
-            if _SECRET_NAME.search(name) and not _PATH_NAME.search(name):
+            if _SECRET_NAME.search(name) and not _NO_SECRET_NAME.search(name):
                 found.append(value)
             if name.upper() == "OPENAI_CUSTOM_HEADERS":
                 found.extend(line.partition(":")[2].strip() for line in value.splitlines())
-            if "@" in value and "://" in value:
+            if "@" in value and name.lower().endswith("_proxy"):
+                found.extend(_url_credentials(value if "://" in value else "http://" + value, whole_authority=True))
+            elif "@" in value and "://" in value:
                 found.extend(_url_credentials(value))
-            elif "@" in value and name.lower().endswith("_proxy"):
-                found.extend(_url_credentials("http://" + value))
         return cls(tuple(dict.fromkeys(found)))
 
     def __repr__(self) -> str:
@@ -113,18 +185,16 @@ class Secrets:
         return self._redact(text, [])
 
     def _redact(self, text: str, removed: list[str]) -> str:
-        for form in self._forms():
-            if form in text:
+        for form in _forms(self.values):
+            clean = _without_rests(text.replace(form, "[redacted]"), form)
+            if clean != text:
                 removed.append("known secret")
-                text = text.replace(form, "[redacted]")
+                text = clean
         for rule, shape, replacement in _SHAPES:
             text, count = shape.subn(replacement, text)
             removed.extend([rule] * count)
-        return text
-
-    def _forms(self) -> list[str]:
-        forms = {form for value in self.values if len(value.strip()) >= _SHORTEST_SECRET for form in _encodings(value)}
-        return sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len, reverse=True)
+        # A variable may hold bytes that are no text; what leaves memory can be written as UTF-8.
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
     def redact(self, record: Record) -> tuple[Record, tuple[str, ...]]:
         """Redact every text inside a frozen record; the second value says which rules removed how much."""
@@ -154,13 +224,18 @@ _NEVER_SECRET = frozenset({"kind", "schema", "sha256", "der_base64"})
 """Fields that this package fills from public data alone; a certificate in base64 would only cost time here."""
 
 
-def _url_credentials(url: str) -> Iterable[str]:
+def _url_credentials(url: str, *, whole_authority: bool = False) -> Iterable[str]:
+    """Password, or a user name that stands alone; *whole_authority* says that all up to the last @ is meant as userinfo."""
     try:
         parts = urlsplit(url)
         user, password = parts.username, parts.password
     except ValueError:
-        # Unparsable: take all between the scheme and the last @.
-        user, password = None, url.partition("://")[2].rpartition("@")[0]
+        user, password = None, None
+        whole_authority = True
+    if user is None and password is None and whole_authority:
+        # A password with `/`, `?` or `#` in it: no parser finds its end, and the transport's error quotes a part of it.
+        user, _, password = url.partition("://")[2].rpartition("@")[0].partition(":")
+        yield from re.split(r"[:/?#]", password)
     for value in (password, user if not password else None):
         if value:
             yield value
@@ -173,8 +248,18 @@ def without_credentials(url: str) -> str:
     if not separator:
         head, rest = "", url
     authority, slash, path = rest.partition("/")
-    authority = authority.rpartition("@")[2]
     path = re.split(r"[?#]", path, maxsplit=1)[0]
+    unfinished = authority.partition(":")[2]
+    if (
+        "@" not in authority
+        and "@" in rest
+        and unfinished
+        and not authority.startswith("[")
+        and not unfinished.isdigit()
+    ):
+        # `http://user:pass/word@host`: what stands before the last @ was meant as userinfo.
+        authority, slash, path = rest.rpartition("@")[2].partition("/")
+    authority = authority.rpartition("@")[2]
     authority = re.split(r"[?#]", authority, maxsplit=1)[0]
     return f"{head}{separator}{authority}{slash}{path}"
 

@@ -1,0 +1,285 @@
+"""The door: no secret leaves memory in any form, and what a packet needs stays."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from oairunbook.evidence import ErrorLink, dumps, walk_text
+from oairunbook.redaction import Secrets, fingerprint, without_credentials
+
+KEY = "Zq8xAbcd1234EFGHijkl5678mnop"
+"""No shape gives this away; only its value does."""
+
+
+def clean(text: str, **environment: str) -> str:
+    return Secrets.from_environment(environment).redact_text(text)
+
+
+# -- known values -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "DATABASE_PASSWORD", "DB_PASS", "MYSQL_PWD", "PGPASSWORD",
+        "client_secret", "GOOGLE_CREDENTIALS", "SESSION_COOKIE", "GPG_PASSPHRASE",
+    ],
+)  # fmt: skip
+def test_the_value_of_a_secret_variable_is_replaced_wherever_it_stands(name: str) -> None:
+    assert clean(f"before {KEY} behind{KEY}", **{name: KEY}) == "before [redacted] behind[redacted]"
+    assert clean(f"before {KEY}", EDITOR=KEY) == f"before {KEY}"
+
+
+@pytest.mark.parametrize("name", ["PWD", "OLDPWD", "AWS_WEB_IDENTITY_TOKEN_FILE", "SSL_KEY_PATH", "TOKEN_URL"])
+def test_a_folder_or_a_file_name_is_no_secret(name: str) -> None:
+    assert clean("cannot open /srv/app/config", **{name: "/srv/app"}) == "cannot open /srv/app/config"
+
+
+def test_a_short_value_does_not_blot_out_words() -> None:
+    assert clean("connection to node1", SECRET="node1") == "connection to node1"
+
+
+def test_what_servers_without_keys_tell_their_users_to_set_is_no_secret_and_may_be_a_host_name() -> None:
+    assert clean("http://ollama:11434/v1", OPENAI_API_KEY="ollama") == "http://ollama:11434/v1"
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        str,
+        lambda s: quote(s, safe=""),
+        lambda s: re.sub("%..", lambda match: match.group().lower(), quote(s, safe="")),
+        quote_plus,
+        repr,
+        lambda s: repr(s.encode()),
+        json.dumps,
+        html.escape,
+        lambda s: s.encode().decode("latin-1"),
+        lambda s: base64.b64encode(s.encode()).decode(),
+        lambda s: base64.b64encode(f"u:{s}".encode()).decode(),
+        lambda s: base64.b64encode(f"user:{s}:rest".encode()).decode(),
+        lambda s: base64.urlsafe_b64encode(f"us:{s}".encode()).decode(),
+    ],
+)
+@pytest.mark.parametrize("secret", [KEY, 'p/w+d&\'ü"quoted" back\\slash 12345'])
+def test_every_form_in_which_a_secret_travels_is_replaced(encode: Callable[[str], str], secret: str) -> None:
+    encoded = encode(secret)
+    inner = encoded[4:-4]
+    assert inner in f"<{encoded}>"
+    assert inner not in clean(f"<{encoded}>", PROXY_PASSWORD=secret)
+
+
+def test_a_secret_that_a_cut_left_incomplete_is_replaced_as_well() -> None:
+    assert clean(f"cut here {KEY[:12]}", APP_KEY=KEY) == "cut here [redacted]"
+    assert clean(f"{KEY[-12:]} was cut", APP_KEY=KEY) == "[redacted] was cut"
+    assert clean(f"cut here {KEY[:5]}", APP_KEY=KEY) == f"cut here {KEY[:5]}"
+
+
+def test_the_longer_of_two_secrets_goes_first() -> None:
+    assert clean(f"{KEY}-suffix", A_KEY=KEY, B_KEY=f"{KEY}-suffix") == "[redacted]"
+
+
+def test_each_value_of_custom_headers_is_a_secret() -> None:
+    headers = f"X-Gateway: {KEY}\nX-Team: search-team"
+    assert KEY not in clean(f"sent {KEY}", OPENAI_CUSTOM_HEADERS=headers)
+
+
+def test_a_key_given_with_its_scheme_is_found_without_it() -> None:
+    assert clean(f"the word Bearer stays, {KEY} goes", OPENAI_API_KEY=f"Bearer {KEY}") == (
+        "the word Bearer stays, [redacted] goes"
+    )
+
+
+def test_a_value_that_is_no_text_breaks_nothing() -> None:
+    """Variables may hold any byte; Python shows it as a lone surrogate, which no file can take."""
+    assert clean("abc\udcffdefgh", A_KEY="abc\udcffdefgh") == "[redacted]"
+    clean("a path \udcff here").encode("utf-8")
+
+
+# -- URLs and proxies ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "shown", "password"),
+    [
+        ("http://runner:s3cretpw@proxy:3128", "http://proxy:3128", "s3cretpw"),
+        ("runner:s3cretpw@proxy:3128", "proxy:3128", "s3cretpw"),
+        ("http://runner:p%40ss%2Fword@proxy:3128/", "http://proxy:3128/", "p@ss/word"),
+        ("http://runner:p@ssw0rd@proxy:3128", "http://proxy:3128", "p@ssw0rd"),
+        ("http://runner:pa/ssword@proxy:3128", "http://proxy:3128", "ssword"),
+        ("socks5h://tokenalone@proxy:1080", "socks5h://proxy:1080", "tokenalone"),
+    ],
+)
+def test_a_proxy_keeps_its_host_and_loses_its_credentials(value: str, shown: str, password: str) -> None:
+    assert without_credentials(value) == shown
+    assert password not in clean(f"Invalid port: {password!r}; {value} failed", HTTPS_PROXY=value)
+
+
+def test_the_password_of_a_proxy_url_that_nothing_can_parse_is_known_all_the_same() -> None:
+    assert "s3cretpw" not in clean("Invalid URL: 's3cretpw'", https_proxy="http://[::1/runner:s3cretpw@proxy:3128")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("GET https://user:pw@api.example.com/v1", "GET https://[redacted]@api.example.com/v1"),
+        ("https://a:b@c@api.example.com/", "https://[redacted]@api.example.com/"),
+        ("https://api.example.com/who?mail=a@b.example", "https://api.example.com/who?mail=a@b.example"),
+        ("https://x.example/p?sig=abc%2Bdef&se=2026", "https://x.example/p?sig=[redacted]&se=2026"),
+        ("https://x.example/p?api-version=1&api-key=abc", "https://x.example/p?api-version=1&api-key=[redacted]"),
+        ("https://x.example/cb?code=abc&state=1", "https://x.example/cb?code=[redacted]&state=1"),
+    ],
+)
+def test_urls_keep_host_and_path_and_lose_userinfo_and_tokens(text: str, expected: str) -> None:
+    assert clean(text) == expected
+
+
+def test_a_url_without_credentials_loses_query_and_fragment_and_nothing_else() -> None:
+    assert without_credentials("https://host:8443/v1/a@b?x=y#z") == "https://host:8443/v1/a@b"
+    assert without_credentials("host:8443?x") == "host:8443"
+    assert without_credentials("") == ""
+
+
+# -- shapes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("Incorrect API key provided: sk-proj-********************wxyz.", "wxyz"),
+        ("key sk-svcacct-AbCd12345678 used", "AbCd12345678"),
+        ("?q=%22sk-proj-AbCd12345678%22", "AbCd12345678"),
+        ("?q=%3Dsk-proj-AbCd12345678", "AbCd12345678"),
+        ("authorization: Bearer AbCd12345678", "AbCd12345678"),
+        ('{"Authorization": "Basic dXNlcjpwYXNzd29yZA=="}', "dXNlcjpwYXNzd29yZA"),
+        ("(b'api-key', b'0123456789abcdef')", "0123456789abcdef"),
+        ("['Ocp-Apim-Subscription-Key', '0123456789abcdef']", "0123456789abcdef"),
+        ("Proxy-Authorization=Basic QWxhZGRpbg==", "QWxhZGRpbg"),
+        ("Set-Cookie: session=abcdef; Path=/", "abcdef"),
+        ("got Bearer AbCd12345678, expected another", "AbCd12345678"),
+        ('{"client_secret": "AbCd1234", "x": 1}', "AbCd1234"),
+        ("grant_type=x&access_token=AbCd1234&y=1", "AbCd1234"),
+        ("password='AbCd1234'", "AbCd1234"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.sig-nature", "eyJzdWIiOiIxMjM0In0"),
+        ("AKIAIOSFODNN7EXAMPLE", "IOSFODNN7EXAMPLE"),
+        ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "abcdefghijkl"),
+        ("hf_abcdefghijklmnopqrstuvwxyz", "abcdefghijkl"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----", "MIIEow"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIEow, cut", "MIIEow"),
+    ],
+)
+def test_what_has_the_shape_of_a_secret_goes_also_when_nobody_knows_its_value(text: str, secret: str) -> None:
+    assert secret in text
+    assert secret not in clean(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "openai.APIConnectionError: Connection error.",
+        "[Errno 111] Connection refused: api.openai.com (203.0.113.7) port 443",
+        "request id req_0123456789abcdef0123456789abcdef",
+        "WWW-Authenticate: Basic realm=\"proxy\"",
+        "basic authentication failed; Basic Authentication required",
+        "Bearer token missing. You didn't provide an API key.",
+        "The api_key client option must be set either by passing api_key to the client or by setting a variable",
+        "the api-key, please; no password: the account has none",
+        "apim-request-id: 3f1c0a52-8c1f-4a5e-9d4b-0f8f4a3b2c1d",
+        "model gpt-4o-mini at https://my-resource.openai.azure.com/openai/v1/",
+        "certificate CN=api.openai.com, issuer CN=Acme Inspection CA, verify code 20",
+        "task-runner1 and disk-image22 are host names",
+        "x-ratelimit-remaining-tokens: 149984",
+    ],
+)  # fmt: skip
+def test_what_a_packet_needs_stays_to_the_letter(text: str) -> None:
+    assert clean(text, OPENAI_API_KEY=KEY) == text
+
+
+def test_redacting_twice_changes_nothing_more() -> None:
+    text = f'authorization: Bearer {KEY}; cookie: a=b\nhttps://u:p@h/?sig=x sk-proj-abcdefgh "password": "abc"'
+    once = clean(text, APP_KEY=KEY)
+    assert clean(once, APP_KEY=KEY) == once
+
+
+# -- records ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nested:
+    """A record with texts at several depths."""
+
+    text: str
+    links: tuple[ErrorLink, ...]
+    number: int = 7
+    nothing: None = None
+    kind: str = "nested"
+
+
+def test_every_text_of_a_record_is_redacted_and_the_count_says_by_which_rule() -> None:
+    record = Nested(text=f"one {KEY}", links=(ErrorLink(type="X", text=f"{KEY} https://u:p@h/"),))
+    clean, redactions = Secrets((KEY,)).redact(record)
+    assert clean == Nested(text="one [redacted]", links=(ErrorLink(type="X", text="[redacted] https://[redacted]@h/"),))
+    assert redactions == ("known secret: 2", "url userinfo: 1")
+
+
+SECRET = st.text(min_size=6, max_size=60).filter(lambda s: len(s.strip()) >= 6)
+PLACE = st.sampled_from(["text", "type", "errno_name", "deep"])
+ENCODING: st.SearchStrategy[Callable[[str], str]] = st.sampled_from(
+    [str, lambda s: quote(s, safe=""), lambda s: json.dumps(s)[1:-1], lambda s: base64.b64encode(s.encode()).decode()]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(secret=SECRET, before=st.text(max_size=20), behind=st.text(max_size=20), place=PLACE, encode=ENCODING)
+@example(secret="aaaaaaaaaaaa", before="a", behind="aa", place="deep", encode=str)
+def test_a_secret_embedded_anywhere_never_survives(
+    secret: str, before: str, behind: str, place: str, encode: Callable[[str], str]
+) -> None:
+    encoded = encode(secret)
+    # `redact` as a secret stands in every replacement, and a value that has nothing but one letter has no place of its own.
+    assume(not any(form in "[redacted] [redacted key] [redacted token]" for form in (encoded, secret.strip())))
+    assume(len(set(secret)) > 2)
+    text = f"{before}{encoded}{behind}"
+    link = ErrorLink(
+        type=text if place == "type" else "E",
+        text=text if place == "text" else "t",
+        errno_name=text if place == "errno_name" else None,
+    )
+    record = Nested(text=text if place == "deep" else "", links=(link,))
+    assert any(encoded in found for found in walk_text(record))
+
+    redacted, redactions = Secrets((secret,)).redact(record)
+
+    assert not any(encoded in found for found in walk_text(redacted))
+    assert redactions
+    dumps(redacted).encode("utf-8")
+
+
+@given(st.text(max_size=200))
+def test_no_text_breaks_the_door(text: str) -> None:
+    Secrets((KEY,)).redact_text(text).encode("utf-8")
+
+
+# -- the class itself, and the fingerprint ------------------------------------------------------------------------
+
+
+def test_the_collection_of_secrets_shows_none() -> None:
+    assert KEY not in repr(Secrets((KEY,)))
+    assert KEY not in f"{Secrets((KEY,))}"
+
+
+def test_a_fingerprint_says_same_or_not_within_one_archive_and_nothing_across_two() -> None:
+    assert fingerprint(KEY, b"archive one") == fingerprint(KEY, b"archive one")
+    assert fingerprint(KEY, b"archive one") != fingerprint(KEY + "x", b"archive one")
+    assert fingerprint(KEY, b"archive one") != fingerprint(KEY, b"archive two")
+    assert len(fingerprint(KEY, b"archive one")) == 12
