@@ -115,7 +115,7 @@ def finish(job: Job, ended: Ended, secrets: Secrets, *, seconds: float, told: st
         state=_notebook_state(cells, journal, ended),
         seconds=round(seconds, 3),
         cells=cells,
-        problem=clean(_problem(journal, ended, job.seconds, told)),
+        problem=clean(_problem(notebook, journal, ended, job.seconds, told)),
         verdict=_last(notebook, VERDICT_MIME),
     )
     record = _walk(_record(notebook, execution, job), clean)
@@ -176,14 +176,16 @@ def _notebook_state(cells: tuple[Cell, ...], journal: list[dict[str, Any]], ende
     return "killed"
 
 
-def _problem(journal: list[dict[str, Any]], ended: Ended, seconds: float, told: str) -> str:
+def _problem(notebook: Any, journal: list[dict[str, Any]], ended: Ended, seconds: float, told: str) -> str:
     last = journal[-1] if journal else {}
     if ended == "deadline":
         return f"not done within {seconds:.0f} s"
     if ended == "interrupt":
         return "interrupted"
     if last.get("event") == "done":
-        return ""
+        # papermill takes sys.exit() in a cell for a good end.
+        errors = (out for cell in notebook.cells for out in cell.get("outputs", ()) if out.output_type == "error")
+        return next((f"a cell raised {error.ename}: {error.evalue}"[:2000] for error in errors), "")
     if last.get("event") == "stopped":
         return str(last["text"])
     return f"the process that executes the notebook ended without a word: {told.strip() or 'it wrote nothing'}"
