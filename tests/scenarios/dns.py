@@ -1,45 +1,131 @@
-"""Names that do not resolve, on the direct route."""
+"""Names that do not resolve, or resolve to something that does not serve them, on the direct route."""
+
+from collections.abc import Iterable
 
 import dns.rcode
 
-from tests.world import API, NAME_SERVER, PLACES, STATUS, Steps, World, scenario, sdk_raises
-from tests.world.scenario import Proof, both
+from tests.world import API, NAME_SERVER, PLACES, PROXY, STATUS, Steps, World, both, scenario, sdk_raises
+from tests.world.scenario import Proof
+from tests.world.world import SECOND_NAME_SERVER
+
+INTRANET = PLACES[PROXY].addresses[0]
+"""A private address of a host that serves no HTTPS."""
 
 
-def _rcode(expected: str) -> Proof:
+def rcode(expected: str, *, server: str = NAME_SERVER) -> Proof:
     def prove(world: World) -> None:
-        given = dns.rcode.to_text(world.client.dig(API).rcode())
+        given = dns.rcode.to_text(world.client.dig(API, server=server).rcode())
         assert given == expected, given
 
     return prove
 
 
+def resolves_to(addresses: Iterable[str], name: str = API) -> Proof:
+    """getent(1) gives these addresses; none at all if the name does not resolve."""
+
+    def prove(world: World) -> None:
+        given = world.client.resolved(name)
+        assert given == list(addresses), given
+
+    return prove
+
+
+does_not_resolve = resolves_to(())
+
+
+def republish(world: World) -> None:
+    world.dns.publish(API, *world.api.place.addresses)
+
+
 @scenario("dns.nxdomain")
 def dns_nxdomain(world: World) -> Steps:
     world.dns.fail("NXDOMAIN", API)
-    yield both(_rcode("NXDOMAIN"), sdk_raises("Name or service not known"))
+    yield both(rcode("NXDOMAIN"), sdk_raises("Name or service not known"))
     world.dns.mend()
+
+
+@scenario("dns.nxdomain", needs=("dnsmasq",))
+def dns_dnsmasq_filters_the_name(world: World) -> Steps:
+    world.client.resolve_by(world.proxy.dnsmasq(f"local=/{API}/"))
+    yield both(rcode("NXDOMAIN", server=INTRANET), does_not_resolve)
+    world.client.resolve_by(world.proxy.dnsmasq())
+
+
+@scenario("dns.nxdomain", needs=("unbound",))
+def dns_unbound_filters_the_name(world: World) -> Steps:
+    world.client.resolve_by(world.proxy.unbound('local-zone: "openai.com." always_nxdomain'))
+    yield both(rcode("NXDOMAIN", server=INTRANET), does_not_resolve)
+    world.client.resolve_by(world.proxy.unbound())
+
+
+@scenario("dns.nxdomain")
+def dns_first_of_two_servers_says_nxdomain(world: World) -> Steps:
+    first = world.second_name_server()
+    first.fail("NXDOMAIN", API)
+    world.client.resolve_by(SECOND_NAME_SERVER, NAME_SERVER)
+    yield both(rcode("NXDOMAIN", server=SECOND_NAME_SERVER), rcode("NOERROR"), does_not_resolve)
+    first.mend()
 
 
 @scenario("dns.no_address")
 def dns_no_address(world: World) -> Steps:
     world.dns.publish(API)
-    yield sdk_raises("No address associated with hostname")
-    world.dns.publish(API, *world.api.place.addresses)
+    yield both(rcode("NOERROR"), sdk_raises("No address associated with hostname"))
+    republish(world)
+
+
+@scenario("dns.no_address", needs=("dnsmasq",))
+def dns_dnsmasq_strips_addresses(world: World) -> Steps:
+    world.client.resolve_by(world.proxy.dnsmasq("filter-A", "filter-AAAA"))
+    yield both(rcode("NOERROR", server=INTRANET), does_not_resolve)
+    world.client.resolve_by(world.proxy.dnsmasq())
+
+
+@scenario("dns.no_address")
+def dns_alias_without_address(world: World) -> Steps:
+    world.dns.publish(API, alias="api.openai.com.cdn.example.net")
+    yield both(rcode("NOERROR"), does_not_resolve)
+    world.dns.publish("api.openai.com.cdn.example.net", *world.api.place.addresses)
 
 
 @scenario("dns.servfail")
 def dns_servfail(world: World) -> Steps:
     world.dns.fail("SERVFAIL", API)
-    yield both(_rcode("SERVFAIL"), sdk_raises("Temporary failure in name resolution"))
+    yield both(rcode("SERVFAIL"), sdk_raises("Temporary failure in name resolution"))
     world.dns.mend()
+
+
+@scenario("dns.servfail", needs=("unbound",))
+def dns_unbound_finds_dnssec_bogus(world: World) -> Steps:
+    digest = "e06d44b80b8f1d39a95c0b0d7c65d08458e880409bbc683457104237c7f8ec8d"
+    anchor = f'trust-anchor: "openai.com. IN DS 20326 8 2 {digest}"'
+    address = world.proxy.unbound('module-config: "validator iterator"', anchor, "ede: yes")
+    world.client.resolve_by(address)
+    yield both(rcode("SERVFAIL", server=INTRANET), does_not_resolve)
+    world.client.resolve_by(world.proxy.unbound())
+
+
+@scenario("dns.servfail", needs=("unbound",))
+def dns_unbound_upstream_refuses(world: World) -> Steps:
+    world.dns.fail("REFUSED")
+    world.client.resolve_by(world.proxy.unbound())
+    yield both(rcode("SERVFAIL", server=INTRANET), does_not_resolve)
+    world.dns.mend()
+    world.client.resolve_by(world.proxy.unbound())
 
 
 @scenario("dns.refused")
 def dns_refused(world: World) -> Steps:
     world.dns.fail("REFUSED")
-    yield both(_rcode("REFUSED"), sdk_raises("Temporary failure in name resolution"))
+    yield both(rcode("REFUSED"), sdk_raises("Temporary failure in name resolution"))
     world.dns.mend()
+
+
+@scenario("dns.refused", needs=("unbound",))
+def dns_unbound_refuses_this_client(world: World) -> Steps:
+    world.client.resolve_by(world.proxy.unbound("access-control: 10.20.0.0/24 refuse"))
+    yield both(rcode("REFUSED", server=INTRANET), does_not_resolve)
+    world.client.resolve_by(world.proxy.unbound())
 
 
 @scenario("dns.timeout")
@@ -49,46 +135,233 @@ def dns_timeout_server_silent(world: World) -> Steps:
     world.dns.mend()
 
 
-@scenario("dns.timeout")
+@scenario("dns.timeout", packets=True)
 def dns_timeout_packets_dropped(world: World) -> Steps:
     world.middle.drop(port=53, protocol="udp")
     world.middle.drop(port=53, protocol="tcp")
-    yield sdk_raises("Temporary failure in name resolution")
+    yield does_not_resolve
     world.middle.mend()
 
 
-@scenario("dns.resolver_unreachable")
+@scenario("dns.timeout", needs=("unbound",))
+def dns_unbound_ignores_this_client(world: World) -> Steps:
+    world.client.resolve_by(world.proxy.unbound("access-control: 10.20.0.0/24 deny"))
+    yield does_not_resolve
+    world.client.resolve_by(world.proxy.unbound())
+
+
+@scenario("dns.timeout", needs=("dnsmasq",))
+def dns_dnsmasq_upstream_silent(world: World) -> Steps:
+    world.dns.silence()
+    world.client.resolve_by(world.proxy.dnsmasq())
+    yield does_not_resolve
+    world.dns.mend()
+
+
+@scenario("dns.timeout", packets=True)
+def dns_truncated_and_tcp_dropped(world: World) -> Steps:
+    # Else the system resolver waits two minutes for its TCP connection.
+    world.client.namespace.set("ipv4/tcp_syn_retries", 1)
+    world.dns.truncate()
+    world.middle.drop(port=53, protocol="tcp")
+    yield does_not_resolve
+    world.middle.mend()
+
+
+@scenario("dns.resolver_unreachable", packets=True)
 def dns_resolver_on_unreachable_network(world: World) -> Steps:
     world.middle.namespace.ip("route add unreachable 10.99.0.0/24")
     world.client.resolve_by("10.99.0.53")
-    yield sdk_raises("Temporary failure in name resolution")
+    yield does_not_resolve
     world.client.resolve_by(NAME_SERVER)
 
 
-@scenario("dns.resolver_unreachable")
+@scenario("dns.resolver_unreachable", packets=True)
 def dns_resolver_port_closed(world: World) -> Steps:
     world.middle.reject("icmpx type port-unreachable", port=53, protocol="udp")
     world.middle.reject("tcp reset", port=53, protocol="tcp")
-    yield sdk_raises("Temporary failure in name resolution")
+    yield does_not_resolve
     world.middle.mend()
 
 
+@scenario("dns.resolver_unreachable")
+def dns_no_resolver_configured(world: World) -> Steps:
+    world.client.resolve_by()
+    yield does_not_resolve
+    world.client.resolve_by(NAME_SERVER)
+
+
+@scenario("dns.resolver_unreachable", packets=True)
+def dns_client_is_off_the_network(world: World) -> Steps:
+    world.client.namespace.ip("link set eth0 down")
+    yield does_not_resolve
+    world.client.namespace.ip(
+        "link set eth0 up",
+        "address replace 2a01:4f8:c2c:123::2/64 dev eth0 nodad",
+        "route add default via 10.20.0.1",
+    )
+    world.client.namespace.ip("route add ::/0 via 2a01:4f8:c2c:123::1")
+
+
+# -- answers that are wrong rather than missing ------------------------------------------------------------------------
+
+
 @scenario("dns.sinkhole")
-def dns_sinkhole(world: World) -> Steps:
+def dns_sinkhole_null(world: World) -> Steps:
     world.dns.publish(API, "0.0.0.0")
     yield sdk_raises("Connection refused")
-    world.dns.publish(API, *world.api.place.addresses)
+    republish(world)
 
 
-@scenario("dns.nxdomain", needs=("dnsmasq",))
-def dns_dnsmasq_filters_the_name(world: World) -> Steps:
-    world.client.resolve_by(world.proxy.dnsmasq(f"local=/{API}/"))
-    yield sdk_raises("Name or service not known")
+@scenario("dns.sinkhole")
+def dns_sinkhole_null_of_both_families(world: World) -> Steps:
+    world.dns.publish(API, "0.0.0.0", "::")
+    yield sdk_raises("Connection refused")
+    republish(world)
+
+
+@scenario("dns.sinkhole", needs=("dnsmasq",))
+def dns_dnsmasq_sinkholes_to_loopback(world: World) -> Steps:
+    world.client.resolve_by(world.proxy.dnsmasq(f"address=/{API}/127.0.0.1", f"address=/{API}/::1"))
+    yield both(resolves_to(["::1", "127.0.0.1"]), sdk_raises("Connection refused"))
     world.client.resolve_by(world.proxy.dnsmasq())
+
+
+@scenario("dns.sinkhole", needs=("unbound",))
+def dns_unbound_sinkholes_to_null(world: World) -> Steps:
+    world.client.resolve_by(world.proxy.unbound('local-zone: "openai.com." always_null'))
+    yield sdk_raises("Connection refused")
+    world.client.resolve_by(world.proxy.unbound())
+
+
+@scenario("dns.sinkhole")
+def dns_sinkhole_of_umbrella(world: World) -> Steps:
+    """Cisco's block page server: it answers, and serves another name."""
+    block = "146.112.61.106"
+    world.status.namespace.ip(f"address add {block}/32 dev eth0")
+    world.middle.namespace.ip(f"route add {block} via 10.30.2.2")
+    world.dns.publish(API, block)
+    yield both(resolves_to([block]), sdk_raises("CERTIFICATE_VERIFY_FAILED"))
+    republish(world)
+
+
+@scenario("dns.private_address")
+def dns_private_address_refuses(world: World) -> Steps:
+    _ = world.proxy
+    world.dns.publish(API, INTRANET)
+    yield both(resolves_to([INTRANET]), sdk_raises("Connection refused"))
+    republish(world)
+
+
+@scenario("dns.private_address")
+def dns_private_address_silent(world: World) -> Steps:
+    world.dns.publish(API, "10.66.0.9")
+    world.middle.route("blackhole", "10.66.0.9")
+    yield both(resolves_to(["10.66.0.9"]), sdk_raises("timed out"))
+    republish(world)
+
+
+@scenario("dns.private_address")
+def dns_private_address_serves_another_name(world: World) -> Steps:
+    world.status.namespace.ip("address add 192.168.7.7/32 dev eth0")
+    world.middle.namespace.ip("route add 192.168.7.7 via 10.30.2.2")
+    world.dns.publish(API, "192.168.7.7")
+    yield sdk_raises("Hostname mismatch")
+    republish(world)
+
+
+@scenario("dns.private_address", needs=("unbound",))
+def dns_unbound_split_horizon(world: World) -> Steps:
+    zone = 'local-zone: "openai.com." static'
+    world.client.resolve_by(world.proxy.unbound(zone, f'local-data: "{API}. IN A {INTRANET}"'))
+    yield both(resolves_to([INTRANET]), sdk_raises("Connection refused"))
+    world.client.resolve_by(world.proxy.unbound())
 
 
 @scenario("dns.hosts_override", owner="client_config")
 def dns_hosts_file_points_elsewhere(world: World) -> Steps:
-    world.client.put("/etc/hosts", f"127.0.0.1 localhost\n{PLACES[STATUS].addresses[0]} {API}\n")
+    world.client.list_hosts(f"{PLACES[STATUS].addresses[0]} {API}")
     yield sdk_raises("Hostname mismatch")
+    world.client.list_hosts()
+
+
+@scenario("dns.hosts_override", owner="client_config")
+def dns_hosts_file_blocks(world: World) -> Steps:
+    world.client.list_hosts(f"127.0.0.1 {API}", f"::1 {API}")
+    yield sdk_raises("Connection refused")
+    world.client.list_hosts()
+
+
+@scenario("dns.hosts_override", owner="client_config")
+def dns_hosts_file_names_an_old_address(world: World) -> Steps:
+    world.client.list_hosts(f"104.18.9.9 {API}")
+    world.middle.route("blackhole", "104.18.9.9")
+    yield sdk_raises("timed out")
+    world.client.list_hosts()
+
+
+@scenario("dns.resolver_mismatch", owner="client_config")
+def dns_nsswitch_without_dns(world: World) -> Steps:
+    world.client.resolve_by(NAME_SERVER, hosts="files")
+    yield both(rcode("NOERROR"), does_not_resolve)
     world.client.resolve_by(NAME_SERVER)
+
+
+@scenario("dns.resolver_mismatch", owner="client_config")
+def dns_nsswitch_stops_before_dns(world: World) -> Steps:
+    world.client.resolve_by(NAME_SERVER, hosts="files [NOTFOUND=return] dns")
+    yield both(rcode("NOERROR"), does_not_resolve)
+    world.client.resolve_by(NAME_SERVER)
+
+
+@scenario("dns.resolver_mismatch", owner="client_config")
+def dns_search_domain_catches_the_name(world: World) -> Steps:
+    """Kubernetes sets ndots:5; a wildcard in a search domain then answers for every public name."""
+    _ = world.proxy
+    world.dns.publish(f"{API}.corp.acme.example", INTRANET)
+    world.client.resolve_by(NAME_SERVER, search="corp.acme.example", options="ndots:5 timeout:2 attempts:1")
+    yield both(resolves_to([INTRANET]), sdk_raises("Connection refused"))
+    world.client.resolve_by(NAME_SERVER)
+
+
+@scenario("dns.resolver_mismatch", owner="client_config")
+def dns_search_domain_catches_the_name_with_a_public_address(world: World) -> Steps:
+    world.dns.publish(f"{API}.svc.cluster.local", PLACES[STATUS].addresses[0])
+    world.client.resolve_by(NAME_SERVER, search="svc.cluster.local", options="ndots:5 timeout:2 attempts:1")
+    yield both(resolves_to([PLACES[STATUS].addresses[0]]), sdk_raises("Hostname mismatch"))
+    world.client.resolve_by(NAME_SERVER)
+
+
+# -- that come and go --------------------------------------------------------------------------------------------------
+
+
+def _now_and_then(world: World) -> None:
+    rcodes = [world.client.dig(API).rcode() for _ in range(6)]
+    assert len(set(rcodes)) == 2, rcodes
+
+
+@scenario("dns.servfail", intermittent=True)
+def dns_servfail_every_other_time(world: World) -> Steps:
+    world.dns.fail("SERVFAIL", API, every=2)
+    yield _now_and_then
+    world.dns.mend()
+
+
+@scenario("dns.nxdomain", intermittent=True)
+def dns_nxdomain_every_third_time(world: World) -> Steps:
+    world.dns.fail("NXDOMAIN", API, every=3)
+    yield _now_and_then
+    world.dns.mend()
+
+
+@scenario("dns.nxdomain", intermittent=True)
+def dns_one_of_two_rotating_servers_says_nxdomain(world: World) -> Steps:
+    second = world.second_name_server()
+    second.fail("NXDOMAIN", API)
+    world.client.resolve_by(NAME_SERVER, SECOND_NAME_SERVER, options="rotate timeout:2 attempts:1")
+
+    def varies(world: World) -> None:
+        assert len({bool(world.client.resolved(API)) for _ in range(30)}) == 2
+
+    yield both(rcode("NXDOMAIN", server=SECOND_NAME_SERVER), varies)
+    second.mend()

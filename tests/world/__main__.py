@@ -84,7 +84,7 @@ def main() -> int:
                 result = running.result(scenario.name)
             except Exception:
                 failed += 1
-                print(f"FAIL {scenario.name}: the world broke\n{traceback.format_exc()}", flush=True)
+                print(f"FAIL {scenario.name}: the world broke\n{traceback.format_exc(limit=-2)}", flush=True)
                 continue
             results.append(result)
             failed += _mark(result) in ("FAIL", "NOW ") and not options.wire_only

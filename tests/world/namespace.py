@@ -68,10 +68,10 @@ class Namespace:
         finally:
             os.close(before)
 
-    def ip(self, *commands: str) -> None:
-        """Run `ip` commands here, all in one process."""
+    def ip(self, *commands: str, version: int | None = None) -> None:
+        """Run `ip` commands here, all in one process; what names no address is about that version of IP."""
         with self.entered():
-            _run(["ip", "-batch", "-"], "".join(f"{command}\n" for command in commands))
+            _run(["ip", *([f"-{version}"] if version else []), "-batch", "-"], "".join(f"{command}\n" for command in commands))
 
     def nft(self, rules: str) -> None:
         """Load nftables rules here."""

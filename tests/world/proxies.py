@@ -128,7 +128,7 @@ class ProxyHost(Host):
         file = folder / "unbound.conf"
         server = (
             *(
-                "interface: 0.0.0.0",
+                f"interface: {PLACES[PROXY].addresses[0]}",
                 "do-ip6: no",
                 'username: ""',
                 'chroot: ""',

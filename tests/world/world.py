@@ -81,10 +81,22 @@ class Middle(Host):
         for version in (4, 6):
             matching = [a for a in addresses if (":" in a) == (version == 6)]
             self.namespace.ip(
-                f"-{version} rule add iif client lookup 100 priority 10",
-                *(f"-{version} route add {kind} {a} table 100" for a in matching),
+                "rule add iif client lookup 100 priority 10",
+                *(f"route add {kind} {a} table 100" for a in matching),
+                version=version,
             )
         self._routed = True
+
+    def shrink_mtu(self, mtu_bytes: int) -> None:
+        """Let everything but name servers be a tunnel away; what does not fit is answered by ICMP, as it should be."""
+        self.namespace.ip(
+            f"route replace {CLIENT_ADDRESS}/32 dev client mtu {mtu_bytes}",
+            f"route replace {CLIENT_ADDRESS_6}/128 dev client mtu {mtu_bytes}",
+            *(
+                f"route replace {a} via {'fd30:0:0:1::2' if ':' in a else '10.30.1.2'} mtu {mtu_bytes}"
+                for a in PLACES[API].addresses
+            ),
+        )
 
     def forget_idle(self, seconds: int, what: str) -> None:
         """Forget connections after so many idle seconds, as NATs do, and `drop` or `reject with tcp reset` what follows."""
@@ -117,7 +129,8 @@ class Middle(Host):
         """Take all of these faults away again."""
         self.namespace.nft("flush chain inet lab faults\nflush chain inet lab redirected\n")
         if self._routed:
-            self.namespace.ip(*(f"-{v} rule delete priority 10" for v in (4, 6)))
+            for version in (4, 6):
+                self.namespace.ip("rule delete priority 10", version=version)
             self._routed = False
 
 
