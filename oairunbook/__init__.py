@@ -30,6 +30,9 @@ def check(
     timeout: float = 5.0,
     budget: float = 30.0,
     archive: str = "",
+    repeat: int = 10,
+    idle: float | None = None,
+    control_url: str | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Checked:
     """Run the same-path test here and now, and judge it.
@@ -41,10 +44,13 @@ def check(
         timeout: Seconds for one step.
         budget: Seconds in all.
         archive: Folder of the archive whose key fingerprints the API key; empty for none.
+        repeat: Attempts in all, to see faults that come and go; each but the first is unbilled and without credentials.
+        idle: Also use a connection again that was idle for so many seconds.
+        control_url: Direct route of the control test of an Azure or gateway route; empty for none, None for the public API.
         progress: Called with a short text as each step begins.
 
     Raises:
-        ValueError: *route* is unknown, or *timeout* or *budget* is not positive.
+        ValueError: *route* is unknown, *timeout* or *budget* is not positive, *repeat* is below 1, or *idle* is negative.
     """
     import os
     from pathlib import Path
@@ -57,6 +63,8 @@ def check(
 
     if not (timeout > 0 and budget > 0):
         raise ValueError(f"timeout and budget are seconds above 0, not {timeout!r} and {budget!r}")
+    if repeat < 1 or (idle is not None and idle < 0):
+        raise ValueError(f"repeat is 1 or more and idle is no negative time, not {repeat!r} and {idle!r}")
     rehearsal = practice.current(os.environ)
     if rehearsal is not None:
         practice.install(rehearsal)
@@ -67,6 +75,13 @@ def check(
         key = fingerprint_key(Path(archive))
     resolved = resolve(base_url=base_url or None, model=model or None, family=route, fingerprint_key=key)
     evidence = observe(
-        resolved, Secrets.from_environment(os.environ), timeout=timeout, budget=budget, progress=progress
+        resolved,
+        Secrets.from_environment(os.environ),
+        timeout=timeout,
+        budget=budget,
+        repeat=repeat,
+        idle=idle,
+        control_url=control_url,
+        progress=progress,
     )
     return Checked(evidence=evidence, verdict=diagnose(evidence))

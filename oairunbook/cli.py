@@ -106,6 +106,25 @@ def route_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 )
 @route_options
+@click.option(
+    "--repeat",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=10,
+    show_default=True,
+    help="Attempts in all, to see faults that come and go; all but the first are unbilled and without credentials.",
+)
+@click.option(
+    "--idle",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Also use a connection again that was idle so long (NAT and load-balancer limits).",
+)
+@click.option(
+    "--control-url",
+    metavar="URL",
+    help="Direct route of the control test beside an Azure or gateway route; empty for none.  [default: the public API]",
+)
 @click.option("--archive", metavar="DIR", default="", help="Archive whose key fingerprints the API key.")
 @json_option('{"evidence": …, "verdict": …}')
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
@@ -115,6 +134,9 @@ def check(
     route: str,
     timeout: float,
     budget: float,
+    repeat: int,
+    idle: float | None,
+    control_url: str | None,
     archive: str,
     json_file: str | None,
     quiet: bool,
@@ -122,14 +144,16 @@ def check(
     """Test the path from here, now.
 
     One table: each step, what was seen, its time, and the first point where the evidence changes; then owner, cause, next steps and
-    do-nots. Sends one request without credentials, and with your key one minimal request (a few tokens), whole and streamed, where
-    TLS has verified.
+    do-nots. Sends a handful of requests without credentials, and with your key one minimal request (a few tokens), whole and streamed,
+    where TLS has verified. On an Azure or gateway route it also tries the direct route, without credentials.
     """
     from oairunbook import check as run_check
     from oairunbook.record.table import check_text
 
     show = None if quiet else _progress()
-    checked = run_check(base_url or "", model or "", route, timeout, budget, archive, progress=show)
+    checked = run_check(
+        base_url or "", model or "", route, timeout, budget, archive, repeat, idle, control_url, progress=show
+    )
     if show:
         show("")
     if json_file != "-":

@@ -444,6 +444,9 @@ class TlsHandshake:
     cipher: str
     alpn: str | None
     chain: tuple[Certificate, ...]
+    client_certificate_requested: bool | None = None
+    """Whether the peer sent a CertificateRequest; None where that was not watched."""
+
     kind: Literal["tls_handshake"] = "tls_handshake"
 
 
@@ -462,6 +465,9 @@ class TlsFailed:
 
     alert: str | None = None
     """Alert that the peer sent (RFC 8446 section 6); None if it sent none."""
+
+    client_certificate_requested: bool | None = None
+    """Whether the peer sent a CertificateRequest; None where that was not watched."""
 
     verify_code: int | None = None
     verify_message: str | None = None
@@ -694,9 +700,13 @@ class Evidence:
     """Which rules removed something, and how often."""
 
     def of(self, kind: type[Result], probe: str | None = None) -> Iterator[tuple[Observation, Result]]:
-        """Observations on the path whose outcome is a *kind*, in order; only those of *probe*, if one is named."""
+        """Observations on the path itself whose outcome is a *kind*, in order; only those of *probe*, if one is named.
+
+        Counter-tests and repeated attempts are not on the path itself; `oairunbook.diagnose.reading` asks for them.
+        """
         for observation in self.observations:
-            if isinstance(observation.outcome, kind) and probe in (None, observation.probe):
+            on_the_path = observation.changed is None and observation.attempt == 1
+            if on_the_path and isinstance(observation.outcome, kind) and probe in (None, observation.probe):
                 yield observation, observation.outcome
 
 

@@ -14,12 +14,17 @@ from datetime import datetime, timezone
 from oairunbook import practice
 from oairunbook.evidence import Evidence, Route
 from oairunbook.observe.collection import Collection, Progress
+from oairunbook.observe.control import CONTROL_URL
+from oairunbook.observe.status_page import STATUS_URL
 from oairunbook.observe.stream import Deadline
-from oairunbook.observe.walk import Walk
+from oairunbook.observe.walk import Options, Walk
 from oairunbook.redaction import Secrets
 from oairunbook.runtime import this_runtime
 
-__all__ = ["observe"]
+__all__ = ["DEFAULT_REPEAT", "observe"]
+
+DEFAULT_REPEAT = 10
+"""Of a fault that hits every third attempt, ten miss two in a hundred."""
 
 
 def observe(
@@ -28,6 +33,9 @@ def observe(
     *,
     timeout: float = 5.0,
     budget: float = 30.0,
+    repeat: int = DEFAULT_REPEAT,
+    idle: float | None = None,
+    control_url: str | None = None,
     progress: Progress | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Evidence:
@@ -38,6 +46,9 @@ def observe(
         secrets: Values that must not leave memory.
         timeout: Seconds for one step; the SDK's own connect timeout is 5.
         budget: Seconds for everything. What is not done by then is recorded as stopped.
+        repeat: Attempts in all, up to an unbilled request; more are made as soon as two of them end differently.
+        idle: Also use a connection again that was idle for so many seconds; they come on top of the budget.
+        control_url: Direct route of the control test of an Azure or gateway route; empty for none, None for the public API.
         progress: Called with a short text as each step begins.
         environment: Variables to take credentials from; those of this process if None.
     """
@@ -46,10 +57,16 @@ def observe(
     environment = os.environ if environment is None else environment
     collected_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     began = time.monotonic()
-    collection = Collection(Deadline.after(budget), progress)
+    collection = Collection(Deadline.after(budget + (idle or 0.0)), progress)
     rehearsal = practice.current(environment)
-    walk = Walk(route, environment, collection, timeout, status_url=rehearsal.status_url if rehearsal else None)
-    walk.run()
+    options = Options(
+        timeout=timeout,
+        repeat=repeat,
+        idle=idle,
+        control_url=CONTROL_URL if control_url is None else control_url,
+        status_url=rehearsal.status_url if rehearsal else STATUS_URL,
+    )
+    Walk(route, environment, collection, options).run()
     evidence = Evidence(
         collected_at=collected_at,
         seconds=round(time.monotonic() - began, 6),

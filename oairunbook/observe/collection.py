@@ -25,9 +25,11 @@ class Task:
         layer: Layer | None,
         target: str,
         look: Callable[[], Any],
+        changed: str | None,
     ) -> None:
         self._collection = collection
         self._label = (identity, probe, layer, target)
+        self._changed = changed
         self._began = time.monotonic()
         self._look = look
         self._done = threading.Event()
@@ -42,9 +44,29 @@ class Task:
             outcome, self._extra = found if isinstance(found, tuple) else (found, None)
         except Exception as error:
             outcome = ToolFailed(errors=error_chain(error))
-        self._collection.note(*self._label, began=self._began, outcome=outcome)
+        self._collection.note(*self._label, began=self._began, outcome=outcome, changed=self._changed)
         self.outcome = outcome
         self._done.set()
+
+    @property
+    def identity(self) -> str:
+        """Id of the observation that it becomes."""
+        return self._label[0]
+
+    @property
+    def probe(self) -> str:
+        """Name of the probe."""
+        return self._label[1]
+
+    @property
+    def done(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._done.is_set()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been under way."""
+        return time.monotonic() - self._began
 
     @property
     def extra(self) -> Any:
@@ -58,7 +80,8 @@ class Task:
     def stop(self, reason: str, seen: tuple[str, ...] = ()) -> None:
         """Record that this was given up, if it is not done."""
         if not self._done.is_set():
-            self._collection.note(*self._label, began=self._began, outcome=Stopped(reason=reason, seen=seen))
+            stopped = Stopped(reason=reason, seen=seen)
+            self._collection.note(*self._label, began=self._began, outcome=stopped, changed=self._changed)
 
 
 class Collection:
@@ -70,20 +93,46 @@ class Collection:
         self._progress = progress
         self._lock = threading.Lock()
         self._noted: dict[str, Observation] = {}
+        self._tasks: list[Task] = []
         self._closed = False
 
-    def begin(self, identity: str, probe: str, layer: Layer | None, target: str, look: Callable[[], Any]) -> Task:
+    def begin(
+        self,
+        identity: str,
+        probe: str,
+        layer: Layer | None,
+        target: str,
+        look: Callable[[], Any],
+        changed: str | None = None,
+    ) -> Task:
         """Start a probe; *look* returns its outcome, or the outcome and something for the probes that follow."""
         if self._progress is not None:
-            self._progress(f"{probe}: {target}")
-        return Task(self, identity, probe, layer, target, look)
+            self._progress(f"{probe}: {target}{', ' * bool(changed)}{changed or ''}")
+        task = Task(self, identity, probe, layer, target, look, changed)
+        with self._lock:
+            self._tasks.append(task)
+        return task
+
+    def under_way(self) -> tuple[Task, ...]:
+        """Probes that have not ended."""
+        with self._lock:
+            return tuple(task for task in self._tasks if not task.done)
 
     def skip(self, identity: str, probe: str, layer: Layer | None, target: str, reason: str) -> None:
         """Record that something was not tried, and why."""
         self.note(identity, probe, layer, target, began=time.monotonic(), outcome=NotTried(reason=reason))
 
     def note(
-        self, identity: str, probe: str, layer: Layer | None, target: str, *, began: float, outcome: Outcome
+        self,
+        identity: str,
+        probe: str,
+        layer: Layer | None,
+        target: str,
+        *,
+        began: float,
+        outcome: Outcome,
+        changed: str | None = None,
+        attempt: int = 1,
     ) -> None:
         """Record one observation; the first record of an id stands."""
         observation = Observation(
@@ -94,6 +143,8 @@ class Collection:
             started_seconds=round(began - self.began, 6),
             seconds=round(time.monotonic() - began, 6),
             outcome=outcome,
+            changed=changed,
+            attempt=attempt,
         )
         with self._lock:
             if not self._closed:

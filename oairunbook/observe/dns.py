@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
+from typing import Literal
 
 import dns.edns
 import dns.exception
@@ -34,8 +35,10 @@ def resolve(name: str, port: int) -> Resolved | ResolveFailed:
     return Resolved(name=name, addresses=addresses, canonical_name=canonical if canonical != name else None)
 
 
-def ask(server: NameServer, name: str, *, seconds: float) -> DnsAnswer | DnsNoAnswer:
-    """Ask one name server for A and AAAA of *name*, over UDP and, if truncated, over TCP.
+def ask(
+    server: NameServer, name: str, *, seconds: float, transport: Literal["udp", "tcp"] = "udp"
+) -> DnsAnswer | DnsNoAnswer:
+    """Ask one name server for A and AAAA of *name*, over UDP and, if truncated, over TCP; or over TCP alone.
 
     NXDOMAIN is an answer. Silence is a `DnsNoAnswer` with its error chain. Neither is raised.
 
@@ -43,6 +46,7 @@ def ask(server: NameServer, name: str, *, seconds: float) -> DnsAnswer | DnsNoAn
         server: One that is configured on this machine.
         name: A-label without port; it is asked for as absolute.
         seconds: Budget for both questions together, resends included.
+        transport: `tcp` asks over TCP alone.
 
     Raises:
         ValueError: *name* is no host name.
@@ -62,6 +66,11 @@ def ask(server: NameServer, name: str, *, seconds: float) -> DnsAnswer | DnsNoAn
     replies: dict[str, DnsReply] = {}
     last_error: Exception | None = None
     try:
+        if transport == "tcp":
+            for query in queries.values():
+                message = dns.query.tcp(query, server.address, timeout=deadline.left or 0.1, port=server.port)
+                record = _record(message, "tcp")
+                replies[record.rdtype] = record
         # A connected socket is told of ICMP errors; an unconnected one waits for nothing.
         with socket.socket(family, socket.SOCK_DGRAM) as udp:
             udp.connect((server.address, server.port))
@@ -80,11 +89,11 @@ def ask(server: NameServer, name: str, *, seconds: float) -> DnsAnswer | DnsNoAn
                     if reply is None:
                         continue
                     query, message = reply
-                    transport = "udp"
+                    over = "udp"
                     if message.flags & dns.flags.TC:
                         message = dns.query.tcp(query, server.address, timeout=deadline.left or 0.1, port=server.port)
-                        transport = "tcp"
-                    record = _record(message, transport)
+                        over = "tcp"
+                    record = _record(message, over)
                     replies[record.rdtype] = record
     except (OSError, dns.exception.DNSException, EOFError) as error:
         last_error = error
@@ -101,6 +110,8 @@ def ask(server: NameServer, name: str, *, seconds: float) -> DnsAnswer | DnsNoAn
     if last_error is None:
         silence = TimeoutError(f"no reply from {server.address} port {server.port} in {seconds:g} s")
         return DnsNoAnswer(server=server, name=name, errors=error_chain(silence), ended="silence")
+    if isinstance(last_error, (dns.exception.Timeout, TimeoutError)):
+        return DnsNoAnswer(server=server, name=name, errors=error_chain(last_error), ended="silence")
     unreachable = isinstance(last_error, OSError)
     return DnsNoAnswer(
         server=server,

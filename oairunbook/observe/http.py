@@ -62,37 +62,41 @@ def exchange(
     address: str | None,
     headers: tuple[tuple[str, str], ...] = (),
     body: bytes = b"",
+    keep: bool = False,
 ) -> tuple[HttpAnswer | HttpFailed, bytes]:
     """Send one request and read one response; the second value is the body, at most `MOST_BODY_BYTES` of it.
 
     Args:
-        stream: An open stream; it is closed at the end.
+        stream: An open stream; it is closed at the end, unless *keep*.
         method: Request method.
         url: For the record, without credentials.
         target: Request target (RFC 9112 section 3.2): a path, or the whole URL through a forward proxy.
         host: Value of the `Host` header.
         address: The address that was dialled, for the record.
         headers: More request headers.
-        body: Request content.
+        body: Request content, declared as JSON.
+        keep: Leave a stream open whose answer came whole, for another request.
     """
     from oairunbook import __version__
 
+    given = {name.lower() for name, _ in headers}
     lines = [
         f"{method} {target} HTTP/1.1",
         f"Host: {host}",
-        f"User-Agent: oairunbook/{__version__}",
+        *(() if "user-agent" in given else (f"User-Agent: oairunbook/{__version__}",)),
         "Accept: application/json",
         "Accept-Encoding: identity",
-        "Connection: close",
+        f"Connection: {'keep-alive' if keep else 'close'}",
         *(f"{name}: {value}" for name, value in headers),
     ]
     if body:
-        lines.append(f"Content-Length: {len(body)}")
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     request = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
     began = stream.deadline.left
     phase = "send"
     answer = None
     data = b""
+    whole = False
     try:
         stream.write(request)
         phase = "headers"
@@ -103,6 +107,7 @@ def exchange(
         data = answer.read(MOST_BODY_BYTES)
         if answer.length and len(data) < MOST_BODY_BYTES:
             raise http.client.IncompleteRead(data, answer.length)
+        whole = True
     except (OSError, http.client.HTTPException, ValueError) as error:
         head_came = phase == "body" and answer is not None
         return (
@@ -121,7 +126,8 @@ def exchange(
             data,
         )
     finally:
-        stream.close()
+        if not (keep and whole):
+            stream.close()
     return (
         HttpAnswer(
             method=method,

@@ -66,6 +66,9 @@ class Stream(Protocol):
     def write(self, data: bytes) -> None:
         """Send all of *data*."""
 
+    def closed_by_peer(self) -> bool:
+        """Whether the peer has closed or reset the connection by now; waits for nothing."""
+
     def close(self) -> None:
         """Close the connection; never raises."""
 
@@ -110,6 +113,16 @@ class TcpStream:
             self._note(error)
             raise
         self.sent_bytes += len(data)
+
+    def closed_by_peer(self) -> bool:
+        """Whether an end of file or a reset has arrived."""
+        try:
+            self._socket.settimeout(0.0)
+            return not self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def close(self) -> None:
         """Close the socket."""
@@ -206,6 +219,10 @@ class TlsStream:
         """Encrypt and send all of *data*."""
         self.object.write(data)
         self._flush()
+
+    def closed_by_peer(self) -> bool:
+        """Whether the stream below has ended."""
+        return self._below.closed_by_peer()
 
     def close(self) -> None:
         """Close the stream below."""

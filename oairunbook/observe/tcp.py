@@ -11,8 +11,12 @@ from oairunbook.observe.errors import error_chain
 from oairunbook.observe.stream import Deadline, TcpStream
 
 
-def connect(address: str, port: int, deadline: Deadline) -> tuple[Connected | ConnectFailed, TcpStream | None]:
+def connect(
+    address: str, port: int, deadline: Deadline, *, max_segment: int | None = None
+) -> tuple[Connected | ConnectFailed, TcpStream | None]:
     """Connect to one address; the stream is None if that failed.
+
+    *max_segment* keeps segments of both directions as small as that: it also bounds the MSS that the SYN announces (tcp(7)).
 
     A SYN without an answer becomes errno `ETIMEDOUT`, as the kernel itself would say a minute or two later.
     """
@@ -22,6 +26,8 @@ def connect(address: str, port: int, deadline: Deadline) -> tuple[Connected | Co
     except OSError as error:
         return ConnectFailed(address=address, port=port, errors=error_chain(error)), None
     try:
+        if max_segment is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, max_segment)
         connection.settimeout(max(deadline.left, 0.001))
         try:
             connection.connect((address, port))

@@ -6,13 +6,18 @@ import base64
 import hashlib
 import re
 import ssl
+import warnings
 from collections.abc import Callable
 from datetime import datetime, timezone
+from typing import TypeVar
 
 from oairunbook.evidence import Certificate, ErrorLink, TlsFailed, TlsHandshake
 from oairunbook.observe.errors import error_chain
 from oairunbook.observe.stream import Stream, TlsStream, looks_like_tls, printable
 
+Context = TypeVar("Context", bound=ssl.SSLContext)
+
+_HANDSHAKE, _CERTIFICATE_REQUEST = 22, 13
 _ALERT = re.compile(r"ALERT_([A-Z_]+)$")
 
 
@@ -58,6 +63,7 @@ def handshake(
                 alert=_alert(links),
                 verify_code=verification.verify_code if verification else None,
                 verify_message=getattr(error, "verify_message", None),
+                client_certificate_requested=getattr(context, "certificate_requested", None),
                 chain=chain,
             ),
             None,
@@ -71,16 +77,67 @@ def handshake(
             cipher=cipher[0] if cipher else "",
             alpn=stream.object.selected_alpn_protocol(),
             chain=_peer_chain(stream),
+            client_certificate_requested=getattr(context, "certificate_requested", None),
         ),
         stream,
     )
 
 
-def chain_as_sent(again: Callable[[], Stream], server_name: str) -> tuple[Certificate, ...]:
-    """Fetch the chain of a peer by a handshake that verifies nothing; not one byte of a request is sent. Empty if that fails."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+class WatchingContext(ssl.SSLContext):
+    """A context that verifies nothing and notes whether the peer asks for a client certificate (RFC 8446 section 4.3.2)."""
+
+    certificate_requested: bool | None = None
+
+
+def unverified_context() -> ssl.SSLContext:
+    """A context that verifies nothing. No credential is ever sent over it."""
+    return _lenient(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+
+def any_version_context() -> ssl.SSLContext:
+    """A context that verifies nothing and takes every version and cipher that OpenSSL still has."""
+    context = _lenient(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+
+
+def watching_context() -> WatchingContext:
+    """A context that verifies nothing and watches the handshake's messages. CPython shows them to its own debugging hook since 3.8."""
+    context = _lenient(WatchingContext(ssl.PROTOCOL_TLS_CLIENT))
+
+    def watch(connection: object, direction: str, version: int, content: int, message: int, data: bytes) -> None:  # noqa: ARG001
+        if direction == "read" and message == _CERTIFICATE_REQUEST and content == _HANDSHAKE:
+            context.certificate_requested = True
+
+    if hasattr(context, "_msg_callback"):
+        context.certificate_requested = False
+        context._msg_callback = watch
+    return context
+
+
+def _lenient(context: Context) -> Context:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def certificate_of(der: bytes) -> Certificate | None:
+    """One certificate of an authority, from DER; None if it is none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=der)
+    except (ssl.SSLError, ValueError):
+        return None
+    found = context.get_ca_certs()
+    return _certificate(der, dict(found[0])) if found else None
+
+
+def chain_as_sent(again: Callable[[], Stream], server_name: str) -> tuple[Certificate, ...]:
+    """Fetch the chain of a peer by a handshake that verifies nothing; not one byte of a request is sent. Empty if that fails."""
+    context = unverified_context()
     try:
         below = again()
     except OSError:

@@ -7,9 +7,10 @@ import resource
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
 from urllib.parse import urlsplit
 
 from oairunbook.evidence import (
@@ -18,16 +19,19 @@ from oairunbook.evidence import (
     HttpAnswer,
     HttpFailed,
     LocalResources,
-    NotTried,
     Outcome,
     Resolved,
     Route,
     StatusPage,
     TlsHandshake,
 )
-from oairunbook.observe import dns, http, proxy, sdk, tcp, tls
+from oairunbook.observe import control, dns, http, idle, proxy, sdk, tcp, tls
+from oairunbook.observe.attempts import Attempts
 from oairunbook.observe.collection import Collection, Task
+from oairunbook.observe.control import control_route, is_literal
+from oairunbook.observe.counter import PATIENCE_SECONDS, Seen, due
 from oairunbook.observe.errors import error_chain
+from oairunbook.observe.path import Path
 from oairunbook.observe.status_page import STATUS_URL, read_status
 from oairunbook.observe.stream import Deadline, Stream
 from oairunbook.route.installed import installed_sdk
@@ -37,8 +41,29 @@ _MOST_ADDRESSES = 8
 _SIDE_GRACE_SECONDS = 1.0
 """How long a healthy check waits for what is beside the path: the status page, a second name server."""
 
+_LOOK_SECONDS = 0.1
+"""How often the walk looks which counter-tests have become due."""
+
+_ICMP_SECONDS = 1.5
+"""A name server on a network without it is called unreachable by a router only after three seconds of ARP."""
+
+_PATH_PROBES = ("dns", "tcp", "proxy", "tls", "http")
+
 _ANSWER_SECONDS = 15.0
 """How long the API may take for a few tokens once it has shown that it answers at all."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How long, how often, and to whom beside the endpoint."""
+
+    timeout: float
+    repeat: int
+    idle: float | None
+    control_url: str
+    """Empty for no control test."""
+
+    status_url: str = STATUS_URL
 
 
 class Walk:
@@ -49,15 +74,16 @@ class Walk:
         route: Route,
         environment: Mapping[str, str],
         collection: Collection,
-        timeout: float,
-        status_url: str | None,
+        options: Options,
     ) -> None:
         self._route = route
         self._environment = environment
         self._collection = collection
-        self._timeout = timeout
-        self._status_url = status_url or STATUS_URL
+        self._options = options
+        self._timeout = options.timeout
+        self._path = Path(route=route, environment=environment, context=self._context)
         self._side: list[Task] = []
+        self._tests: dict[str, Task] = {}
         self._client: Task | None = None
         self._arrived = threading.Event()
         self._first: tuple[str, Stream] | None = None
@@ -75,17 +101,74 @@ class Walk:
             for probe, layer in (("dns", "dns"), ("tcp", "tcp"), ("tls", "tls"), ("http", "http"), ("sdk", "api")):
                 self._collection.skip(probe, probe, layer, "the endpoint", "the base URL cannot be used")  # type: ignore[arg-type]
             return
-        self._side.append(begin("status", "status", None, self._status_url, self._status))
-        addresses = self._names()
-        reached = self._connect(addresses)
+        self._side.append(begin("status", "status", None, self._options.status_url, self._status))
+        self._begin_control()
+        attempts = Attempts(
+            self._path,
+            self._collection,
+            number=self._options.repeat,
+            timeout=self._timeout,
+            literal=is_literal(self._route.dialled_host),
+        )
+        reached = self._connect(self._names())
         healthy = self._requests(reached)
-        self._finish(healthy)
+        self._finish(healthy, attempts)
+
+    # -- counter-tests --------------------------------------------------------------------------------------------
+
+    def _begin_control(self) -> None:
+        """The control test runs beside the walk from the start: on a dead path it would otherwise double the time."""
+        url = self._options.control_url
+        if self._route.family == "direct" or not url:
+            return
+        path = self._path.on(control_route(self._path, url))
+        self._side.append(
+            self._collection.begin(
+                f"{control.PREFIX}http",
+                "http",
+                "http",
+                f"{path.route.host}, no credentials",
+                lambda: control.run_control(path, self._collection, self._timeout),
+                changed=control.CHANGED,
+            )
+        )
+
+    def _begin_tests(self) -> None:
+        """Begin each counter-test that what is known by now calls for, once."""
+        walk = [task for task in self._collection.under_way() if task.identity not in self._tests]
+        silent = tuple(task.identity for task in walk if task.seconds > PATIENCE_SECONDS and task.probe in _PATH_PROBES)
+        large = self._tests.get("http.large_body")
+        if large is not None and not large.done and large.seconds > PATIENCE_SECONDS:
+            silent += (large.identity,)
+        for test in due(Seen(self._path, self._collection.so_far(), silent)):
+            if test.id in self._tests or self._collection.deadline.left <= 0:
+                continue
+            deadline = self._step
+            self._tests[test.id] = self._collection.begin(
+                test.id,
+                test.probe,
+                test.layer,
+                test.target,
+                lambda test=test, deadline=deadline: test.look(deadline),  # type: ignore[misc]
+                changed=test.changed,
+            )
+
+    def _until(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Wait for *done*, at most so long, and begin counter-tests as they become due."""
+        last = self._collection.deadline.sooner(seconds)
+        looked = 0.0
+        while not done() and last.left > 0:
+            if time.monotonic() - looked > _LOOK_SECONDS:
+                looked = time.monotonic()
+                self._begin_tests()
+            time.sleep(0.01)
+        return done()
 
     # -- names ----------------------------------------------------------------------------------------------------
 
     def _names(self) -> tuple[str, ...]:
         host = self._route.dialled_host
-        if _is_literal(host):
+        if is_literal(host):
             self._collection.skip("dns.system", "dns", "dns", host, "the host is an address")
             return (host,)
         begin = self._collection.begin
@@ -99,10 +182,10 @@ class Walk:
                     "dns",
                     "dns",
                     f"{host} by {server.address}",
-                    lambda server=server: dns.ask(server, host, seconds=self._step.left),  # type: ignore[misc]
+                    lambda server=server: dns.ask(server, host, seconds=self._timeout + _ICMP_SECONDS),  # type: ignore[misc]
                 )
             )
-        if not system.wait(self._step.left):
+        if not self._until(lambda: system.done, self._timeout):
             system.stop(f"the system resolver gave no answer in {self._timeout:g} s")
         outcome = system.outcome
         if not isinstance(outcome, Resolved):
@@ -120,10 +203,9 @@ class Walk:
         for thread in pending:
             thread.start()
         # TCP, the proxy and TLS each have one step's time.
-        last = self._collection.deadline.sooner(3 * self._timeout + 0.5)
-        while last.left > 0 and any(thread.is_alive() for thread in pending):
-            if self._arrived.wait(0.02):
-                break
+        self._until(
+            lambda: self._arrived.is_set() or not any(thread.is_alive() for thread in pending), 3 * self._timeout + 0.5
+        )
         self._walkers = pending
         with self._lock:
             return self._first
@@ -133,13 +215,13 @@ class Walk:
         port = route.dialled_port
         label = f"{address} port {port}"
         connecting = collection.begin(
-            f"tcp:{address}", "tcp", "tcp", label, lambda: tcp.connect(address, port, self._step)
+            f"tcp:{address}", "tcp", "tcp", label, lambda: self._path.connect(address, self._step)
         )
         connecting.wait(self._step.left + 0.5)
         stream: Stream = connecting.extra
         if stream is None:
             return
-        if route.proxy.url and not self._forwards:
+        if self._path.tunnels:
             opening = collection.begin(
                 f"proxy:{address}", "proxy", "proxy", f"{route.proxy.url} to {route.host}", lambda: self._tunnel(stream)
             )
@@ -148,6 +230,8 @@ class Walk:
             if stream is None:
                 return
         if route.scheme == "https":
+            # The SDK may still be importing; that is no part of the handshake.
+            self._context()
             shaking = collection.begin(
                 f"tls:{address}", "tls", "tls", f"{route.host} at {address}", lambda: self._handshake(stream, address)
             )
@@ -164,34 +248,11 @@ class Walk:
 
     def _tunnel(self, stream: Stream) -> tuple[Outcome, Stream | None]:
         stream.deadline = self._step
-        credentials = proxy_credentials(self._environment, self._route.proxy)
-        return proxy.open_tunnel(stream, self._route.proxy, credentials, self._route.host, self._route.port)
+        return self._path.tunnel(stream)
 
     def _handshake(self, stream: Stream, address: str) -> tuple[Outcome, Stream | None]:
-        context = self._context()
-        if context is None:
-            stream.close()
-            return NotTried(reason="the transport could not build a TLS context"), None
         stream.deadline = self._step
-        return tls.handshake(
-            stream,
-            context,
-            address=address,
-            server_name=self._route.host,
-            again=lambda: self._again(address),
-        )
-
-    def _again(self, address: str) -> Stream:
-        """The same path once more, up to where TLS begins."""
-        _, stream = tcp.connect(address, self._route.dialled_port, self._step)
-        if stream is not None and self._route.proxy.url:
-            _, opened = self._tunnel(stream)
-            if opened is None:
-                raise ConnectionError("the proxy opened no second tunnel")
-            return opened
-        if stream is None:
-            raise ConnectionError("no second connection")
-        return stream
+        return self._path.handshake(stream, address, fetch_chain=True)
 
     # -- requests -------------------------------------------------------------------------------------------------
 
@@ -202,14 +263,15 @@ class Walk:
             self._sdk_on_a_broken_path(client)
             return False
         address, stream = reached
+        self._begin_idle(address)
         plain = self._collection.begin(
-            "http", "http", "http", self._url("/models"), lambda: self._plain_request(stream, address)
+            "http", "http", "http", f"{self._route.host}, no credentials", lambda: self._plain_request(stream, address)
         )
         if client is None:
             self._collection.skip(
                 "sdk", "sdk", "api", "the SDK's minimal request", "the SDK's client could not be built"
             )
-            plain.wait(self._timeout + 0.5)
+            self._until(lambda: plain.done, self._timeout + 0.5)
             return False
         own = self._may_send_own_credential()
         model = self._route.model.value if self._route.model else None
@@ -221,12 +283,15 @@ class Walk:
         tasks = [self._sdk_task(client, model, stream=False, own=own)]
         if model is not None:
             tasks.append(self._sdk_task(client, model, stream=True, own=own))
-        plain.wait(self._timeout + 0.5)
+        self._until(lambda: plain.done, self._timeout + 0.5)
         # Somebody who answers a request without credentials may take longer for one that computes.
         patience = _ANSWER_SECONDS if isinstance(plain.outcome, HttpAnswer) else 1.0
-        deadline = self._collection.deadline.sooner(patience)
+        whole, *streamed = tasks
+        self._until(lambda: whole.done, patience)
+        # What arrives whole in so long does not take twice as long to begin and end as a stream.
+        self._until(lambda: all(task.done for task in streamed), min(patience, max(self._timeout, whole.seconds)))
         for task in tasks:
-            if not task.wait(deadline.left):
+            if not task.done:
                 task.stop("no answer in time")
         return all(getattr(task.outcome, "kind", "") == "sdk_answered" for task in tasks)
 
@@ -259,7 +324,7 @@ class Walk:
             return
         model = self._route.model.value if self._route.model else sdk.PREFERRED_MODELS[0]
         task = self._sdk_task(client, model, stream=False, own=False)
-        if not task.wait(min(self._timeout, 3.0)):
+        if not self._until(lambda: task.done, min(self._timeout, 3.0)):
             task.stop("no answer in time")
 
     def _path_is_silent(self) -> bool:
@@ -284,23 +349,27 @@ class Walk:
 
     def _plain_request(self, stream: Stream, address: str) -> Outcome:
         stream.deadline = self._step
-        target = self._target("/models")
-        url = self._url("/models")
-        answer, _ = http.exchange(
-            stream,
-            method="GET",
-            url=url,
-            target=url if self._forwards else target,
-            host=self._host_header(),
-            address=address,
+        return self._path.request(stream, address)
+
+    def _begin_idle(self, address: str) -> None:
+        seconds = self._options.idle
+        if seconds is None:
+            return
+        self._tests[idle.IDENTITY] = self._collection.begin(
+            idle.IDENTITY,
+            "http",
+            "http",
+            f"{self._route.host} at {address}, no credentials",
+            lambda: idle.reuse_after(self._path, address, seconds, self._timeout),
+            changed=f"a connection that was idle for {seconds:g} s instead of a new one",
         )
-        return answer
 
     # -- beside the path ------------------------------------------------------------------------------------------
 
     def _status(self) -> StatusPage | HttpAnswer | HttpFailed:
         """Fetch the status page as the transport would: same proxy rules, same trust store, no credentials."""
-        parts = urlsplit(self._status_url)
+        url = self._options.status_url
+        parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or 443
         deadline = self._step
         decision = decide_proxy(self._environment, "https", host, parts.port, installed_sdk())
@@ -308,7 +377,7 @@ class Walk:
         errors: tuple[ErrorLink, ...] = ()
         found = dns.resolve(route.dialled_host, route.dialled_port)
         if not isinstance(found, Resolved):
-            return HttpFailed(method="GET", url=self._status_url, phase="resolve", errors=found.errors, ended="eof")
+            return HttpFailed(method="GET", url=url, phase="resolve", errors=found.errors, ended="eof")
         for address in found.addresses[:2]:
             result, stream = tcp.connect(address, route.dialled_port, deadline)
             phase = "connect"
@@ -325,16 +394,16 @@ class Walk:
                     answer, data = http.exchange(
                         secured,
                         method="GET",
-                        url=self._status_url,
+                        url=url,
                         target=parts.path or "/",
                         host=parts.netloc,
                         address=address,
                     )
-                    return read_status(self._status_url, answer, data)
+                    return read_status(url, answer, data)
                 errors = getattr(outcome, "errors", ())
             else:
                 errors = getattr(result, "errors", ())
-        return HttpFailed(method="GET", url=self._status_url, phase=phase, errors=errors, ended="eof")  # type: ignore[arg-type]
+        return HttpFailed(method="GET", url=url, phase=phase, errors=errors, ended="eof")  # type: ignore[arg-type]
 
     # -- small things ---------------------------------------------------------------------------------------------
 
@@ -342,11 +411,6 @@ class Walk:
     def _step(self) -> Deadline:
         """One step's time from now, inside the budget."""
         return self._collection.deadline.sooner(self._timeout)
-
-    @property
-    def _forwards(self) -> bool:
-        """Whether the proxy gets whole URLs instead of a tunnel: plain http through an HTTP proxy (RFC 9112 section 3.2.2)."""
-        return self._route.scheme == "http" and (self._route.proxy.scheme or "") in ("http", "https")
 
     def _built_client(self) -> sdk.Client | None:
         assert self._client is not None
@@ -366,18 +430,6 @@ class Walk:
             return ssl.create_default_context()
         return None
 
-    def _url(self, path: str) -> str:
-        return f"{self._route.scheme}://{self._host_header()}{self._target(path)}"
-
-    def _target(self, path: str) -> str:
-        query = f"?api-version={self._route.api_version.value}" if self._route.api_version else ""
-        return f"{self._route.path}{path}{query}"
-
-    def _host_header(self) -> str:
-        host = f"[{self._route.host}]" if ":" in self._route.host else self._route.host
-        default = {"https": 443, "http": 80}.get(self._route.scheme)
-        return host if self._route.port == default else f"{host}:{self._route.port}"
-
     def _skip_from(self, probe: str, reason: str) -> None:
         steps = (("tcp", "tcp"), ("proxy", "proxy"), ("tls", "tls"), ("http", "http"))
         names = [name for name, _ in steps]
@@ -386,13 +438,25 @@ class Walk:
                 continue
             self._collection.skip(name, name, layer, "the endpoint", reason)  # type: ignore[arg-type]
 
-    def _finish(self, healthy: bool) -> None:
-        """Wait for what is beside the path: shortly if the path is healthy, for its own step's time if it is not."""
-        grace = Deadline.after(_SIDE_GRACE_SECONDS) if healthy else self._step
+    def _finish(self, healthy: bool, attempts: Attempts) -> None:
+        """Wait for what is beside the path: shortly if the path is healthy, until the counter-tests are done if it is not."""
+        self._begin_tests()
+        grace = _SIDE_GRACE_SECONDS if healthy else self._timeout
+        if self._options.idle is not None:
+            grace += self._options.idle + self._timeout
+        settled = self._collection.deadline.sooner(grace)
+        while True:
+            self._until(lambda: all(task.done for task in self._tests.values()), settled.left)
+            before = len(self._tests)
+            self._begin_tests()
+            if len(self._tests) == before or settled.left <= 0:
+                break
+        quiet = Deadline.after(_SIDE_GRACE_SECONDS)
+        attempts.wait(max(quiet.left, settled.left if attempts.differ else 0.0))
         for thread in getattr(self, "_walkers", ()):
-            thread.join(max(0.0, grace.left))
-        for task in self._side:
-            if not task.wait(grace.left):
+            thread.join(max(0.0, quiet.left))
+        for task in (*self._side, *self._tests.values()):
+            if not task.wait(quiet.left):
                 task.stop("the rest of the path was known before this answered")
 
 
@@ -404,7 +468,7 @@ def _local_resources() -> LocalResources:
         except OSError as error:
             errors.extend(error_chain(error))
     try:
-        open_files: int | None = len(list(Path("/proc/self/fd").iterdir()))
+        open_files: int | None = len(list(FilePath("/proc/self/fd").iterdir()))
     except OSError:
         open_files = None
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -413,14 +477,6 @@ def _local_resources() -> LocalResources:
         open_files_limit=None if limit == resource.RLIM_INFINITY else limit,
         socket_errors=tuple(errors),
     )
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,0 +1,171 @@
+"""Cheap attempts: the same path again and again up to an unbilled request, to see faults that come and go.
+
+One attempt does what the SDK's synchronous transport does: resolve, dial the addresses one after another, proxy, TLS, one request without
+credentials. Its observations are those of the walk, with the number of the attempt.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+from oairunbook.evidence import HttpAnswer, HttpFailed, Layer, Outcome, Resolved, ResolveFailed, TlsHandshake
+from oairunbook.observe import dns
+from oairunbook.observe.collection import Collection
+from oairunbook.observe.path import Path
+from oairunbook.observe.stream import Deadline
+
+WORKERS = 4
+"""Attempts at a time: enough to be quick, too few to look like an attack."""
+
+MORE_WHEN_DIFFERENT = 16
+"""How many attempts are added as soon as two of them end differently."""
+
+
+class Attempts:
+    """Attempts number 2 and on; the walk itself is number 1."""
+
+    def __init__(self, path: Path, collection: Collection, *, number: int, timeout: float, literal: bool) -> None:
+        self._path = path
+        self._collection = collection
+        self._timeout = timeout
+        self._literal = literal
+        self._lock = threading.Lock()
+        self._next = 2
+        self._last = number
+        self._may_grow = number > 1
+        self._ends: set[str] = set()
+        self._called_off = threading.Event()
+        self._workers = [
+            threading.Thread(target=self._work, name=f"oairunbook attempts {index}", daemon=True)
+            for index in range(min(WORKERS, max(0, number - 1)))
+        ]
+        for worker in self._workers:
+            worker.start()
+
+    @property
+    def differ(self) -> bool:
+        """Whether they have ended in more than one way."""
+        with self._lock:
+            return len(self._ends) > 1
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the attempts, at most so long; then begin no further one. One that has not ended by then is not recorded."""
+        last = time.monotonic() + seconds
+        for worker in self._workers:
+            worker.join(max(0.0, last - time.monotonic()))
+        self._called_off.set()
+
+    def _work(self) -> None:
+        while not self._called_off.is_set() and self._collection.deadline.left > 0:
+            with self._lock:
+                number, self._next = self._next, self._next + 1
+                if number > self._last:
+                    return
+            end = self._attempt(number)
+            with self._lock:
+                self._ends.add(end)
+                if len(self._ends) > 1 and self._may_grow:
+                    self._may_grow = False
+                    self._last += MORE_WHEN_DIFFERENT
+
+    def _attempt(self, number: int) -> str:
+        """Follow the path once. The text says how it ended, so that two ends can be told apart."""
+        route, look = self._path.route, _Look(self._collection, number)
+        addresses: tuple[str, ...] = (route.dialled_host,)
+        if not self._literal:
+            name = route.dialled_host
+            found = look("dns.system", "dns", f"{name} by the system", lambda: dns.resolve(name, route.dialled_port))
+            if not isinstance(found, Resolved):
+                assert isinstance(found, ResolveFailed)
+                for server in route.resolver.name_servers:
+                    seconds = min(self._timeout, self._collection.deadline.left)
+                    look(
+                        f"dns.server:{server.address}",
+                        "dns",
+                        f"{name} by {server.address}",
+                        lambda server=server, seconds=seconds: dns.ask(server, name, seconds=seconds),
+                    )
+                return f"dns {found.errors[-1].errno_name}"
+            addresses = found.addresses
+        return self._from_tcp(look, addresses)
+
+    def _from_tcp(self, look: _Look, addresses: tuple[str, ...]) -> str:
+        path, route = self._path, self._path.route
+        failed = "tcp"
+        for address in addresses:
+            target = f"{address} port {route.dialled_port}"
+            outcome = look(f"tcp:{address}", "tcp", target, lambda address=address: path.connect(address, self._step))
+            if look.stream is None:
+                failed = f"tcp {getattr(outcome, 'errors', ('',))[-1]}"
+                continue
+            if path.tunnels:
+                look.stream.deadline = self._step
+                stream = look.stream
+                outcome = look(
+                    f"proxy:{address}", "proxy", f"{route.proxy.url}", lambda stream=stream: path.tunnel(stream)
+                )
+                if look.stream is None:
+                    return f"proxy {outcome.kind} {getattr(outcome, 'status', '')}"
+            if route.scheme == "https":
+                # The SDK may still be importing; that is no part of the handshake.
+                path.context()
+                look.stream.deadline = self._step
+                below = look.stream
+                outcome = look(
+                    f"tls:{address}",
+                    "tls",
+                    f"{route.host} at {address}",
+                    lambda address=address, below=below: _without_chain(path.handshake(below, address)),
+                )
+                if look.stream is None:
+                    return f"tls {getattr(outcome, 'ended', '')} {getattr(outcome, 'verify_code', '')}"
+            look.stream.deadline = self._step
+            open_stream = look.stream
+            answer = look(
+                "http",
+                "http",
+                f"{route.host}, no credentials",
+                lambda address=address, stream=open_stream: path.request(stream, address),
+            )
+            if isinstance(answer, HttpAnswer):
+                return f"http {answer.status}"
+            return f"http {answer.ended if isinstance(answer, HttpFailed) else ''}"
+        return failed
+
+    @property
+    def _step(self) -> Deadline:
+        return self._collection.deadline.sooner(self._timeout)
+
+
+def _without_chain(found: tuple[Outcome, Any]) -> tuple[Outcome, Any]:
+    """The chain is kept once, by the walk."""
+    outcome, stream = found
+    return (replace(outcome, chain=()) if isinstance(outcome, TlsHandshake) else outcome), stream
+
+
+class _Look:
+    """Runs one step of one attempt and records it; the stream that it left open is kept for the next step."""
+
+    def __init__(self, collection: Collection, number: int) -> None:
+        self._collection = collection
+        self._number = number
+        self.stream: Any = None
+
+    def __call__(self, identity: str, layer: Layer, target: str, step: Any) -> Outcome:
+        began = time.monotonic()
+        found = step()
+        outcome: Outcome
+        outcome, self.stream = found if isinstance(found, tuple) else (found, None)
+        self._collection.note(
+            f"{identity}#{self._number}",
+            layer,
+            layer,
+            f"{target}, attempt {self._number}",
+            began=began,
+            outcome=outcome,
+            attempt=self._number,
+        )
+        return outcome

@@ -1,0 +1,134 @@
+"""Opening one route up to a given step: the walk does it once, counter-tests do it again with one thing changed."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from oairunbook.evidence import (
+    Connected,
+    ConnectFailed,
+    HttpAnswer,
+    HttpFailed,
+    NotTried,
+    ProxyAnswered,
+    ProxyFailed,
+    Route,
+    TlsFailed,
+    TlsHandshake,
+    TunnelOpened,
+)
+from oairunbook.observe import http, proxy, tcp, tls
+from oairunbook.observe.stream import Deadline, Stream
+from oairunbook.route.proxy import proxy_credentials
+
+
+class NoPathError(ConnectionError):
+    """A path could not be opened as far as was asked; `outcome` says where it ended."""
+
+    def __init__(self, outcome: ConnectFailed | ProxyAnswered | ProxyFailed) -> None:
+        super().__init__(outcome.kind.replace("_", " "))
+        self.outcome = outcome
+
+
+@dataclass(frozen=True)
+class Path:
+    """One route with what is needed to open it.
+
+    `context` is called when TLS begins: the SDK may still be importing until then. It returns None where the transport has none.
+    """
+
+    route: Route
+    environment: Mapping[str, str]
+    context: Callable[[], ssl.SSLContext | None]
+
+    @property
+    def forwards(self) -> bool:
+        """Whether the proxy gets whole URLs instead of a tunnel: plain http through an HTTP proxy (RFC 9112 section 3.2.2)."""
+        return self.route.scheme == "http" and (self.route.proxy.scheme or "") in ("http", "https")
+
+    @property
+    def tunnels(self) -> bool:
+        """Whether the proxy is asked for a tunnel."""
+        return self.route.proxy.url is not None and not self.forwards
+
+    def on(self, route: Route) -> Path:
+        """The same runtime on another route."""
+        return replace(self, route=route)
+
+    def connect(
+        self, address: str, deadline: Deadline, *, max_segment: int | None = None
+    ) -> tuple[Connected | ConnectFailed, Stream | None]:
+        """TCP to an address of the dialled host."""
+        return tcp.connect(address, self.route.dialled_port, deadline, max_segment=max_segment)
+
+    def tunnel(self, stream: Stream) -> tuple[TunnelOpened | ProxyAnswered | ProxyFailed, Stream | None]:
+        """Ask the proxy for a tunnel to the endpoint."""
+        credentials = proxy_credentials(self.environment, self.route.proxy)
+        return proxy.open_tunnel(stream, self.route.proxy, credentials, self.route.host, self.route.port)
+
+    def open(self, address: str, deadline: Deadline, *, max_segment: int | None = None) -> Stream:
+        """Everything up to where TLS begins.
+
+        Raises:
+            NoPathError: TCP or the proxy ended it.
+        """
+        reached, stream = self.connect(address, deadline, max_segment=max_segment)
+        if stream is None:
+            assert isinstance(reached, ConnectFailed)
+            raise NoPathError(reached)
+        if not self.tunnels:
+            return stream
+        answer, opened = self.tunnel(stream)
+        if opened is None:
+            assert not isinstance(answer, TunnelOpened)
+            raise NoPathError(answer)
+        return opened
+
+    def handshake(
+        self, stream: Stream, address: str, *, fetch_chain: bool = False
+    ) -> tuple[TlsHandshake | TlsFailed | NotTried, Stream | None]:
+        """TLS as the SDK's transport does it. With *fetch_chain* a chain that does not verify is fetched over a second connection."""
+        context = self.context()
+        if context is None:
+            stream.close()
+            return NotTried(reason="the transport could not build a TLS context"), None
+        again = (lambda: self.open(address, stream.deadline)) if fetch_chain else None
+        return tls.handshake(stream, context, address=address, server_name=self.route.host, again=again)
+
+    def request(
+        self,
+        stream: Stream,
+        address: str | None,
+        *,
+        method: str = "GET",
+        path: str = "/models",
+        headers: tuple[tuple[str, str], ...] = (),
+        body: bytes = b"",
+        keep: bool = False,
+    ) -> HttpAnswer | HttpFailed:
+        """One request without credentials on an open stream; *keep* leaves the stream open for another one."""
+        target = self._target(path)
+        url = f"{self.route.scheme}://{self._host_header()}{target}"
+        answer, _ = http.exchange(
+            stream,
+            method=method,
+            url=url,
+            target=url if self.forwards else target,
+            host=self._host_header(),
+            address=address,
+            headers=headers,
+            body=body,
+            keep=keep,
+        )
+        return answer
+
+    def _target(self, path: str) -> str:
+        query = f"?api-version={self.route.api_version.value}" if self.route.api_version else ""
+        return f"{self.route.path}{path}{query}"
+
+    def _host_header(self) -> str:
+        host = f"[{self.route.host}]" if ":" in self.route.host else self.route.host
+        default = {"https": 443, "http": 80}.get(self.route.scheme)
+        return host if self.route.port == default else f"{host}:{self.route.port}"
