@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence
 
+_NOT_TAKEN = "fingerprint not taken"
+"""Stands where a record cannot tell one key from another: it was made without an archive."""
+
 _Variables = Callable[[Evidence], tuple[tuple[str, str], ...]]
 
 
@@ -24,8 +27,8 @@ class Compared:
 
     @property
     def same(self) -> bool:
-        """Whether both records agree."""
-        return self.failing == self.now
+        """Whether both records agree, and say enough to tell."""
+        return self.failing == self.now and _NOT_TAKEN not in self.failing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +57,19 @@ def prove(attempts: tuple[Evidence, ...], failing: Evidence | None) -> Proof:
     tried = len(attempts)
     count = f"{succeeded} of {tried} {'attempt' if tried == 1 else 'attempts'} succeeded"
     if failing is None:
-        statement = f"Not proved as a fix: {count}, and no failing record was given to compare with."
+        healthy = "The path works now" if succeeded == tried else "The path does not work now"
+        statement = f"{healthy}: {count}. That it was fixed is not proved: no failing record was given to compare with."
         return Proof(proved=False, statement=statement, succeeded=succeeded, tried=tried, conditions=(), changes=())
     conditions = _compared(failing, attempts[-1], conditions_of)
     changes = tuple(c for c in _compared(failing, attempts[-1], _circumstances_of) if not c.same)
     cause = diagnose(failing).cause
     differing = [c.name for attempt in attempts for c in _compared(failing, attempt, conditions_of) if not c.same]
-    if cause == "ok":
+    if any(observation.probe == "pasted" for observation in failing.observations):
+        proved, statement = (
+            False,
+            f"Not proved: {count}, but the failing evidence was pasted: where it failed is not in it.",
+        )
+    elif cause == "ok":
         proved, statement = False, "Not proved: the record given as failing shows no failure."
     elif succeeded < tried:
         proved, statement = False, f"Not proved: {count}. Then it was {cause}; now it is {_causes(attempts)}."
@@ -90,7 +99,7 @@ def conditions_of(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         ("user", runtime.user),
         ("base URL", route.base_url.value),
         ("API version", route.api_version.value if route.api_version else "none"),
-        ("key scope", f"key {key.fingerprint or 'without fingerprint'}" if key.present else "no key"),
+        ("key scope", f"key {key.fingerprint or _NOT_TAKEN}" if key.present else "no key"),
         ("organization and project", _settings(evidence, ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID"))),
         ("model", route.model.value if route.model else "none named"),
         ("route", route.family),
@@ -113,7 +122,10 @@ def _circumstances_of(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         ("name servers", ", ".join(server.address for server in route.resolver.name_servers)),
         ("hosts file", ", ".join(route.resolver.hosts_file_addresses)),
         ("proxy rule", route.proxy.rule),
-        ("settings", "; ".join(sorted(setting.value for setting in route.settings))),
+        (
+            "settings",
+            "; ".join(sorted(f"{setting.source}={setting.value}" for setting in route.settings)) or "none set",
+        ),
         ("addresses", ", ".join(sorted(_addresses(evidence)))),
     )
 
@@ -126,7 +138,7 @@ def _compared(failing: Evidence, now: Evidence, of: _Variables) -> tuple[Compare
 
 
 def _settings(evidence: Evidence, names: tuple[str, ...]) -> str:
-    found = [s.value for s in evidence.route.settings if s.value.partition("=")[0] in names]
+    found = [f"{setting.source}={setting.value}" for setting in evidence.route.settings if setting.source in names]
     return "; ".join(sorted(found)) or "none set"
 
 

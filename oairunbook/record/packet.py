@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +15,12 @@ from oairunbook.record.view import clean
 from oairunbook.verdict import Owner, Verdict
 
 PACKET_SCHEMA = "oairunbook.packet/1"
+
+_LONGEST = 400
+"""Characters of one text. A ticket takes some 20 kB, and what a hostile server sends must not push the rest out."""
+
+_MOST_STEPS, _MOST_LINES, _MOST_POINTS = 16, 20, 8
+"""Steps proved, lines of exceptions and log, points of a list. What is left out is counted, and stands in the evidence."""
 
 GOES_TO: dict[Owner, str] = {
     "connection_path": "whoever runs the network of this runtime: DNS, proxy, firewall, egress",
@@ -89,6 +95,9 @@ class Packet:
     body: str | None
     request_id: str | None
     proved: tuple[Proved, ...]
+    left_out: int
+    """Further steps that were looked at and that stand in the evidence alone."""
+
     statement: str
     because: tuple[str, ...]
     next: tuple[str, ...]
@@ -108,6 +117,7 @@ def build(evidence: Evidence, verdict: Verdict) -> Packet:
     """Put the packet together. It says nothing that the evidence and the verdict do not."""
     route, runtime, came_back = evidence.route, evidence.runtime, returned(evidence)
     looked = tuple(o for o in evidence.observations if not isinstance(o.outcome, NotTried))
+    telling = _telling(looked, {reason.observation for reason in verdict.because})
     return Packet(
         at=utc(evidence.collected_at),
         timezone=runtime.timezone,
@@ -117,28 +127,29 @@ def build(evidence: Evidence, verdict: Verdict) -> Packet:
         layer=verdict.layer,
         certainty=verdict.certainty,
         pattern=verdict.pattern,
-        summary=verdict.summary,
-        base_url=route.base_url.value,
+        summary=_cut(verdict.summary),
+        base_url=_cut(route.base_url.value),
         base_url_source=route.base_url.source,
         route=route.family,
         route_reason=route.family_reason,
-        proxy=f"{route.proxy.url or 'none'} ({route.proxy.rule})",
+        proxy=_cut(f"{route.proxy.url or 'none'} ({route.proxy.rule})"),
         sdk=f"openai {route.sdk}" if route.sdk else "openai is not installed",
         transport=route.transport or "none",
-        model=route.model.value if route.model else "none named",
+        model=_cut(route.model.value) if route.model else "none named",
         runtime=runtime_words(evidence),
         region=runtime.region or "not shown by the runtime",
-        exception=tuple(chain((link,)) for link in exception(evidence)),
+        exception=_first([chain((link,)) for link in exception(evidence)], _MOST_LINES),
         status=came_back.status if came_back else None,
-        body=came_back.body if came_back else None,
-        request_id=came_back.request_id if came_back else None,
-        proved=tuple(_proved(evidence, o) for o in looked),
-        statement=_statement(evidence, looked),
-        because=tuple(f"{reason.observation}: {reason.fact}" for reason in verdict.because),
+        body=_cut(came_back.body) if came_back else None,
+        request_id=_cut(came_back.request_id) if came_back and came_back.request_id else None,
+        proved=tuple(_proved(evidence, o) for o in telling),
+        left_out=len(looked) - len(telling),
+        statement=_cut(_statement(evidence, telling), 2000),
+        because=_first([f"{reason.observation}: {reason.fact}" for reason in verdict.because], _MOST_POINTS),
         next=verdict.next,
         do_not=verdict.do_not,
         missing=verdict.missing,
-        log=tuple(_log(evidence)),
+        log=_first(_log(evidence), _MOST_LINES),
         redactions=evidence.redactions,
         tool_version=evidence.tool_version,
         rules_version=verdict.rules_version,
@@ -213,7 +224,9 @@ def to_markdown(packet: Packet) -> str:
     parts += ["", "## Already proved from the same path", "", _span(packet.statement), ""]
     parts += ["| Time (UTC) | Step | State | Seen |", "| --- | --- | --- | --- |"]
     parts += [f"| {_span(p.at)} | {_span(p.observation)} | {p.state} | {_span(p.fact)} |" for p in packet.proved]
-    parts += ["", "## Why", "", *_points(packet.because, "The evidence gives no reason.")]
+    if packet.left_out:
+        parts += ["", f"{packet.left_out} further steps stand in the evidence."]
+    parts += ["", "## Why", "", *_points(packet.because, "The evidence gives no reason.", _span)]
     parts += ["", "## Next", "", *_points(packet.next, "Nothing.")]
     parts += ["", "## Do not", "", *_points(packet.do_not, "Nothing in particular.")]
     parts += ["", "## Missing", "", *_points(packet.missing, "Nothing that the rules ask for.")]
@@ -239,8 +252,24 @@ def _proved(evidence: Evidence, observation: Observation) -> Proved:
         at=moment(evidence, observation),
         observation=observation.id,
         state=state(observation.outcome),
-        fact=fact(observation.outcome),
+        fact=_cut(fact(observation.outcome)),
     )
+
+
+def _telling(looked: Sequence[Observation], cited: set[str]) -> tuple[Observation, ...]:
+    """The steps that a packet has room for: those that the verdict cites, then the first of the others; in their order."""
+    chosen = sorted(looked, key=lambda o: o.id not in cited)[:_MOST_STEPS]
+    return tuple(o for o in looked if o in chosen)
+
+
+def _cut(text: str, longest: int = _LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
+
+
+def _first(texts: Sequence[str], most: int) -> tuple[str, ...]:
+    """The first texts, each cut, and how many more there are."""
+    more = (f"… and {len(texts) - most} more, see the evidence",) if len(texts) > most else ()
+    return (*(_cut(text) for text in texts[:most]), *more)
 
 
 def _statement(evidence: Evidence, looked: Sequence[Observation]) -> str:
@@ -276,8 +305,8 @@ def _log(evidence: Evidence) -> list[str]:
     return [clean(line) for line in lines]
 
 
-def _points(items: Sequence[str], none: str) -> list[str]:
-    return [f"- {_plain(item)}" for item in items] or [none]
+def _points(items: Sequence[str], none: str, show: Callable[[str], str] | None = None) -> list[str]:
+    return [f"- {(show or _plain)(item)}" for item in items] or [none]
 
 
 def _span(text: str) -> str:
@@ -290,8 +319,9 @@ def _span(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text whose punctuation is no markup (CommonMark section 2.4)."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~!&])", r"\\\1", " ".join(clean(text).split()))
+    """Text whose punctuation is no markup (CommonMark section 2.4), and whose addresses are no links (GFM section 6.9)."""
+    line = re.sub(r"([\\`*_{}\[\]<>#|~!&@]|:(?=//))", r"\\\1", " ".join(clean(text).split()))
+    return re.sub(r"\bwww\.", r"www\.", line, flags=re.IGNORECASE)
 
 
 def _fenced(lines: Sequence[str]) -> list[str]:

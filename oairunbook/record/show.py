@@ -114,7 +114,13 @@ def route(evidence: Evidence) -> View:
         ("Trust store", f"{r.trust.origin} {r.trust.path or ''}".strip(), r.trust.reason),
         (
             "API key",
-            f"fingerprint {key.fingerprint or 'not taken'}" if key.present else "none",
+            (
+                f"fingerprint {key.fingerprint}"
+                if key.fingerprint
+                else "set; fingerprint not taken, as no archive is named"
+            )
+            if key.present
+            else "none",
             "; ".join((key.source or "not set", *key.problems, *key.oddities)),
         ),
         (
@@ -122,7 +128,7 @@ def route(evidence: Evidence) -> View:
             ", ".join(f"{s.address} port {s.port}" for s in r.resolver.name_servers) or "none",
             r.resolver.source,
         ),
-        *((setting.value, "set", setting.source) for setting in r.settings),
+        *((setting.source, setting.value or "set and empty", "environment") for setting in r.settings),
     ]
     return table("The route as the SDK resolves it", ("Part", "Value", "Where it comes from"), rows)
 
@@ -130,19 +136,21 @@ def route(evidence: Evidence) -> View:
 def step(evidence: Evidence, *layers: Layer | None) -> View:
     """What was seen at one step of the path; None stands for what is beside the path, the status page."""
     found = [o for o in evidence.observations if o.layer in layers]
+    if not found and "proxy" in layers and not evidence.route.proxy.url:
+        return paragraph(f"No proxy is in play: {evidence.route.proxy.rule}.")
     if not found:
         return paragraph("Nothing was looked at here: no step of the path led this far, or this evidence was pasted.")
     rows = [
         (
             observation.target,
             state(observation.outcome),
-            _seen(observation),
             f"{observation.seconds:.3f}",
             packets.moment(evidence, observation)[11:23],
+            _seen(observation),
         )
         for observation in found
     ]
-    return table("What was seen", ("Looked at", "State", "Seen", "Seconds", "Began (UTC)"), rows)
+    return table("What was seen", ("Looked at", "State", "Seconds", "Began (UTC)", "Seen"), rows)
 
 
 def response(evidence: Evidence) -> View:
@@ -208,8 +216,8 @@ def conditions(rows: Sequence[tuple[str, str]]) -> View:
 
 def statement(p: packets.Packet) -> View:
     """What is already proved from this path, in one sentence with its times, and step by step."""
-    rows = [(step.observation, step.state, step.fact, step.at[11:23]) for step in p.proved]
-    return together(paragraph(p.statement), table("Step by step", ("Step", "State", "Seen", "Began (UTC)"), rows))
+    rows = [(step.observation, step.state, step.at[11:23], step.fact) for step in p.proved]
+    return together(paragraph(p.statement), table("Step by step", ("Step", "State", "Began (UTC)", "Seen"), rows))
 
 
 def handed_over(evidence: Evidence, verdict: Verdict) -> View:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _LONGEST_TEXT = 4000
-_CELL = (
-    'style="text-align: left; vertical-align: top; white-space: pre-wrap; overflow-wrap: anywhere; padding: 2px 8px"'
-)
+_SHORT_CELL = 26
+"""Characters that a cell keeps on one line, so that no column of words is squeezed until its words break."""
+
+_CELL = "text-align: left; vertical-align: top; padding: 2px 8px;"
+_SHORT = f'style="{_CELL} white-space: nowrap"'
+_LONG = f'style="{_CELL} white-space: pre-wrap; overflow-wrap: anywhere"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +38,15 @@ class View:
 def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> View:
     """A table whose first column names its rows."""
     lines = [[clean(cell) for cell in row] for row in rows]
-    head = "".join(f'<th scope="col" {_CELL}>{inert(name)}</th>' for name in header)
+    head = "".join(f'<th scope="col" {_SHORT}>{inert(name)}</th>' for name in header)
     body = "".join(
-        f'<tr><th scope="row" {_CELL}>{inert(row[0])}</th>'
-        + "".join(f"<td {_CELL}>{inert(cell)}</td>" for cell in row[1:])
+        f'<tr><th scope="row" {_style(row[0])}>{inert(row[0])}</th>'
+        + "".join(f"<td {_style(cell)}>{inert(cell)}</td>" for cell in row[1:])
         + "</tr>"
         for row in lines
     )
     return View(
-        html=f'<table><caption style="text-align: left">{inert(clean(caption))}</caption>'
+        html=f'<table><caption style="text-align: left; white-space: nowrap">{inert(clean(caption))}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>",
         text="\n".join((clean(caption), *_columns([list(header), *lines]))),
     )
@@ -86,6 +89,10 @@ def clean(text: str) -> str:
 def inert(text: str) -> str:
     """A text for HTML: markup is escaped, and what JupyterLab would typeset as a formula is kept apart."""
     return html.escape(text).replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")
+
+
+def _style(cell: str) -> str:
+    return _SHORT if len(cell) <= _SHORT_CELL and "\n" not in cell else _LONG
 
 
 def _columns(rows: list[list[str]]) -> list[str]:
