@@ -11,7 +11,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, Union
+from typing import Any, Literal, TypeVar, Union, get_args
 
 EVIDENCE_SCHEMA = "oairunbook.evidence/1"
 
@@ -771,10 +771,42 @@ def read_document(kind: type[Result], text: str | bytes, schema: str) -> Result:
         document = document["evidence"]
     if not isinstance(document, dict) or document.get("schema") != schema:
         found = document.get("schema") if isinstance(document, dict) else type(document).__name__
-        raise EvidenceError(f"this is no {schema}: its schema is {found!r}")
+        raise EvidenceError(f"this is no {schema}: its schema is {str(found)[:80]!r}")
+    if schema == EVIDENCE_SCHEMA:
+        _check_kinds(document.get("observations"))
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(document), strict=True)
+        # NaN and 1e999 are read by Python and written by nobody.
+        return TypeAdapter(kind).validate_json(json.dumps(document, allow_nan=False), strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise EvidenceError(f"{where}: {first['msg']}") from error
+        found = [(e["loc"], e["msg"]) for e in error.errors(include_url=False, include_input=False)]
+        # Of an outcome every kind is tried; what the kind that it says to be lacks is what tells.
+        loc, message = next((item for item in found if _is_its_own_kind(item[0], document)), found[0])
+        raise EvidenceError(f"{'.'.join(str(part) for part in loc)}: {message}") from error
+    except (ValueError, RecursionError) as error:
+        raise EvidenceError(f"this is no JSON that can be written again: {error}") from error
+
+
+_KINDS = {
+    field.default: outcome.__name__
+    for outcome in get_args(Outcome)
+    for field in dataclasses.fields(outcome)
+    if field.name == "kind"
+}
+
+
+def _check_kinds(observations: Any) -> None:
+    """Every outcome says of which kind it is; guessing from its fields could make one thing of another."""
+    for number, observation in enumerate(observations if isinstance(observations, list) else ()):
+        outcome = observation.get("outcome") if isinstance(observation, dict) else None
+        kind = outcome.get("kind") if isinstance(outcome, dict) else None
+        if not isinstance(kind, str) or kind not in _KINDS:
+            raise EvidenceError(
+                f"observations.{number}.outcome.kind: {str(kind)[:80]!r} is no kind that this version knows; a newer one may have written it"
+            )
+
+
+def _is_its_own_kind(loc: tuple[int | str, ...], document: Any) -> bool:
+    if len(loc) < 4 or loc[0] != "observations" or loc[2] != "outcome":
+        return True
+    kind = document["observations"][loc[1]]["outcome"]["kind"]
+    return loc[3] == _KINDS[kind]

@@ -67,7 +67,7 @@ def _field_texts(module: Any) -> dict[str, dict[str, str]]:
         if isinstance(item, ast.ClassDef):
             texts = found[item.name] = {}
             for before, after in zip(item.body, item.body[1:], strict=False):
-                is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-                if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and is_text:
-                    texts[before.target.id] = " ".join(str(after.value.value).split())
+                match before, after:
+                    case ast.AnnAssign(target=ast.Name(id=field)), ast.Expr(value=ast.Constant(value=str(text))):
+                        texts[field] = " ".join(text.split())
     return found
