@@ -17,7 +17,7 @@ def fails_with(pattern: str, *options: str) -> Proof:
 
 
 refused = fails_with("Connection refused")
-times_out = fails_with("timed out|Timeout was reached", "--connect-timeout", "2")
+times_out = fails_with("timed out|Timeout was reached|Connection timeout", "--connect-timeout", "2")
 
 
 def from_client(what: str) -> tuple[str, str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -125,14 +127,37 @@ class Client(Host):
         """Undo `overlay` and `block_module`."""
         shutil.rmtree(self.folder / "overlay")
 
-    def shift_clock(self, days: int) -> None:
+    def shift_clock(self, days: float) -> None:
         """Let this machine's clock be wrong (faketime(1)); zero sets it right."""
         library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-        wrong = {"LD_PRELOAD": str(library), "FAKETIME": f"{days:+}d", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        wrong = {
+            "LD_PRELOAD": str(library),
+            "FAKETIME": f"{round(days * 86400):+}",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
         for name, value in wrong.items():
             self.environment.pop(name, None)
             if days:
                 self.environment[name] = value
+
+    def hold_all_ports(self, address: str, port: int) -> list[socket.socket]:
+        """Use up the local ports of connections to one address; close what is returned to free them."""
+        self.namespace.set("ipv4/ip_local_port_range", "50000 50007")
+        held: list[socket.socket] = []
+        while True:
+            connection = self.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+            try:
+                connection.connect((address, port))
+            except OSError as error:
+                connection.close()
+                if error.errno != errno.EADDRNOTAVAIL:
+                    raise
+                return held
+            held.append(connection)
+
+    def limit_open_files(self, number: int) -> None:
+        """Let Python run with so many file descriptors (prlimit(1))."""
+        self.wrapper = ("prlimit", f"--nofile={number}")
 
     def without_ipv6(self) -> None:
         """Switch IPv6 off, as `ipv6.disable` and many container runtimes do."""

@@ -130,8 +130,9 @@ class Host:
     def divert(self, *, every: int, to: int, port: int = 443) -> None:
         """Let one connection in so many that reach a port end on another one: half of a pair is broken."""
         self.namespace.nft(
-            "table inet pair { chain arriving { type nat hook prerouting priority dstnat; }\n"
-            f" chain lost {{ type filter hook input priority 0; }} }}\n"
+            "add table inet pair\n"
+            "add chain inet pair arriving { type nat hook prerouting priority dstnat; }\n"
+            "add chain inet pair lost { type filter hook input priority 0; }\n"
             f"add rule inet pair arriving tcp dport {port} numgen inc mod {every} 0 redirect to :{to}\n"
         )
 

@@ -71,14 +71,17 @@ class Namespace:
     def ip(self, *commands: str, version: int | None = None) -> None:
         """Run `ip` commands here, all in one process; what names no address is about that version of IP."""
         with self.entered():
-            _run(["ip", *([f"-{version}"] if version else []), "-batch", "-"], "".join(f"{command}\n" for command in commands))
+            _run(
+                ["ip", *([f"-{version}"] if version else []), "-batch", "-"],
+                "".join(f"{command}\n" for command in commands),
+            )
 
     def nft(self, rules: str) -> None:
         """Load nftables rules here."""
         with self.entered():
             _run(["nft", "-f", "-"], rules)
 
-    def set(self, name: str, value: int) -> None:
+    def set(self, name: str, value: int | str) -> None:
         """Set a `net.` kernel variable of this namespace (sysctl(8))."""
         with self.entered():
             Path("/proc/sys/net", name).write_text(str(value))

@@ -41,16 +41,23 @@ def close_after_first_bytes(connection: socket.socket) -> None:
     connection.recv(65536)
 
 
+def greet_as_ssh(connection: socket.socket) -> None:
+    """Say what an SSH server says."""
+    connection.sendall(b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7\r\n")
+    hold(connection)
+
+
 def stay_silent(connection: socket.socket) -> None:
     """Read everything and never answer."""
     hold(connection)
 
 
-def answering(status: int, content_type: str, body: str) -> Handle:
+def answering(status: int, content_type: str, body: str | bytes) -> Handle:
     """Give every HTTP request this response; what is no HTTP gets it as well, and the connection ends."""
+    data = body.encode() if isinstance(body, str) else body
 
     def handle(connection: socket.socket) -> None:
-        response = (connection, status, (("content-type", content_type),), body.encode())
+        response = (connection, status, (("content-type", content_type),), data)
         with connection.makefile("rb") as stream:
             try:
                 while wire.read_request(stream):
@@ -64,7 +71,7 @@ def answering(status: int, content_type: str, body: str) -> Handle:
 # -- middleboxes: they get connections that were meant for somebody else -----------------------------------------------
 
 
-def resetting(namespace: Namespace, name: str) -> Handle:
+def filtering(namespace: Namespace, name: str, *, what: Handle = reset) -> Handle:
     """Reset the connections whose ClientHello asks for this name; splice the others to where they wanted to go."""
 
     def handle(connection: socket.socket) -> None:
@@ -73,7 +80,7 @@ def resetting(namespace: Namespace, name: str) -> Handle:
         while hello[:1] == b"\x16" and len(hello) < 5 + int.from_bytes(hello[3:5]):
             hello += connection.recv(65536)
         if _server_name(hello) == name:
-            reset(connection)
+            what(connection)
             return
         with _onward(namespace, connection) as onward:
             onward.sendall(hello)

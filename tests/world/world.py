@@ -31,7 +31,7 @@ from tests.world.nameserver import NameServer
 from tests.world.namespace import world_name
 from tests.world.proxies import ProxyHost
 from tests.world.sites import API, AZURE, GATEWAY, NAME_SERVER, PLACES, PROXY, STATUS, Place, Site
-from tests.world.streams import Inspection, resetting
+from tests.world.streams import Inspection, filtering, stay_silent
 
 CLIENT_ADDRESS = "10.20.0.2"
 CLIENT_ADDRESS_6 = "2a01:4f8:c2c:123::2"
@@ -108,7 +108,11 @@ class Middle(Host):
 
     def reset_on_name(self, name: str, *, port: int = 443) -> None:
         """Reset TLS connections whose ClientHello asks for this name, as name-filtering middleboxes do."""
-        self.intercept(resetting(self.namespace, name), port=port)
+        self.intercept(filtering(self.namespace, name), port=port)
+
+    def silence_on_name(self, name: str, *, port: int = 443) -> None:
+        """Swallow TLS connections whose ClientHello asks for this name."""
+        self.intercept(filtering(self.namespace, name, what=stay_silent), port=port)
 
     def close_direct_path(self) -> None:
         """Drop what the client itself sends to port 443, so that only a proxy gets through."""
