@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from oairunbook.evidence import Evidence, NotTried, Observation, PastedError, SdkAnswered, SdkFailed, dumps
-from oairunbook.record.describe import brief, chain, exception, fact, request_id_words, returned, state
+from oairunbook.record.describe import brief, chain, exception, fact, request_id_words, returned
 from oairunbook.record.files import make_private, write_whole
+from oairunbook.record.steps import Step, steps
 from oairunbook.record.view import clean
 from oairunbook.verdict import Owner, Verdict
 
@@ -116,7 +117,7 @@ class Packet:
 def build(evidence: Evidence, verdict: Verdict) -> Packet:
     """Put the packet together. It says nothing that the evidence and the verdict do not."""
     route, runtime, came_back = evidence.route, evidence.runtime, returned(evidence)
-    looked = tuple(o for o in evidence.observations if not isinstance(o.outcome, NotTried))
+    looked = steps(o for o in evidence.observations if not isinstance(o.outcome, NotTried))
     telling = _telling(looked, {reason.observation for reason in verdict.because})
     return Packet(
         at=utc(evidence.collected_at),
@@ -142,7 +143,7 @@ def build(evidence: Evidence, verdict: Verdict) -> Packet:
         status=came_back.status if came_back else None,
         body=_cut(came_back.body) if came_back else None,
         request_id=_cut(came_back.request_id) if came_back and came_back.request_id else None,
-        proved=tuple(_proved(evidence, o) for o in telling),
+        proved=tuple(_proved(evidence, step) for step in telling),
         left_out=len(looked) - len(telling),
         statement=_cut(_statement(evidence, telling), 2000),
         because=_first([f"{reason.observation}: {reason.fact}" for reason in verdict.because], _MOST_POINTS),
@@ -247,19 +248,18 @@ def write(packet: Packet, out: str | Path) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def _proved(evidence: Evidence, observation: Observation) -> Proved:
-    return Proved(
-        at=moment(evidence, observation),
-        observation=observation.id,
-        state=state(observation.outcome),
-        fact=_cut(fact(observation.outcome)),
-    )
+def _proved(evidence: Evidence, step: Step) -> Proved:
+    return Proved(at=moment(evidence, step.first), observation=step.name, state=step.state, fact=_cut(step.fact))
 
 
-def _telling(looked: Sequence[Observation], cited: set[str]) -> tuple[Observation, ...]:
-    """The steps that a packet has room for: those that the verdict cites, then the first of the others; in their order."""
-    chosen = sorted(looked, key=lambda o: o.id not in cited)[:_MOST_STEPS]
-    return tuple(o for o in looked if o in chosen)
+def _telling(looked: Sequence[Step], cited: set[str]) -> tuple[Step, ...]:
+    """The steps that a packet has room for: those that the verdict cites, then the path's own; in their order."""
+
+    def weight(step: Step) -> tuple[bool, bool]:
+        return not cited & {o.id for o in step.observations}, step.first.attempt > 1
+
+    chosen = sorted(looked, key=weight)[:_MOST_STEPS]
+    return tuple(step for step in looked if step in chosen)
 
 
 def _cut(text: str, longest: int = _LONGEST) -> str:
@@ -272,19 +272,21 @@ def _first(texts: Sequence[str], most: int) -> tuple[str, ...]:
     return (*(_cut(text) for text in texts[:most]), *more)
 
 
-def _statement(evidence: Evidence, looked: Sequence[Observation]) -> str:
+def _statement(evidence: Evidence, looked: Sequence[Step]) -> str:
     """What is proved from this path, in one sentence; pasted evidence proves nothing of a path."""
     if pasted(evidence):
         return "Nothing was looked at from the failing path: this evidence was pasted."
     if not looked:
         return "Nothing was looked at."
     came_back = returned(evidence)
-    steps = "; ".join(
-        f"{o.target} {brief(o.outcome)} at {moment(evidence, o)[11:19]}" for o in looked if o.layer != "client"
+    told = "; ".join(
+        f"{step.target} {brief(step.first.outcome)} at {moment(evidence, step.first)[11:19]}"
+        for step in looked
+        if step.first.layer != "client" and step.first.changed is None
     )
     identity = request_id_words(came_back.request_id) if came_back else "no status, no body, no request id returned"
     zone = f"{evidence.collected_at[:10]}, times in UTC, the runtime's zone is {evidence.runtime.timezone}"
-    return f"From {evidence.runtime.host}: {steps}; {identity} ({zone})."
+    return f"From {evidence.runtime.host}: {told}; {identity} ({zone})."
 
 
 def _log(evidence: Evidence) -> list[str]:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from oairunbook import proof as proofs
-from oairunbook.evidence import Evidence, Layer, Observation, to_document
+from oairunbook.evidence import Evidence, Layer, to_document
 from oairunbook.record import packet as packets
 from oairunbook.record.describe import exception, fact, returned, state
 from oairunbook.record.picture import path
+from oairunbook.record.steps import steps
 from oairunbook.record.view import View, listing, paragraph, table, together
 from oairunbook.verdict import Owner, Verdict
 
@@ -141,14 +142,8 @@ def step(evidence: Evidence, *layers: Layer | None) -> View:
     if not found:
         return paragraph("Nothing was looked at here: no step of the path led this far, or this evidence was pasted.")
     rows = [
-        (
-            observation.target,
-            state(observation.outcome),
-            f"{observation.seconds:.3f}",
-            packets.moment(evidence, observation)[11:23],
-            _seen(observation),
-        )
-        for observation in found
+        (line.target, line.state, line.seconds, packets.moment(evidence, line.first)[11:23], line.fact)
+        for line in steps(found)
     ]
     return table("What was seen", ("Looked at", "State", "Seconds", "Began (UTC)", "Seen"), rows)
 
@@ -255,7 +250,7 @@ def written(files: Sequence[Path]) -> View:
     """Which files were written."""
     if not files:
         return paragraph(
-            "Nothing was written: the parameter `out` names no folder. `oairunbook run` archives the packet in any case."
+            "Nothing was written: the parameter out names no folder. A run of several notebooks (oairunbook run) archives the packet in any case."
         )
     return table("Written", ("File", "Bytes"), [(str(path), str(path.stat().st_size)) for path in files])
 
@@ -279,6 +274,8 @@ def proof(result: proofs.Proof) -> View:
 
 def what_changed(result: proofs.Proof) -> View:
     """What differs between the failing run and now, besides that it works or not."""
+    if not result.conditions:
+        return paragraph("No failing record was given, so there is nothing to compare with.")
     if not result.changes:
         return paragraph("Nothing that these records show has changed.")
     return table(
@@ -314,11 +311,6 @@ def verdict(evidence: Evidence, what: Verdict) -> View:
         listing("Missing", what.missing, none="Nothing that the rules ask for is missing from this record."),
     )
     return _with_practice(evidence, View(html=shown.html, text=shown.text, data={VERDICT_MIME: to_document(what)}))
-
-
-def _seen(observation: Observation) -> str:
-    changed = f"Counter-test, with {observation.changed}: " if observation.changed else ""
-    return changed + fact(observation.outcome)
 
 
 def _own_request(evidence: Evidence) -> str:

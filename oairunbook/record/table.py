@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from oairunbook.evidence import Evidence
-from oairunbook.record.describe import fact, state
+from oairunbook.record.steps import steps
 from oairunbook.verdict import Verdict
 
 _WIDTH = 110
@@ -25,13 +25,12 @@ def check_text(evidence: Evidence, verdict: Verdict) -> str:
     lines.append("")
     cited = {reason.observation for reason in verdict.because} if verdict.cause not in ("ok", "unknown") else set()
     marked = False
-    for observation in evidence.observations:
+    for step in steps(evidence.observations):
         mark = "   "
-        if observation.id in cited and not marked:
+        if not marked and cited & {o.id for o in step.observations}:
             mark, marked = "-> ", True
-        seconds = f"{observation.seconds:7.3f} s"
-        head = f"{mark}{state(observation.outcome):<11} {observation.probe:<7} {seconds}  "
-        body = f"{observation.target}: {fact(observation.outcome)}"
+        head = f"{mark}{step.state:<11} {step.first.probe:<7} {step.first.seconds:7.3f} s  "
+        body = f"{step.target}: {step.fact}"
         lines += textwrap.wrap(head + body, _WIDTH, subsequent_indent=" " * len(head), break_on_hyphens=False)
     if marked:
         lines.append("   (-> is the first point where the evidence changes)")
