@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from oairunbook.diagnose import api, browser, client, dns, http, proxy, tcp, tls
+from oairunbook.diagnose import api, browser, client, dns, http, pattern, proxy, tcp, tls
 from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding, owner_of
+from oairunbook.diagnose.chain import failed_step
+from oairunbook.diagnose.control import compare
+from oairunbook.diagnose.pattern import attempted
 from oairunbook.diagnose.reading import cite, request_succeeded, stream_failed
 from oairunbook.evidence import Evidence, NotTried, SdkAnswered, Stopped
 from oairunbook.verdict import Also, Because, Owner, Verdict
@@ -39,33 +42,86 @@ CATALOGUE: tuple[Cause, ...] = (
 """Every cause; within a layer the specific ones come before the general ones."""
 
 
+_BY_ID = {cause.id: cause for cause in CATALOGUE}
+
+
 def diagnose(evidence: Evidence) -> Verdict:
     """Judge: the first layer at which the evidence changes names the cause.
 
-    A path on which the application's own minimal request succeeded is healthy, whatever else was odd beside it.
+    A path on which the application's own minimal request succeeded is healthy, whatever else was odd beside it, unless attempts of the
+    same path failed, or a counter-test showed what a tiny request does not meet.
     """
-    findings = [(cause, finding) for cause in CATALOGUE if cause.applies and (finding := cause.applies(evidence))]
+    findings = find(evidence)
+    tries = attempted(evidence, find)
     if request_succeeded(evidence) is not None and stream_failed(evidence) is None:
+        beside = [item for item in findings if item[1].beside_success]
+        if beside:
+            return _fault(evidence, beside[0], findings, pattern.steady(evidence))
+        if tries.intermittent and tries.certain:
+            return _fault(evidence, tries.most_common(), findings, pattern.count(evidence, tries, None))
         return _healthy(evidence, findings)
-    if not findings:
+    chosen = findings[0] if findings else _by_the_sdk(evidence)
+    before_api = tries.intermittent and tries.certain
+    if before_api and (chosen is None or _says_nothing_of_the_path(chosen[0], evidence)):
+        chosen = tries.most_common()
+    if chosen is None:
         return _undecided(evidence)
+    return _fault(evidence, chosen, findings, pattern.count(evidence, tries, chosen[0]))
+
+
+def find(evidence: Evidence) -> list[tuple[Cause, Finding]]:
+    """Every cause whose rule applies, the deciding one first."""
+    findings = [(cause, finding) for cause in CATALOGUE if cause.applies and (finding := cause.applies(evidence))]
     # A missing key never hides a fault of the path: the path was tested without one.
-    findings.sort(key=lambda item: (item[0].id == "client.api_key_missing", LAYERS.index(item[0].layer or "api")))
-    cause, finding = findings[0]
-    beside = [Also(cause=other.id, why=found.because[0].fact) for other, found in findings[1:]]
-    beside += [Also(cause=identity, why=why) for identity, why in finding.also]
+    findings.sort(
+        key=lambda item: (
+            not item[1].explains_all,
+            item[0].id == "client.api_key_missing",
+            LAYERS.index(item[0].layer or "api"),
+        )
+    )
+    return findings
+
+
+def _by_the_sdk(evidence: Evidence) -> tuple[Cause, Finding] | None:
+    """No probe saw a fault, and the SDK's own request failed: its own account is what is left."""
+    step = failed_step(evidence)
+    return (_BY_ID[step[0]], Finding(because=(step[1],), certainty="likely")) if step else None
+
+
+def _says_nothing_of_the_path(cause: Cause, evidence: Evidence) -> bool:
+    """Without a key of the application's own, the API's refusal is what any path ends in."""
+    return not evidence.route.credential.present and (cause.layer == "api" or cause.id == "client.api_key_missing")
+
+
+def _fault(
+    evidence: Evidence,
+    chosen: tuple[Cause, Finding],
+    findings: list[tuple[Cause, Finding]],
+    counted: pattern.Counted,
+) -> Verdict:
+    cause, finding = chosen
+    compared = compare(evidence, cause, find)
+    beside = [Also(cause=other.id, why=found.because[0].fact) for other, found in findings if other.id != cause.id]
+    beside += [Also(cause=identity, why=why) for identity, why in (*finding.also, *counted.others)]
+    because = (*finding.because, *counted.because, *compared.because)
+    owner = owner_of(
+        cause, evidence, control_shows_the_same=True if finding.local_on_every_route else compared.shows_the_same
+    )
     return Verdict(
-        owner=owner_of(cause, evidence, control_shows_the_same=None),
+        owner=owner,
         layer=cause.layer,
         cause=cause.id,
         certainty=finding.certainty,
-        pattern=None,
-        summary=f"{cause.meaning} {finding.because[0].fact}",
-        because=finding.because,
+        pattern=counted.pattern,
+        failed=counted.failed,
+        tried=counted.tried,
+        summary=" ".join(part for part in (cause.meaning, counted.words, finding.because[0].fact) if part),
+        because=because,
         next=(*finding.next, *cause.next),
         do_not=(*cause.do_not, *_general_do_nots(cause)),
-        also=tuple(beside),
-        missing=tuple(_missing_control(evidence, cause)),
+        also=tuple(dict.fromkeys(beside)),
+        missing=compared.missing if owner == "route_provider" and cause.owner is None else (),
     )
 
 
@@ -80,7 +136,7 @@ def _healthy(evidence: Evidence, findings: list[tuple[Cause, Finding]]) -> Verdi
         layer=None,
         cause="ok",
         certainty="proven",
-        pattern="steady",
+        pattern="steady" if any(o.attempt > 1 for o in evidence.observations) else None,
         summary=OK.meaning,
         because=tuple(because),
         next=OK.next,
@@ -129,19 +185,6 @@ def _untried(evidence: Evidence) -> list[str]:
     for observation, given_up in evidence.of(Stopped):
         found.append(f"{observation.target}: stopped, {given_up.reason}")
     return found
-
-
-def _missing_control(evidence: Evidence, cause: Cause) -> list[str]:
-    if (
-        evidence.route.family == "direct"
-        or cause.owner is not None
-        or cause.local_on_every_route
-        or cause.layer in ("client", "proxy")
-    ):
-        return []
-    return [
-        "a control test of the direct route from this runtime: until it shows the same symptom, the route's provider owns this"
-    ]
 
 
 def _general_do_nots(cause: Cause) -> tuple[str, ...]:

@@ -28,6 +28,15 @@ class Finding:
     also: tuple[tuple[str, str], ...] = ()
     """Other causes that the same evidence shows, with the reason."""
 
+    explains_all: bool = False
+    """A counter-test isolated it, and what the layers before it show follows from it (a proxy that is gone around, a wrong clock)."""
+
+    local_on_every_route: bool = False
+    """This evidence shows that it lies on this side of the endpoint, whatever the route (no route off this machine)."""
+
+    beside_success: bool = False
+    """It holds although the minimal request succeeded: real requests meet what a tiny one does not (streams, full-size bodies, idle time)."""
+
 
 Rule = Callable[[Evidence], "Finding | None"]
 
@@ -76,6 +85,8 @@ def owner_of(cause: Cause, evidence: Evidence, *, control_shows_the_same: bool |
         return "client_config"
     if cause.id == "http.not_an_api" and evidence.route.family == "direct":
         return "client_config"
-    if evidence.route.family == "direct" or cause.local_on_every_route or cause.layer == "proxy":
+    # A resolver that answers for the control's name is alive: its silence for this one name is not local.
+    local = cause.local_on_every_route and control_shows_the_same is not False
+    if evidence.route.family == "direct" or local or cause.layer == "proxy":
         return "connection_path"
     return "connection_path" if control_shows_the_same else "route_provider"

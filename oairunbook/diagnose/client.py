@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oairunbook.diagnose.catalogue import Cause, Finding
-from oairunbook.diagnose.reading import answers, cite, errno_name, is_api_answer, words
+from oairunbook.diagnose.reading import answers, cite, errno_name, is_api_answer, may_connect_to_itself, words
 from oairunbook.evidence import (
     ClientBuilt,
     ClientRefused,
@@ -145,7 +145,9 @@ def _socket_not_permitted(evidence: Evidence) -> Finding | None:
             if link.errno_name in ("EPERM", "EACCES"):
                 return Finding(because=(cite(observation, f"opening a socket: {link.text}"),), certainty="proven")
     for observation, outcome in evidence.of(ConnectFailed):
-        if errno_name(outcome.errors) in ("EPERM", "EACCES"):
+        name = errno_name(outcome.errors)
+        # A prohibited route and an ICMPv6 prohibition are EACCES too, but only towards that destination.
+        if name == "EPERM" or (name == "EACCES" and not may_connect_to_itself(evidence)):
             fact = f"connecting to {outcome.address}: {words(outcome.errors)}"
             return Finding(because=(cite(observation, fact),), certainty="proven")
     return None

@@ -5,15 +5,17 @@ from __future__ import annotations
 import ipaddress
 
 from oairunbook.diagnose.catalogue import Cause, Finding
-from oairunbook.diagnose.reading import cite, errno_name, stopped, words
+from oairunbook.diagnose.reading import cite, counter_test, errno_name, is_public_api, is_public_name, stopped, words
 from oairunbook.evidence import (
     Connected,
+    ConnectFailed,
     DnsAnswer,
     DnsNoAnswer,
     Evidence,
     Observation,
     Resolved,
     ResolveFailed,
+    TlsFailed,
     TlsHandshake,
 )
 from oairunbook.verdict import Because
@@ -109,6 +111,117 @@ def _resolver_unreachable(evidence: Evidence) -> Finding | None:
     return None
 
 
+def _resolved(evidence: Evidence) -> tuple[Observation, Resolved] | None:
+    """What the system resolver gave for the endpoint's own name; None with a proxy, whose name is the only one resolved here."""
+    if _proxy_name(evidence):
+        return None
+    return next(iter(evidence.of(Resolved, "dns")), None)
+
+
+def _served(evidence: Evidence) -> bool:
+    """Whether something at the resolved addresses proved to be the endpoint."""
+    if evidence.route.scheme == "https":
+        return any(evidence.of(TlsHandshake))
+    return any(evidence.of(Connected))
+
+
+def _of_servers(evidence: Evidence) -> list[tuple[Observation, DnsAnswer, tuple[str, ...]]]:
+    """Name servers that gave addresses and no error, with those."""
+    found = []
+    for observation, answer in evidence.of(DnsAnswer):
+        addresses = tuple(address for reply in answer.replies for address in reply.addresses)
+        if addresses and all(reply.rcode == "NOERROR" for reply in answer.replies):
+            found.append((observation, answer, addresses))
+    return found
+
+
+def _other_address_serves(evidence: Evidence) -> Because | None:
+    kind = TlsHandshake if evidence.route.scheme == "https" else Connected
+    served = counter_test(evidence, kind, "dns.other_address")
+    if served is None:
+        return None
+    observation, outcome = served
+    return cite(observation, f"{outcome.address}, which the name server gives, serves {evidence.route.host}")  # type: ignore[attr-defined]
+
+
+def _hosts_override(evidence: Evidence) -> Finding | None:
+    """The hosts file decides, and what it names does not serve the name."""
+    resolved, listed = _resolved(evidence), evidence.route.resolver.hosts_file_addresses
+    if resolved is None or _served(evidence) or not listed or not set(resolved[1].addresses) <= set(listed):
+        return None
+    if _same_as_servers(evidence, resolved[1]):
+        return None
+    observation, outcome = resolved
+    because = [cite(observation, f"{outcome.name} is {', '.join(outcome.addresses)} by the hosts file")]
+    proof = _other_address_serves(evidence)
+    if proof is not None:
+        return Finding(because=(*because, proof), certainty="proven")
+    # The address of the name server fails as well: then the hosts file is not what broke the path.
+    return None if _other_address_tried(evidence) else Finding(because=tuple(because), certainty="likely")
+
+
+def _other_address_tried(evidence: Evidence) -> bool:
+    return any(o.id.startswith("dns.other_address:") for o in evidence.observations)
+
+
+def _same_as_servers(evidence: Evidence, resolved: Resolved) -> bool:
+    return any(set(resolved.addresses) & set(addresses) for _, _, addresses in _of_servers(evidence))
+
+
+def _resolver_mismatch(evidence: Evidence) -> Finding | None:
+    """The system resolver and a configured name server disagree, and the server is right."""
+    servers = _of_servers(evidence)
+    if not servers or _proxy_name(evidence) or _served(evidence):
+        return None
+    observation, answer, addresses = servers[0]
+    told = cite(observation, f"{answer.server.address} answers {', '.join(addresses)}")
+    proof = _other_address_serves(evidence)
+    absolute = counter_test(evidence, Resolved, "dns.absolute")
+    failed = _system_failed(evidence)
+    if failed is not None:
+        because = [failed, told]
+        if absolute is not None:
+            because.append(
+                cite(absolute[0], f"the absolute name {evidence.route.host}. resolves here: the search list is why")
+            )
+        if proof is not None:
+            because.append(proof)
+        return Finding(because=tuple(because), certainty="proven")
+    resolved = _resolved(evidence)
+    if resolved is None or proof is None or _same_as_servers(evidence, resolved[1]):
+        return None
+    said = cite(resolved[0], f"the system resolver says {', '.join(resolved[1].addresses)}")
+    return Finding(because=(said, told, proof), certainty="proven")
+
+
+def _private_address(evidence: Evidence) -> Finding | None:
+    """Private addresses for a public API, at which nothing proved to be it.
+
+    10/8 alone proves nothing: a private endpoint zone answers so by design. It counts when the address does not serve the name.
+    """
+    resolved = _resolved(evidence)
+    if resolved is None or _served(evidence) or not is_public_api(evidence.route.host):
+        return None
+    if not any(evidence.of(ConnectFailed)) and not any(evidence.of(TlsFailed)):
+        return None
+    observation, outcome = resolved
+    if not all(_is_private(address) for address in outcome.addresses):
+        return None
+    fact = f"{outcome.name} resolves to {', '.join(outcome.addresses)}, private, and nothing there proved to serve it"
+    wrong_name = any(failed.verify_code in (62, 64) for _, failed in evidence.of(TlsFailed))
+    return Finding(because=(cite(observation, fact),), certainty="proven" if wrong_name else "likely")
+
+
+def _is_private(address: str) -> bool:
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(parsed, "ipv4_mapped", None) or parsed
+    shared = mapped.version == 4 and mapped in _CARRIER_GRADE_NAT
+    return (mapped.is_private or shared) and not mapped.is_loopback and not mapped.is_unspecified
+
+
+_CARRIER_GRADE_NAT = ipaddress.ip_network("100.64.0.0/10")
+"""RFC 6598."""
+
 _BLOCK_ADDRESSES = (
     # Cisco Umbrella, Palo Alto, Fortinet (Pi-hole FTL's list of known block addresses, OONI fingerprints)
     *(f"146.112.61.{last}" for last in range(104, 111)),
@@ -117,31 +230,31 @@ _BLOCK_ADDRESSES = (
     "72.5.65.111",
     "208.91.112.55",
 )
-_LOCAL_NAMES = ("localhost", "host.docker.internal")
 
 
 def _sinkhole(evidence: Evidence) -> Finding | None:
-    """A null, loopback or block-page address for a name that is not local, and nothing there serves the name."""
-    host = evidence.route.host
-    if _proxy_name(evidence) or host in _LOCAL_NAMES or host.endswith((".localhost", ".local")) or "." not in host:
+    """A null, loopback or block-page address for a public name, and nothing there serves it."""
+    host, resolved = evidence.route.host, _resolved(evidence)
+    if resolved is None or _served(evidence):
         return None
-    if evidence.route.resolver.hosts_file_addresses or any(o.changed is None for o, _ in evidence.of(TlsHandshake)):
+    observation, outcome = resolved
+    caught = [address for address in outcome.addresses if _is_block_address(address, host)]
+    if not caught or set(outcome.addresses) & set(evidence.route.resolver.hosts_file_addresses):
         return None
-    for observation, resolved in evidence.of(Resolved, "dns"):
-        caught = [address for address in resolved.addresses if _is_block_address(address)]
-        if caught and len(caught) == len(resolved.addresses):
-            # On loopback something may be there that fails for a reason of its own.
-            if all(ipaddress.ip_address(a).is_loopback for a in caught) and any(evidence.of(Connected)):
-                return None
-            fact = f"{host} resolves to {', '.join(caught)}, and nothing there serves it"
-            return Finding(because=(cite(observation, fact),), certainty="proven")
-    return None
+    others = {address for address in outcome.addresses if address not in caught}
+    if any(connected.address in others for _, connected in evidence.of(Connected)):
+        return None
+    fact = f"{host} resolves to {', '.join(caught)}, and nothing there serves it"
+    return Finding(because=(cite(observation, fact),), certainty="proven")
 
 
-def _is_block_address(address: str) -> bool:
+def _is_block_address(address: str, host: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     mapped = getattr(parsed, "ipv4_mapped", None) or parsed
-    return mapped.is_unspecified or mapped.is_loopback or str(mapped) in _BLOCK_ADDRESSES
+    if mapped.is_loopback:
+        # Names of this machine's own may well live there.
+        return is_public_name(host)
+    return mapped.is_unspecified or str(mapped) in _BLOCK_ADDRESSES
 
 
 _ASK_RESOLVER = "Ask who runs the name server that the record names; give them the name, the time and its reply."
@@ -152,6 +265,7 @@ CAUSES = (
         meaning="The hosts file decides the answer, and that address does not serve the name.",
         next=("Remove or correct the entry in the hosts file of this runtime.",),
         owner="client_config",
+        applies=_hosts_override,
     ),
     Cause(
         id="dns.resolver_mismatch",
@@ -160,6 +274,7 @@ CAUSES = (
             "Compare getent ahosts NAME with dig NAME @SERVER; look at nsswitch.conf, the search list and local caches.",
         ),
         owner="client_config",
+        applies=_resolver_mismatch,
     ),
     Cause(
         id="dns.sinkhole",
@@ -171,6 +286,7 @@ CAUSES = (
         id="dns.private_address",
         meaning="A public name resolves to a private address that does not serve it.",
         next=("Ask who runs the private zone or the split horizon to correct or remove the record.",),
+        applies=_private_address,
     ),
     Cause(
         id="dns.servfail",

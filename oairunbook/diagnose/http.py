@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
-from oairunbook.diagnose.reading import answers, cite, failed_requests, is_api_answer, request_succeeded, words
+from oairunbook.diagnose.reading import (
+    answers,
+    cite,
+    counter_test,
+    failed_requests,
+    is_api_answer,
+    request_succeeded,
+    words,
+)
 from oairunbook.evidence import (
     ErrorLink,
     Evidence,
@@ -51,6 +59,21 @@ def _broken(evidence: Evidence, *marks: str, begun: bool | None = None) -> Findi
         if _mentions(errors, *marks) and begun in (None, headers_came):
             return Finding(because=(cite(observation, words(errors)),), certainty="proven")
     return None
+
+
+def _idle_reset(evidence: Evidence) -> Finding | None:
+    """Dead after idling, and a new connection at the same moment works."""
+    dead, fresh = (
+        counter_test(evidence, HttpFailed, "http.idle"),
+        counter_test(evidence, HttpAnswer, "http.idle.fresh"),
+    )
+    if dead is None or fresh is None:
+        return None
+    because = (
+        cite(dead[0], f"{dead[0].changed}: {words(dead[1].errors)}"),
+        cite(fresh[0], f"a new connection at the same moment is answered with status {fresh[1].status}"),
+    )
+    return Finding(because=because, certainty="proven", beside_success=True)
 
 
 def _reset(evidence: Evidence) -> Finding | None:
@@ -110,9 +133,11 @@ def _stream_stalled(evidence: Evidence) -> Finding | None:
 
 def _foreign(evidence: Evidence) -> list[tuple[Observation, HttpAnswer]]:
     """Answers that are no API answers, while no minimal request succeeded."""
+    foreign = [(o, a) for o, a, _ in answers(evidence) if not is_api_answer(evidence, a)]
     if request_succeeded(evidence):
-        return []
-    return [(o, a) for o, a, _ in answers(evidence) if not is_api_answer(evidence, a)]
+        # Only the streamed request is left to meet somebody else than the API.
+        return [item for item in foreign if item[0].id == "sdk.stream"]
+    return foreign
 
 
 def _describe(answer: HttpAnswer) -> str:
@@ -160,6 +185,7 @@ CAUSES = (
     Cause(
         id="http.idle_reset",
         meaning="A reused idle connection is dead where a new one works.",
+        applies=_idle_reset,
         next=(
             "Close idle connections before the NAT's or load balancer's limit (keepalive_expiry), or switch TCP keepalive on.",
         ),

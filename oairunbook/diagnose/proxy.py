@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
-from oairunbook.diagnose.reading import cite, stopped, words
+from oairunbook.diagnose.reading import cite, counter_test, is_api_answer, request_succeeded, stopped, words
 from oairunbook.evidence import (
     Connected,
     ConnectFailed,
@@ -37,6 +37,29 @@ def _decision(evidence: Evidence) -> Because:
     )
 
 
+def _bypassed(evidence: Evidence) -> Finding | None:
+    """The direct path is closed, and the same request through the proxy that this runtime names reaches the API."""
+    through = counter_test(evidence, HttpAnswer, "proxy.configured")
+    if _in_play(evidence) or through is None or request_succeeded(evidence):
+        return None
+    observation, answer = through
+    if not is_api_answer(evidence, answer):
+        return None
+    because = (
+        Because(observation="route", fact=f"no proxy is used: {evidence.route.proxy.rule}"),
+        cite(observation, f"{observation.target} the endpoint answers with status {answer.status}"),
+    )
+    return Finding(because=because, certainty="proven", explains_all=True)
+
+
+def _direct_path(evidence: Evidence) -> tuple[Because, ...]:
+    """What the counter-test without the proxy showed."""
+    direct = counter_test(evidence, HttpAnswer, "proxy.none")
+    if direct is None:
+        return ()
+    return (cite(direct[0], f"without the proxy the endpoint answers with status {direct[1].status}"),)
+
+
 def _unresolvable(evidence: Evidence) -> Finding | None:
     if not _in_play(evidence):
         return None
@@ -49,7 +72,7 @@ def _unresolvable(evidence: Evidence) -> Finding | None:
     because += [
         cite(o, f"{a.server.address} answers {a.replies[0].rcode}") for o, a in evidence.of(DnsAnswer) if a.replies
     ]
-    return Finding(because=(*because, _decision(evidence)), certainty="proven")
+    return Finding(because=(*because, _decision(evidence), *_direct_path(evidence)), certainty="proven")
 
 
 def _unreachable(evidence: Evidence) -> Finding | None:
@@ -58,7 +81,9 @@ def _unreachable(evidence: Evidence) -> Finding | None:
     because = [
         cite(o, f"the proxy at {f.address} port {f.port}: {words(f.errors)}") for o, f in evidence.of(ConnectFailed)
     ]
-    return Finding(because=(*because, _decision(evidence)), certainty="proven") if because else None
+    if not because:
+        return None
+    return Finding(because=(*because, _decision(evidence), *_direct_path(evidence)), certainty="proven")
 
 
 def _answered(evidence: Evidence) -> list[tuple[Because, ProxyAnswered]]:
@@ -85,7 +110,7 @@ def is_authentication(answer: ProxyAnswered) -> bool:
 def _by(evidence: Evidence, kind: str) -> Finding | None:
     for because, answer in _answered(evidence):
         if classify(answer) == kind:
-            return Finding(because=(because, _decision(evidence)), certainty="proven")
+            return Finding(because=(because, _decision(evidence), *_direct_path(evidence)), certainty="proven")
     if kind == "auth_required":
         return _forwarded_407(evidence)
     return None
@@ -140,6 +165,7 @@ CAUSES = (
         meaning="NO_PROXY or a missing variable sends this host around the proxy; the direct path is closed and the proxy would work.",
         next=("Set HTTPS_PROXY for this process, or take this host out of NO_PROXY.",),
         owner="client_config",
+        applies=_bypassed,
     ),
     Cause(
         id="proxy.unresolvable",

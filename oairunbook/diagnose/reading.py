@@ -3,17 +3,126 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import TypeVar
 
 from oairunbook.evidence import (
+    Connected,
+    ConnectFailed,
     ErrorLink,
     Evidence,
     HttpAnswer,
     Observation,
+    ProxyDecision,
+    Resolved,
+    ResolveFailed,
     SdkAnswered,
     SdkFailed,
     Stopped,
 )
 from oairunbook.verdict import Because
+
+Kind = TypeVar("Kind")
+
+_LOCAL_ENDS = (
+    # RFC 6761, RFC 6762, RFC 8375, RFC 9476, and what private networks use in practice
+    *(".test", ".example", ".invalid", ".localhost", ".local", ".internal", ".home.arpa", ".alt"),
+    *(".lan", ".corp", ".home", ".intranet", ".private", ".svc", ".onion"),
+)
+_PUBLIC_APIS = (".openai.com", ".azure.com", ".azure-api.net", ".microsoft.com", ".openrouter.ai", ".cloudflare.com",
+                ".portkey.ai", ".helicone.ai", ".groq.com", ".mistral.ai", ".deepseek.com", ".together.xyz")  # fmt: skip
+
+
+def is_public_name(host: str) -> bool:
+    """Whether a name is meant for the whole internet: it has a dot and is under no domain that is reserved for local use."""
+    return "." in host and ":" not in host and not host.endswith(_LOCAL_ENDS) and not host[-1:].isdigit()
+
+
+def is_public_api(host: str) -> bool:
+    """Whether the host is a known public API, which no private address is meant to serve (but for a provider's private endpoint)."""
+    return f".{host}".endswith(_PUBLIC_APIS)
+
+
+def counter_tests(evidence: Evidence, kind: type[Kind], name: str) -> Iterator[tuple[Observation, Kind]]:
+    """Outcomes of one counter-test, at whatever address, that are a *kind*."""
+    for observation in evidence.observations:
+        named = observation.id == name or observation.id.startswith(f"{name}:")
+        if named and observation.changed is not None and isinstance(observation.outcome, kind):
+            yield observation, observation.outcome
+
+
+def counter_test(evidence: Evidence, kind: type[Kind], name: str) -> tuple[Observation, Kind] | None:
+    """The first of them."""
+    return next(counter_tests(evidence, kind, name), None)
+
+
+def attempts(evidence: Evidence) -> Iterator[Evidence]:
+    """Each attempt after the first that came to an end, as evidence of its own."""
+    numbers = dict.fromkeys(o.attempt for o in evidence.observations if o.attempt > 1)
+    for number in numbers:
+        own = tuple(
+            replace(o, attempt=1, id=o.id.partition("#")[0]) for o in evidence.observations if o.attempt == number
+        )
+        last = own[-1].outcome
+        unfinished = last.kind in (
+            "connected",
+            "tunnel_opened",
+            "tls_handshake",
+            "resolved",
+            "not_tried",
+            "tool_failed",
+        )
+        if not unfinished:
+            yield replace(evidence, observations=own)
+
+
+def path_alone(evidence: Evidence) -> Evidence:
+    """The walk up to the request without credentials: what an attempt can be compared with."""
+    kept = tuple(
+        o for o in evidence.observations if o.changed is None and o.attempt == 1 and o.probe not in ("sdk", "status")
+    )
+    return replace(evidence, observations=kept)
+
+
+def may_connect_to_itself(evidence: Evidence) -> bool:
+    """Whether this process was allowed to connect to loopback, whatever came of it: then EACCES is about the destination alone."""
+    for kind in (Connected, ConnectFailed):
+        tried = counter_test(evidence, kind, "tcp.loopback")
+        if tried is not None:
+            return errno_name(getattr(tried[1], "errors", ())) not in ("EPERM", "EACCES")
+    return False
+
+
+CONTROL = "control."
+
+
+def control(evidence: Evidence) -> Evidence | None:
+    """The control test of the direct route as evidence of its own; None if there was none.
+
+    Its route is that of the record but for family and proxy: rules ask no more of it.
+    """
+    own = tuple(
+        replace(o, changed=None, id=o.id.removeprefix(CONTROL))
+        for o in evidence.observations
+        if o.id.startswith(CONTROL)
+    )
+    if not own:
+        return None
+    tunnelled = any(o.probe == "proxy" for o in own)
+    proxy = evidence.route.proxy if tunnelled else ProxyDecision(url=None, rule="the control test went out directly")
+    host = next((o.outcome.name for o in own if isinstance(o.outcome, (Resolved, ResolveFailed))), "api.openai.com")
+    if not tunnelled and evidence.route.proxy.url and host == evidence.route.proxy.host:
+        proxy = evidence.route.proxy
+    route = replace(evidence.route, family="direct", host=host, proxy=proxy, surface="openai")
+    return replace(evidence, route=route, observations=own)
+
+
+def dialled_address(evidence: Evidence) -> str | None:
+    """The address that the synchronous transport ends up with: the first of the system resolver's that connects."""
+    connected = {outcome.address for _, outcome in evidence.of(Connected)}
+    for _, resolved in evidence.of(Resolved, "dns"):
+        return next((address for address in resolved.addresses if address in connected), None)
+    return next(iter(connected), None)
 
 
 def cite(observation: Observation, fact: str) -> Because:
@@ -56,11 +165,16 @@ def stream_failed(evidence: Evidence) -> Observation | None:
         outcome = observation.outcome
         if observation.id == "sdk.stream" and isinstance(outcome, Stopped):
             return observation
-        if isinstance(outcome, SdkFailed) and outcome.stream and outcome.answer is None:
+        if isinstance(outcome, SdkFailed) and outcome.stream and not _reached(evidence, outcome):
             return observation
         if isinstance(outcome, SdkAnswered) and outcome.stream and outcome.shape == "stream" and not outcome.completed:
             return observation
     return None
+
+
+def _reached(evidence: Evidence, failed: SdkFailed) -> bool:
+    """Whether the API itself refused."""
+    return failed.answer is not None and is_api_answer(evidence, failed.answer)
 
 
 def failed_requests(evidence: Evidence) -> Iterator[tuple[Observation, SdkFailed]]:

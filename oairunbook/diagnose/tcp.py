@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 from oairunbook.diagnose.catalogue import Cause, Finding
-from oairunbook.diagnose.reading import cite, errno_name, words
-from oairunbook.evidence import Connected, ConnectFailed, Evidence, TlsFailed
+from oairunbook.diagnose.reading import (
+    attempts,
+    cite,
+    counter_test,
+    errno_name,
+    may_connect_to_itself,
+    request_succeeded,
+    words,
+)
+from oairunbook.evidence import (
+    Connected,
+    ConnectFailed,
+    Evidence,
+    HttpAnswer,
+    HttpFailed,
+    Observation,
+    SdkFailed,
+    TlsFailed,
+    TlsHandshake,
+)
+from oairunbook.verdict import Because
 
 _UNREACHABLE = ("ENETUNREACH", "EHOSTUNREACH", "ENONET", "EADDRNOTAVAIL", "EAFNOSUPPORT", "ENETDOWN", "EHOSTDOWN")
+_NO_ROUTE = ("ENETUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT", "ENETDOWN")
 
 
 def failures(evidence: Evidence, *names: str) -> Finding | None:
@@ -17,7 +37,13 @@ def failures(evidence: Evidence, *names: str) -> Finding | None:
     if any(evidence.of(Connected)) or evidence.route.proxy.url:
         return None
     found = [(o, outcome, errno_name(outcome.errors)) for o, outcome in evidence.of(ConnectFailed)]
-    telling = [item for item in found if item[2] not in _UNREACHABLE] or found
+    unreachable: tuple[str, ...] = _UNREACHABLE
+    if may_connect_to_itself(evidence):
+        # EACCES is the route's or a router's answer then (`ip route add prohibit`, ICMPv6 type 1 code 1).
+        unreachable = (*_UNREACHABLE, "EACCES")
+    if names == _UNREACHABLE:
+        names = unreachable
+    telling = [item for item in found if item[2] not in unreachable] or found
     matching = [item for item in telling if item[2] in names]
     if not matching or telling[0][2] not in names:
         return None
@@ -26,7 +52,60 @@ def failures(evidence: Evidence, *names: str) -> Finding | None:
             cite(o, f"{outcome.address} port {outcome.port}: {words(outcome.errors)}") for o, outcome, _ in found
         ),
         certainty="proven",
+        # The kernel says this of itself when it has no route at all (route(8)); a router's answer is EHOSTUNREACH or also ENETUNREACH.
+        local_on_every_route=all(name in _NO_ROUTE for _, _, name in found),
     )
+
+
+def _ipv6_broken(evidence: Evidence) -> Finding | None:
+    """One family gets through and the other does not, and the SDK's request went the broken way."""
+    if request_succeeded(evidence) or not any(evidence.of(SdkFailed)) or evidence.route.proxy.url:
+        return None
+    passed: dict[int, list[str]] = {4: [], 6: []}
+    failed: dict[int, list[tuple[Observation, str]]] = {4: [], 6: []}
+    reached = TlsHandshake if evidence.route.scheme == "https" else Connected
+    for _, good in evidence.of(reached):
+        passed[_family(good.address)].append(good.address)  # type: ignore[attr-defined]
+    for kind in (ConnectFailed, TlsFailed):
+        for observation, bad in evidence.of(kind):
+            if not getattr(bad, "verify_code", None):
+                failed[_family(bad.address)].append((observation, words(bad.errors)))  # type: ignore[attr-defined]
+    for broken, working in ((6, 4), (4, 6)):
+        if failed[broken] and not passed[broken] and passed[working] and not failed[working]:
+            because = [cite(o, f"IPv{broken}: {text}") for o, text in failed[broken]]
+            because += [cite(o, f"the SDK's own request: {words(f.errors)}") for o, f in evidence.of(SdkFailed)][:1]
+            because.append(Because(observation="tls", fact=f"IPv{working} works: {', '.join(passed[working])}"))
+            return Finding(because=tuple(because), certainty="proven")
+    return None
+
+
+def _family(address: str) -> int:
+    return 6 if ":" in address else 4
+
+
+def _path_mtu(evidence: Evidence) -> Finding | None:
+    """What is silent at full size passes in small segments, on the same address, and no attempt at full size passed."""
+    small = counter_test(evidence, TlsHandshake, "tls.small_segments")
+    if small is not None and not any(any(one.of(TlsHandshake)) for one in attempts(evidence)):
+        silent = [
+            cite(o, f"{f.address}: no answer to {f.sent_bytes} bytes; {f.received_bytes} bytes came")
+            for o, f in evidence.of(TlsFailed)
+            if f.ended == "silence"
+        ]
+        passed = cite(small[0], f"{small[1].address} shakes hands when no segment is above 536 bytes")
+        return Finding(because=(*silent, passed), certainty="proven")
+    body = counter_test(evidence, HttpAnswer, "http.large_body.small_segments")
+    again = counter_test(evidence, HttpFailed, "http.large_body.again")
+    if body is not None and again is not None and again[1].ended == "silence":
+        return Finding(
+            because=(
+                cite(again[0], "a request of several full-size segments gets no answer, twice"),
+                cite(body[0], f"in segments of at most 536 bytes it is answered with status {body[1].status}"),
+            ),
+            certainty="proven",
+            beside_success=True,
+        )
+    return None
 
 
 def _reset(evidence: Evidence) -> Finding | None:
@@ -35,6 +114,10 @@ def _reset(evidence: Evidence) -> Finding | None:
         if failed.ended == "reset" and failed.sent_bytes == 0:
             fact = f"{failed.address} accepted the connection and reset it before a byte was exchanged"
             return Finding(because=(cite(observation, fact),), certainty="proven")
+    untouched = counter_test(evidence, ConnectFailed, "tcp.untouched")
+    if untouched is not None and errno_name(untouched[1].errors) == "ECONNRESET" and not any(evidence.of(TlsHandshake)):
+        fact = f"{untouched[1].address} resets accepted connections also when nothing is sent"
+        return Finding(because=(cite(untouched[0], fact),), certainty="proven")
     return failures(evidence, "ECONNRESET")
 
 
@@ -45,6 +128,7 @@ CAUSES = (
         next=(
             "Ask who runs this network to mend IPv6 here, or switch it off whole; until then prefer IPv4 in gai.conf(5).",
         ),
+        applies=_ipv6_broken,
     ),
     Cause(
         id="tcp.refused",
@@ -86,5 +170,6 @@ CAUSES = (
         next=(
             "Lower the MTU of the interface or clamp the MSS on the tunnel, and let ICMP `fragmentation needed` pass.",
         ),
+        applies=_path_mtu,
     ),
 )

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+
 from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
-from oairunbook.diagnose.reading import cite, words
-from oairunbook.evidence import Evidence, Observation, TlsFailed, TlsHandshake
+from oairunbook.diagnose.reading import (
+    answers,
+    cite,
+    counter_test,
+    counter_tests,
+    dialled_address,
+    request_succeeded,
+    words,
+)
+from oairunbook.evidence import (
+    Certificate,
+    Evidence,
+    HttpAnswer,
+    HttpFailed,
+    Observation,
+    SdkFailed,
+    TlsFailed,
+    TlsHandshake,
+)
+from oairunbook.verdict import Because
 
 # X509_STORE_CTX_get_error(3)
 CERT_NOT_YET_VALID, CERT_HAS_EXPIRED = 9, 10
@@ -13,10 +34,18 @@ HOSTNAME_MISMATCH, IP_MISMATCH = 62, 64
 
 
 def _failed(evidence: Evidence) -> tuple[Observation, TlsFailed] | None:
-    """The first failed handshake, unless another address of the same name shook hands."""
-    if any(o.changed is None for o, _ in evidence.of(TlsHandshake)):
+    """The failed handshake that counts: at the address that the transport dials, or at any where none shook hands."""
+    failed = list(evidence.of(TlsFailed))
+    if not any(evidence.of(TlsHandshake)):
+        return failed[0] if failed else None
+    if request_succeeded(evidence) or not any(evidence.of(SdkFailed)):
         return None
-    return next(((o, f) for o, f in evidence.of(TlsFailed) if o.changed is None), None)
+    dialled = dialled_address(evidence)
+    codes = {link.verify_code for _, sdk in evidence.of(SdkFailed) for link in sdk.errors if link.verify_code}
+    for observation, outcome in failed:
+        if outcome.address == dialled or (codes and outcome.verify_code in codes):
+            return observation, outcome
+    return None
 
 
 def _verification(evidence: Evidence, *codes: int) -> tuple[Observation, TlsFailed] | None:
@@ -42,7 +71,19 @@ def _self_signed(evidence: Evidence) -> Finding | None:
 def _incomplete_chain(evidence: Evidence) -> Finding | None:
     """A leaf sent alone that names where its issuer can be fetched; whether the issuer is public is a counter-test's to prove."""
     found = _verification(evidence, NO_LOCAL_ISSUER, UNVERIFIED_LEAF)
-    if not found or len(found[1].chain) != 1 or not found[1].chain[0].issuer_urls:
+    if not found:
+        return None
+    completed = counter_test(evidence, TlsHandshake, "tls.completed_chain")
+    if completed is not None:
+        because = (
+            cite(found[0], _issuer_fact(found[1])),
+            cite(completed[0], "once the missing issuer is fetched, the same store verifies the chain"),
+        )
+        return Finding(because=because, certainty="proven")
+    # Completed and still not verified: the root itself is not trusted. Not fetched: undecided, and the leaf alone makes it likely.
+    if counter_test(evidence, TlsFailed, "tls.completed_chain") is not None:
+        return None
+    if len(found[1].chain) != 1 or not found[1].chain[0].issuer_urls:
         return None
     fact = f"{_issuer_fact(found[1])}; only the leaf was sent, and it names its issuer at {found[1].chain[0].issuer_urls[0]}"
     return Finding(because=(cite(found[0], fact),), certainty="likely")
@@ -58,18 +99,84 @@ def _untrusted_issuer(evidence: Evidence) -> Finding | None:
         cite(found[0], _issuer_fact(found[1])),
         cite(found[0], f"the store in use is {trust.path or trust.origin} ({trust.reason})"),
     )
-    certainty: Certainty = "proven" if found[1].verify_code == SELF_SIGNED_IN_CHAIN else "likely"
-    return Finding(because=because, certainty=certainty)
+    others = [
+        cite(o, f"{o.target}: {o.changed}: does not verify either")
+        for o, _ in counter_tests(evidence, TlsFailed, "tls.store")
+    ]
+    completed = [
+        cite(o, "with the missing issuer fetched it does not verify either")
+        for o, _ in counter_tests(evidence, TlsFailed, "tls.completed_chain")
+    ]
+    rooted = found[1].verify_code == SELF_SIGNED_IN_CHAIN or completed
+    certainty: Certainty = "proven" if rooted or (others and not _issuer_is_missing(found[1])) else "likely"
+    return Finding(because=(*because, *others, *completed), certainty=certainty)
+
+
+def _issuer_is_missing(failed: TlsFailed) -> bool:
+    """Whether the chain as sent ends before a root, at a certificate that says where its issuer is: an intermediate may be left out."""
+    return not failed.chain or bool(failed.chain[-1].issuer_urls)
+
+
+def _trust_store_mismatch(evidence: Evidence) -> Finding | None:
+    """Another store on this machine verifies the very chain that the transport's store does not."""
+    found = _verification(evidence, DEPTH_ZERO_SELF_SIGNED, SELF_SIGNED_IN_CHAIN, NO_LOCAL_ISSUER, UNVERIFIED_LEAF)
+    trusting = counter_test(evidence, TlsHandshake, "tls.store")
+    if not found or trusting is None:
+        return None
+    trust = evidence.route.trust
+    because = (
+        cite(found[0], f"{trust.path or trust.origin} ({trust.reason}): {_issuer_fact(found[1])}"),
+        cite(trusting[0], f"{trusting[0].changed}: the handshake verifies"),
+    )
+    return Finding(because=because, certainty="proven")
 
 
 def _dates(evidence: Evidence, code: int) -> Finding | None:
-    """Whether the local clock is right is a counter-test's to prove; the chain alone makes it likely."""
+    """Past or before its time, by a local clock that the endpoint's own Date agrees with; without a Date it is likely."""
     found = _verification(evidence, code)
-    if not found:
+    if not found or _clock_skew(evidence) is not None:
         return None
-    leaf = found[1].chain[0] if found[1].chain else None
-    dates = f"; valid {leaf.not_before} to {leaf.not_after}, here it is {evidence.collected_at}" if leaf else ""
-    return Finding(because=(cite(found[0], f"{found[1].verify_message}{dates}"),), certainty="likely")
+    wrong = _outside_its_time(found[1], evidence.collected_at)
+    dates = f"; {wrong.subject!r} is valid {wrong.not_before} to {wrong.not_after}" if wrong else ""
+    because = [cite(found[0], f"{found[1].verify_message}{dates}, here it is {evidence.collected_at}")]
+    seen = _date_header(evidence)
+    if seen is not None:
+        because.append(cite(seen[0], f"the endpoint says that it is {seen[1].isoformat()}: this clock is right"))
+    return Finding(because=tuple(because), certainty="proven" if seen is not None else "likely")
+
+
+def _outside_its_time(failed: TlsFailed, now: str) -> Certificate | None:
+    """The certificate of the chain that is past or before its time; any of them can be, not only the leaf."""
+    return next((c for c in failed.chain if c.not_before and not c.not_before <= now[:19] <= c.not_after), None)
+
+
+def _date_header(evidence: Evidence) -> tuple[Observation, datetime] | None:
+    """The endpoint's own time (RFC 9110 section 6.6.1), asked without verification and without credentials."""
+    found = counter_test(evidence, HttpAnswer, "tls.date")
+    try:
+        moment = parsedate_to_datetime(found[1].header("date") or "") if found else None
+    except ValueError:
+        return None
+    if found is None or moment is None:
+        return None
+    return found[0], moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _clock_skew(evidence: Evidence) -> Finding | None:
+    """The certificate is within its time by the endpoint's clock, and outside of it by this one."""
+    found, seen = _verification(evidence, CERT_NOT_YET_VALID, CERT_HAS_EXPIRED), _date_header(evidence)
+    if not found or seen is None or not found[1].chain:
+        return None
+    here = datetime.fromisoformat(evidence.collected_at)
+    there = seen[1].isoformat()
+    if abs((seen[1] - here).total_seconds()) < _CLOCKS_AGREE_SECONDS or _outside_its_time(found[1], there) is not None:
+        return None
+    fact = f"here it is {evidence.collected_at}, the endpoint says {there}, and by that its certificates are within their time"
+    because = (cite(found[0], str(found[1].verify_message)), cite(seen[0], fact))
+    return Finding(because=because, certainty="proven", explains_all=True)
+
+
+_CLOCKS_AGREE_SECONDS = 300.0
 
 
 def _hostname_mismatch(evidence: Evidence) -> Finding | None:
@@ -93,8 +200,50 @@ def _not_tls(evidence: Evidence) -> Finding | None:
     return Finding(because=(cite(found[0], fact),), certainty="proven")
 
 
+_REFUSED_WITHOUT_CERTIFICATE = (
+    "handshake_failure",
+    "certificate_required",
+    "bad_certificate",
+    "access_denied",
+    "unknown_ca",
+    "certificate_unknown",
+)
+_NO_CERTIFICATE_SENT = ("no required ssl certificate was sent", "400 no required", "client certificate required")
+
+
+def _certificate_request(evidence: Evidence) -> Observation | None:
+    """The watched handshake in which the peer asked for a client certificate."""
+    for observation, shaken in counter_tests(evidence, TlsHandshake, "tls.certificate_request"):
+        if shaken.client_certificate_requested:
+            return observation
+    for observation, failed in counter_tests(evidence, TlsFailed, "tls.certificate_request"):
+        if failed.client_certificate_requested:
+            return observation
+    return None
+
+
 def _client_certificate_required(evidence: Evidence) -> Finding | None:
     found = _failed(evidence)
+    asked = _certificate_request(evidence)
+    if asked is not None and found and found[1].alert in _REFUSED_WITHOUT_CERTIFICATE:
+        because = (
+            cite(found[0], f"alert {found[1].alert}"),
+            cite(asked, "the peer had sent a CertificateRequest, and this client has no certificate"),
+        )
+        return Finding(because=because, certainty="proven")
+    for observation, answer, _ in answers(evidence):
+        text = f"{answer.body.title} {answer.body.sample}".lower()
+        if answer.status in (400, 403, 496) and any(mark in text for mark in _NO_CERTIFICATE_SENT):
+            fact = f"status {answer.status}: {answer.body.title or answer.body.sample[:80]}"
+            return Finding(because=(cite(observation, fact),), certainty="proven")
+    if asked is not None and not found and not request_succeeded(evidence):
+        for observation, failed in evidence.of(HttpFailed, "http"):
+            because = (
+                cite(observation, f"the connection ended after the handshake: {words(failed.errors)}"),
+                cite(asked, "the peer had sent a CertificateRequest, and this client has no certificate"),
+            )
+            alert = any("CERTIFICATE_REQUIRED" in (link.ssl_reason or "") for link in failed.errors)
+            return Finding(because=because, certainty="proven" if alert else "likely")
     if found and found[1].alert == "certificate_required":
         return Finding(because=(cite(found[0], "alert certificate_required"),), certainty="proven")
     for observation in evidence.observations:
@@ -122,6 +271,16 @@ def _protocol_mismatch(evidence: Evidence) -> Finding | None:
     if failed.alert in _VERSION_ALERTS or any(reason in _reasons(failed) for reason in _VERSION_REASONS):
         fact = f"alert {failed.alert}" if failed.alert else words(failed.errors)
         return Finding(because=(cite(found[0], fact),), certainty="proven")
+    older = counter_test(evidence, TlsHandshake, "tls.older_versions")
+    if older is not None:
+        because = (
+            cite(found[0], f"alert {failed.alert}" if failed.alert else words(failed.errors)),
+            cite(
+                older[0],
+                f"with older versions and weaker ciphers allowed the peer agrees on {older[1].version}, {older[1].cipher}",
+            ),
+        )
+        return Finding(because=because, certainty="proven")
     if failed.alert == "handshake_failure":
         # TLS 1.2 says the same for a missing client certificate.
         return Finding(
@@ -139,9 +298,23 @@ def _reset(evidence: Evidence) -> Finding | None:
     if not found or found[1].verify_code is not None or found[1].ended not in ("reset", "eof"):
         return None
     failed = found[1]
+    if counter_test(evidence, TlsHandshake, "tls.older_versions") is not None:
+        return None
     how = "a reset" if failed.ended == "reset" else "end of file"
     fact = f"{how} after {failed.sent_bytes} bytes sent and {failed.received_bytes} received, with the server name {failed.server_name!r}"
-    return Finding(because=(cite(found[0], fact),), certainty="proven")
+    return Finding(because=(cite(found[0], fact), *_by_name(evidence)), certainty="proven")
+
+
+def _by_name(evidence: Evidence) -> tuple[Because, ...]:
+    """What the same address does with another server name, and with none."""
+    found = []
+    for test, name in (("tls.other_name", "another server name"), ("tls.no_name", "no server name")):
+        for observation, shaken in counter_tests(evidence, TlsHandshake, test):
+            found.append(cite(observation, f"with {name} {shaken.address} shakes hands"))
+        for observation, failed in counter_tests(evidence, TlsFailed, test):
+            does = "answers" if failed.received_bytes else f"does the same ({failed.ended})"
+            found.append(cite(observation, f"with {name} {failed.address} {does}"))
+    return tuple(found)
 
 
 def _timeout(evidence: Evidence) -> Finding | None:
@@ -150,11 +323,12 @@ def _timeout(evidence: Evidence) -> Finding | None:
     if not found or found[1].ended != "silence":
         return None
     fact = f"no answer to {found[1].sent_bytes} bytes of handshake; {found[1].received_bytes} bytes came"
-    return Finding(
-        because=(cite(found[0], fact),),
-        certainty="likely",
-        also=(("tcp.path_mtu", "full-size segments that vanish look the same; no small handshake was tried"),),
-    )
+    small = counter_test(evidence, TlsFailed, "tls.small_segments")
+    if small is not None and small[1].ended == "silence":
+        because = (cite(found[0], fact), cite(small[0], "small segments get no answer either"), *_by_name(evidence))
+        return Finding(because=because, certainty="proven")
+    also = (("tcp.path_mtu", "full-size segments that vanish look the same; no small handshake was tried"),)
+    return Finding(because=(cite(found[0], fact), *_by_name(evidence)), certainty="likely", also=also)
 
 
 _NO_SWITCH = "Do not switch verification off."
@@ -182,6 +356,7 @@ CAUSES = (
         next=("Set the clock of this host (chronyc tracking, timedatectl).",),
         do_not=(_NO_SWITCH,),
         owner="client_config",
+        applies=_clock_skew,
     ),
     Cause(
         id="tls.expired",
@@ -214,6 +389,14 @@ CAUSES = (
         applies=_hostname_mismatch,
     ),
     Cause(
+        id="tls.trust_store_mismatch",
+        meaning="Another store on this machine trusts the chain; the one that this transport uses does not.",
+        next=("Point SSL_CERT_FILE at the store that trusts the chain, once its owner has confirmed the root.",),
+        do_not=(_NO_SWITCH,),
+        owner="client_config",
+        applies=_trust_store_mismatch,
+    ),
+    Cause(
         id="tls.self_signed",
         meaning="The leaf signs itself.",
         next=(
@@ -221,13 +404,6 @@ CAUSES = (
         ),
         do_not=(_NO_SWITCH,),
         applies=_self_signed,
-    ),
-    Cause(
-        id="tls.trust_store_mismatch",
-        meaning="Another store on this machine trusts the chain; the one that this transport uses does not.",
-        next=("Point SSL_CERT_FILE at the store that trusts the chain.",),
-        do_not=(_NO_SWITCH,),
-        owner="client_config",
     ),
     Cause(
         id="tls.incomplete_chain",

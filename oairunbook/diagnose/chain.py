@@ -1,0 +1,70 @@
+"""The SDK's own exception, where the probes beside it passed: the step that its trace says it failed at, and the errno of its chain."""
+
+from __future__ import annotations
+
+from oairunbook.diagnose.reading import cite, errno_name, failed_requests, words
+from oairunbook.evidence import ErrorLink, Evidence, SdkFailed
+from oairunbook.verdict import Because
+
+_BY_ERRNO = {
+    "EAI_NONAME": "dns.nxdomain",
+    "EAI_NODATA": "dns.no_address",
+    "EAI_AGAIN": "dns.servfail",
+    "EAI_FAIL": "dns.servfail",
+    "ECONNREFUSED": "tcp.refused",
+    "ETIMEDOUT": "tcp.timeout",
+    "ENETUNREACH": "tcp.unreachable",
+    "EHOSTUNREACH": "tcp.unreachable",
+}
+_BY_VERIFY_CODE = {
+    9: "tls.not_yet_valid",
+    10: "tls.expired",
+    18: "tls.self_signed",
+    19: "tls.untrusted_issuer",
+    20: "tls.untrusted_issuer",
+    21: "tls.untrusted_issuer",
+    62: "tls.hostname_mismatch",
+    64: "tls.hostname_mismatch",
+}
+
+
+def failed_step(evidence: Evidence) -> tuple[str, Because] | None:
+    """Id of the cause that the SDK's own failed request shows, with the reason; None if it shows none.
+
+    Only for a request whose path the probes found open: with a forward proxy in play the address that was dialled is the proxy's, and a
+    refusal there is `proxy.unreachable`.
+    """
+    for observation, failed in failed_requests(evidence):
+        cause = _cause(failed)
+        if cause is not None:
+            if evidence.route.proxy.url and cause.startswith(("dns.", "tcp.")):
+                cause = "proxy.unresolvable" if cause.startswith("dns.") else "proxy.unreachable"
+            fact = f"the SDK's own request ended at {_step(failed) or 'no step'}: {words(failed.errors)}"
+            return cause, cite(observation, fact)
+    return None
+
+
+def _cause(failed: SdkFailed) -> str | None:
+    step, errors = _step(failed), failed.errors
+    if "connect_tcp" in step:
+        name = errno_name(errors)
+        if name in _BY_ERRNO:
+            return _BY_ERRNO[name]
+        return "tcp.timeout" if _mentions(errors, "Timeout", "timed out") else None
+    if "start_tls" in step:
+        code = next((link.verify_code for link in errors if link.verify_code is not None), None)
+        if code is not None:
+            return _BY_VERIFY_CODE.get(code)
+        if _mentions(errors, "Timeout", "timed out"):
+            return "tls.timeout"
+        return "tls.reset" if _mentions(errors, "ECONNRESET", "UNEXPECTED_EOF", "EOF occurred") else None
+    return None
+
+
+def _step(failed: SdkFailed) -> str:
+    """Name of the trace event that the request failed in, for example `connection.connect_tcp.failed`."""
+    return next((event.name for event in reversed(failed.trace) if event.name.endswith(".failed")), "")
+
+
+def _mentions(errors: tuple[ErrorLink, ...], *marks: str) -> bool:
+    return any(mark in f"{link.type}: {link.text} {link.errno_name}" for link in errors for mark in marks)

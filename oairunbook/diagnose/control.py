@@ -1,0 +1,64 @@
+"""What the control test of the direct route says about the owner (owner rule 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from oairunbook.diagnose.catalogue import Cause, Finding
+from oairunbook.diagnose.reading import answers, cite, control
+from oairunbook.evidence import Evidence
+from oairunbook.verdict import Because
+
+_ALIKE: tuple[frozenset[str], ...] = (
+    # The control is walked once, without counter-tests: what they would tell apart looks the same there.
+    frozenset(("tls.untrusted_issuer", "tls.self_signed", "tls.incomplete_chain")),
+    frozenset(("tls.reset", "tcp.reset", "tls.protocol_mismatch")),
+    frozenset(("tls.timeout", "tcp.path_mtu")),
+    frozenset(("tls.expired", "tls.not_yet_valid", "tls.clock_skew")),
+    frozenset(("http.reset", "http.disconnected", "http.truncated")),
+    frozenset(("dns.servfail", "dns.refused")),
+)
+_UNDECIDED = "until a control test of the direct route shows the same symptom, the route's provider owns this"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """The control beside the route."""
+
+    shows_the_same: bool | None
+    """None if there was no control, or it came to no end."""
+
+    because: tuple[Because, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def compare(evidence: Evidence, cause: Cause, find: Callable[[Evidence], list[tuple[Cause, Finding]]]) -> Compared:
+    """Whether the direct route from this runtime shows the same symptom."""
+    if evidence.route.family == "direct":
+        return Compared(shows_the_same=None)
+    other = control(evidence)
+    if other is None:
+        return Compared(shows_the_same=None, missing=(f"no control test was made: {_UNDECIDED}",))
+    found = [item for item in find(other) if item[0].layer not in ("client", "api", "browser")]
+    host = other.route.host
+    if found:
+        seen, finding = found[0]
+        same = seen.id == cause.id or any({seen.id, cause.id} <= group for group in _ALIKE)
+        reason = finding.because[0]
+        fact = Because(
+            observation=f"control.{reason.observation}",
+            fact=f"the control test of {host} shows {seen.id}: {reason.fact}",
+        )
+        if same:
+            return Compared(shows_the_same=True, because=(fact,))
+        missing = f"the control test failed otherwise ({seen.id}), which does not clear the local path: {_UNDECIDED}"
+        return Compared(shows_the_same=False, because=(fact,), missing=(missing,))
+    for observation, answer, _ in answers(other):
+        fact = cite(
+            observation, f"the control test of {host} from this runtime is answered with status {answer.status}"
+        )
+        return Compared(
+            shows_the_same=False, because=(Because(observation=f"control.{fact.observation}", fact=fact.fact),)
+        )
+    return Compared(shows_the_same=None, missing=(f"the control test came to no end: {_UNDECIDED}",))

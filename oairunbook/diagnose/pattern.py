@@ -1,0 +1,149 @@
+"""Faults that come and go: the same rules on each attempt, counted."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from oairunbook.diagnose.catalogue import LAYERS, Cause, Finding
+from oairunbook.diagnose.reading import attempts, is_api_answer, path_alone
+from oairunbook.evidence import Evidence, Observation, SdkAnswered, SdkFailed
+from oairunbook.verdict import Because
+
+Find = Callable[[Evidence], "list[tuple[Cause, Finding]]"]
+
+_SILENT = ("dns.timeout", "tcp.timeout", "tls.timeout", "http.read_timeout")
+"""Silence of a single attempt can be this machine's own load; a reset, a refusal or an answer cannot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempted:
+    """What came of all attempts, the walk included."""
+
+    tried: int
+    failed: tuple[tuple[Cause, Finding], ...]
+    """First finding of each attempt that failed before the API."""
+
+    where: str
+    """What the failures have in common, or nothing."""
+
+    @property
+    def intermittent(self) -> bool:
+        """Whether some failed and some did not."""
+        return 0 < len(self.failed) < self.tried
+
+    @property
+    def certain(self) -> bool:
+        """Whether the failures are more than one silence."""
+        return len(self.failed) > 1 or any(cause.id not in _SILENT for cause, _ in self.failed)
+
+    def most_common(self) -> tuple[Cause, Finding]:
+        """The cause that most failed attempts show; of two alike the one at the earlier layer."""
+        counted = Counter(cause.id for cause, _ in self.failed)
+        return min(self.failed, key=lambda item: (-counted[item[0].id], LAYERS.index(item[0].layer or "api")))
+
+
+def interval(failed: int, tried: int) -> tuple[float, float]:
+    """Wilson score interval at 95 % (Wilson 1927)."""
+    z = 1.96
+    share = failed / tried
+    centre = share + z * z / (2 * tried)
+    spread = z * math.sqrt(share * (1 - share) / tried + z * z / (4 * tried * tried))
+    scale = 1 + z * z / tried
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def attempted(evidence: Evidence, find: Find) -> Attempted:
+    """Judge each attempt by the same rules as the walk. An API answer of any status is a success of the path."""
+    each = [path_alone(evidence), *attempts(evidence)]
+    failed = []
+    failing_at: set[str] = set()
+    passing_at: set[str] = set()
+    for one in each:
+        found = [item for item in find(one) if item[0].layer not in ("api", "client", "browser")]
+        address = _address(one)
+        if found:
+            failed.append(found[0])
+            failing_at.add(address)
+        else:
+            passing_at.add(address)
+    where = ""
+    if failed and passing_at and len(failing_at) == 1 and "" not in failing_at and not failing_at & passing_at:
+        where = f"every failure was at {next(iter(failing_at))}, none at {', '.join(sorted(passing_at))}"
+    return Attempted(tried=len(each), failed=tuple(failed), where=where)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """The pattern of a verdict."""
+
+    pattern: Literal["steady", "intermittent"] | None
+    failed: int | None = None
+    tried: int | None = None
+    words: str = ""
+    because: tuple[Because, ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
+    """Other causes that attempts showed, kept apart."""
+
+
+def steady(evidence: Evidence) -> Counted:
+    """A fault that a counter-test showed each time it was tried."""
+    return Counted(pattern="steady" if any(o.attempt > 1 for o in evidence.observations) else None)
+
+
+def count(evidence: Evidence, tries: Attempted, chosen: Cause | None) -> Counted:
+    """Count attempts and the SDK's own requests together.
+
+    *chosen* is what the walk and the SDK's requests showed; None if they showed nothing and only attempts failed.
+    """
+    own_failed, own_passed = _own_requests(evidence)
+    probes = len(tries.failed)
+    comes_and_goes = tries.intermittent and (tries.certain or own_failed > 0)
+    if not comes_and_goes and chosen is not None and probes == 0:
+        # The probes passed where the SDK's request failed: before HTTP both do the same.
+        before_http = chosen.layer in ("dns", "tcp", "proxy", "tls") and not chosen.id.startswith(_NOT_A_STEP)
+        comes_and_goes = own_failed > 0 and (before_http or (own_passed > 0 and chosen.id == "http.gateway_error"))
+    if not comes_and_goes:
+        repeated = tries.tried > 1 and (probes == tries.tried or (chosen is not None and chosen.layer == "http"))
+        return Counted(pattern="steady" if repeated else None)
+    failed, tried = probes + own_failed, tries.tried + own_failed + own_passed
+    low, high = interval(failed, tried)
+    words = f"It comes and goes: {failed} of {tried} attempts failed (95 % interval {low:.0%} to {high:.0%})."
+    counted = Counter(cause.id for cause, _ in tries.failed)
+    main = chosen.id if chosen is not None else tries.most_common()[0].id
+    return Counted(
+        pattern="intermittent",
+        failed=failed,
+        tried=tried,
+        words=words,
+        because=(Because(observation="attempts", fact=f"{words} {tries.where}".strip()),),
+        others=tuple(
+            (identity, f"{number} of the attempts ended so") for identity, number in counted.items() if identity != main
+        ),
+    )
+
+
+_NOT_A_STEP = ("tls.client_certificate_required", "tcp.path_mtu", "tcp.ipv6_broken", "proxy.bypassed")
+"""Causes that no attempt without a key or a body can show."""
+
+
+def _own_requests(evidence: Evidence) -> tuple[int, int]:
+    """How many of the SDK's own requests failed before the API, and how many reached it."""
+    failed = passed = 0
+    for observation in evidence.observations:
+        outcome = observation.outcome
+        if isinstance(outcome, SdkAnswered):
+            passed += 1
+        elif isinstance(outcome, SdkFailed):
+            reached = outcome.answer is not None and is_api_answer(evidence, outcome.answer)
+            failed, passed = failed + (not reached), passed + reached
+    return failed, passed
+
+
+def _address(evidence: Evidence) -> str:
+    """The address at which an attempt ended."""
+    last: Observation | None = next((o for o in reversed(evidence.observations) if hasattr(o.outcome, "address")), None)
+    return str(getattr(last.outcome, "address", "") or "") if last else ""
