@@ -1,27 +1,153 @@
 """Bytes were exchanged, and no API answer came back, on the direct route."""
 
-from tests.world import Steps, World, scenario, sdk_raises
+from collections.abc import Callable
+
+from tests.world import API, Steps, World, authority, both, curl_says, scenario, sdk_answers, sdk_raises
 from tests.world.proxies import run_haproxy, run_nginx
+from tests.world.scenario import Proof
+from tests.world.streams import answering
+
+URL = f"https://{API}/v1/models"
+KEY = ("--header", "authorization: Bearer sk-any")
 
 
-@scenario("http.disconnected")
-def http_closed_after_request(world: World) -> Steps:
-    world.api.serve("disconnect")
-    yield sdk_raises("Server disconnected without sending a response")
+def _answered(name: str, cause: str, proof: Proof, owner: str = "connection_path") -> Callable[[World], Steps]:
+    """The server behaves as one of the lab's answers says."""
+
+    def steps(world: World) -> Steps:
+        world.api.serve(name)
+        yield proof
+        world.api.serve()
+
+    steps.__name__ = f"http_answer_{name}"
+    return scenario(cause, owner=owner)(steps)
+
+
+_answered("disconnect", "http.disconnected", sdk_raises("Server disconnected without sending a response"))
+_answered("reset", "http.reset", sdk_raises("Connection reset by peer|ReadError|disconnected"))
+_answered("silent", "http.read_timeout", sdk_raises("APITimeoutError", "The read operation timed out|ReadTimeout"))
+_answered("truncated", "http.truncated", curl_says(URL, "end of response with .* bytes missing|transfer closed"))
+_answered("stream_truncated", "http.truncated", sdk_raises("incomplete|peer closed|disconnected", how="stream"))
+_answered("stream_stalled", "http.stream_stalled", sdk_raises("timed out|ReadTimeout", how="stream"))
+_answered("stream_buffered", "http.stream_stalled", lambda world: None)
+_answered("block_page", "http.blocked_page", curl_says(URL, "403 Forbidden"))
+_answered("block_page_200", "http.blocked_page", curl_says(URL, "Web Page Blocked"))
+_answered("challenge", "http.blocked_page", curl_says(URL, "cf-mitigated: challenge"))
+_answered("redirect", "http.redirected", curl_says(URL, "302 Found"))
+_answered("gateway_timeout_html", "http.gateway_error", curl_says(URL, "HTTP/1.1 504"))
+_answered("envoy_no_upstream", "http.gateway_error", curl_says(URL, "server: envoy"))
+_answered("edge_bad_gateway_json", "http.gateway_error", curl_says(URL, "HTTP/1.1 502"))
+
+
+def _behind_nginx(
+    world: World, location: str, *, answer: str = "ok", server: str = "", upstream: str = "", backend: int = 8080
+) -> int:
+    """Put nginx in front of the API on its own host."""
+    world.api.stop_serving()
+    world.api.serve(answer, port=backend, plain=True)
+    return run_nginx(world.api, world.api.certificate(), location, server=server, upstream=upstream)
+
+
+PASS_ON = "proxy_pass http://127.0.0.1:8080; proxy_http_version 1.1; proxy_buffering off;"
+
+
+@scenario("http.disconnected", needs=("nginx",))
+def http_nginx_closes_without_answer(world: World) -> Steps:
+    daemon = _behind_nginx(world, "return 444;")
+    yield curl_says(URL, "Empty reply from server|unexpected eof|SSL_read")
+    world.api.stop(daemon)
     world.api.serve()
 
 
-@scenario("http.read_timeout")
-def http_no_response(world: World) -> Steps:
-    world.api.serve("silent")
-    yield sdk_raises("APITimeoutError", "The read operation timed out|ReadTimeout")
+@scenario("http.read_timeout", needs=("nginx",))
+def http_nginx_waits_for_its_backend(world: World) -> Steps:
+    daemon = _behind_nginx(world, PASS_ON, answer="silent")
+    yield curl_says(URL, "Operation timed out", "--max-time", "3")
+    world.api.stop(daemon)
     world.api.serve()
 
 
-@scenario("http.reset")
-def http_reset_after_request(world: World) -> Steps:
-    world.api.serve("reset")
-    yield sdk_raises("Connection reset by peer|ReadError|disconnected")
+@scenario("http.read_timeout", needs=("haproxy",))
+def http_haproxy_drops_the_request_silently(world: World) -> Steps:
+    world.api.stop_serving()
+    daemon = run_haproxy(world.api, world.api.certificate(), "server s1 127.0.0.1:9", front="http-request silent-drop")
+    yield curl_says(URL, "Operation timed out", "--max-time", "3")
+    world.api.stop(daemon)
+    world.api.serve()
+
+
+@scenario("http.read_timeout", packets=True)
+def http_answers_lost_after_the_handshake(world: World) -> Steps:
+    """The firewall loses the flow once so many bytes have come back: the handshake fits, the answer does not."""
+    world.middle.namespace.set("netfilter/nf_conntrack_acct", 1)
+    world.middle.rule("tcp sport 443 ct reply bytes > 2200 drop")
+    yield sdk_raises("read operation timed out|ReadTimeout")
+    world.middle.mend()
+
+
+@scenario("http.reset", packets=True)
+def http_long_requests_are_reset(world: World) -> Steps:
+    """A small GET passes; the middlebox resets what carries more."""
+    world.middle.rule("tcp dport 443 ct state established meta length > 800 reject with tcp reset")
+    yield both(curl_says(URL, "HTTP/1.1 401"), sdk_raises("reset by peer|ReadError|disconnected"))
+    world.middle.mend()
+
+
+@scenario("http.truncated", needs=("nginx",))
+def http_nginx_passes_on_a_cut_answer(world: World) -> Steps:
+    daemon = _behind_nginx(world, PASS_ON, answer="truncated")
+    yield curl_says(URL, "end of response with .* bytes missing|transfer closed|unexpected eof")
+    world.api.stop(daemon)
+    world.api.serve()
+
+
+@scenario("http.blocked_page", needs=("nginx",))
+def http_waf_blocks_the_sdk_by_its_user_agent(world: World) -> Steps:
+    rule = (
+        'if ($http_user_agent ~* "openai") { return 403 "<html><title>403 Forbidden</title>Request blocked</html>"; }'
+    )
+    daemon = _behind_nginx(world, f"{rule} {PASS_ON}", server="default_type text/html;")
+    yield both(sdk_raises("PermissionDeniedError 403"), curl_says(URL, "HTTP/1.1 401"))
+    world.api.stop(daemon)
+    world.api.serve()
+
+
+@scenario("http.blocked_page", needs=("nginx",))
+def http_firewall_blocks_with_its_own_json(world: World) -> Steps:
+    body = '{"message":"Forbidden by policy","policy_id":"genai-block","reference":"18.2f3c1602.1700000000.1a2b3c"}'
+    daemon = _behind_nginx(world, f"return 403 '{body}';", server="default_type application/json;")
+    yield both(sdk_raises("PermissionDeniedError 403"), curl_says(URL, "genai-block"))
+    world.api.stop(daemon)
+    world.api.serve()
+
+
+@scenario("http.blocked_page", needs=("nginx",))
+def http_filter_blocks_post_alone(world: World) -> Steps:
+    page = "<html><title>Web Filter Violation</title><h1>FortiGuard Intrusion Prevention - Access Blocked</h1></html>"
+    daemon = _behind_nginx(
+        world, f"if ($request_method = POST) {{ return 403 '{page}'; }} {PASS_ON}", server="default_type text/html;"
+    )
+    yield both(sdk_raises("PermissionDeniedError 403"), curl_says(URL, "HTTP/1.1 401"))
+    world.api.stop(daemon)
+    world.api.serve()
+
+
+@scenario("http.blocked_page")
+def http_portal_behind_a_trusted_certificate(world: World) -> Steps:
+    """Inspection by a company root that this machine trusts, and a page in the API's place: everything looks fine but the body."""
+    world.client.trust(authority.INSPECTION_ROOT)
+    page = "<html><head><title>Web Page Blocked</title></head><body>Access has been blocked by policy.</body></html>"
+    tls = authority.context(authority.INSPECTION_ROOT.issue(API))
+    world.middle.intercept(answering(200, "text/html", page), tls=tls)
+    yield curl_says(URL, "Web Page Blocked")
+    world.middle.mend()
+
+
+@scenario("http.redirected", needs=("nginx",))
+def http_nginx_redirects_to_a_sign_in(world: World) -> Steps:
+    daemon = _behind_nginx(world, "return 302 https://login.acme.example/?next=$request_uri;")
+    yield curl_says(URL, "location: https://login.acme.example|Location: https://login.acme.example")
+    world.api.stop(daemon)
     world.api.serve()
 
 
@@ -34,11 +160,33 @@ def http_wrong_path(world: World) -> Steps:
     world.api.serve()
 
 
+@scenario("http.not_an_api", owner="client_config", needs=("nginx",))
+def http_base_url_of_a_web_server(world: World) -> Steps:
+    """A page with status 200 raises nothing: the SDK hands it out as text."""
+    world.dns.publish("api.acme.example", world.api.place.addresses[0])
+    world.client.environment["OPENAI_BASE_URL"] = "https://api.acme.example/v1"
+    world.api.stop_serving()
+    page = "<html><head><title>Welcome to nginx!</title></head><body>It works</body></html>"
+    certificate = world.certificate("api.acme.example", API)
+    daemon = run_nginx(world.api, certificate, f"return 200 '{page}';", server="default_type text/html;")
+    yield curl_says("https://api.acme.example/v1/models", "Welcome to nginx")
+    world.api.stop(daemon)
+    del world.client.environment["OPENAI_BASE_URL"]
+    world.api.serve()
+
+
 @scenario("http.gateway_error", needs=("nginx",))
 def http_nginx_with_dead_backend(world: World) -> Steps:
-    world.api.stop_serving()
-    daemon = run_nginx(world.api, world.api.certificate(), "proxy_pass http://127.0.0.1:9;")
+    daemon = _behind_nginx(world, "proxy_pass http://127.0.0.1:9;")
     yield sdk_raises("InternalServerError 502")
+    world.api.stop(daemon)
+    world.api.serve()
+
+
+@scenario("http.gateway_error", needs=("nginx",))
+def http_nginx_with_slow_backend(world: World) -> Steps:
+    daemon = _behind_nginx(world, f"{PASS_ON} proxy_read_timeout 1s;", answer="silent")
+    yield curl_says(URL, "HTTP/1.1 504")
     world.api.stop(daemon)
     world.api.serve()
 
@@ -47,6 +195,93 @@ def http_nginx_with_dead_backend(world: World) -> Steps:
 def http_haproxy_without_backend(world: World) -> Steps:
     world.api.stop_serving()
     daemon = run_haproxy(world.api, world.api.certificate(), "server s1 127.0.0.1:9")
-    yield sdk_raises("InternalServerError 503")
+    yield curl_says(URL, "HTTP/1.1 503")
     world.api.stop(daemon)
     world.api.serve()
+
+
+# -- connections that were idle ----------------------------------------------------------------------------------------
+
+IDLE = ("--idle", "4")
+
+
+@scenario("http.idle_reset", options=IDLE, packets=True)
+def http_nat_drops_idle_connections(world: World) -> Steps:
+    world.middle.forget_idle(2, "drop")
+    yield both(sdk_answers, sdk_raises("first ChatCompletion", "timed out", how="4"))
+    world.middle.mend()
+
+
+@scenario("http.idle_reset", options=IDLE, packets=True)
+def http_nat_resets_idle_connections(world: World) -> Steps:
+    world.middle.forget_idle(2, "reject with tcp reset")
+    yield both(sdk_answers, sdk_raises("first ChatCompletion", "reset by peer|disconnected", how="4"))
+    world.middle.mend()
+
+
+@scenario("http.idle_reset", options=IDLE)
+def http_server_resets_idle_connections(world: World) -> Steps:
+    world.api.serve("idle_reset")
+    yield both(sdk_answers, sdk_raises("first ChatCompletion", "reset by peer|disconnected", how="4"))
+    world.api.serve()
+
+
+# -- that come and go --------------------------------------------------------------------------------------------------
+
+
+def _varies(pattern: str) -> Proof:
+    def prove(world: World) -> None:
+        given = [pattern in world.client.curl(URL, *KEY).stderr for _ in range(8)]
+        assert len(set(given)) == 2, given
+
+    return prove
+
+
+@scenario("http.gateway_error", intermittent=True, needs=("haproxy",))
+def http_haproxy_with_one_of_two_backends_dead(world: World) -> Steps:
+    world.api.stop_serving()
+    world.api.serve(port=8080, plain=True)
+    pool = "balance roundrobin\n server a 127.0.0.1:8080\n server b 127.0.0.1:9"
+    daemon = run_haproxy(world.api, world.api.certificate(), pool)
+    yield _varies("503 Service Unavailable")
+    world.api.stop(daemon)
+    world.api.serve()
+
+
+@scenario("http.gateway_error", intermittent=True, needs=("nginx",))
+def http_nginx_with_one_of_three_backends_dead(world: World) -> Steps:
+    pool = "server 127.0.0.1:8080 max_fails=0; server 127.0.0.1:8081 max_fails=0; server 127.0.0.1:9 max_fails=0;"
+    daemon = _behind_nginx(world, "proxy_pass http://pool; proxy_next_upstream off;", upstream=pool)
+    world.api.serve(port=8081, plain=True)
+    yield _varies("502 Bad Gateway")
+    world.api.stop(daemon)
+    world.api.serve()
+
+
+@scenario("http.truncated", intermittent=True)
+def http_streams_cut_now_and_then(world: World) -> Steps:
+    world.api.serve("stream_truncated", port=444)
+    world.api.divert(every=2, to=444)
+
+    def varies(world: World) -> None:
+        given = [bool("peer closed" in (said := world.client.sdk("stream")) or "incomplete" in said) for _ in range(4)]
+        assert len(set(given)) == 2, given
+
+    yield varies
+    world.api.undivert()
+
+
+@scenario("http.disconnected", intermittent=True)
+def http_closed_without_answer_now_and_then(world: World) -> Steps:
+    world.api.serve("disconnect", port=444)
+    world.api.divert(every=3, to=444)
+    yield _varies("HTTP/1.1 200")
+    world.api.undivert()
+
+
+@scenario("http.reset", intermittent=True)
+def http_reset_now_and_then(world: World) -> Steps:
+    world.api.serve("reset", port=444)
+    world.api.divert(every=2, to=444)
+    yield _varies("HTTP/1.1 200")
+    world.api.undivert()

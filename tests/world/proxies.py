@@ -35,7 +35,7 @@ class ProxyHost(Host):
             self.stop(self._daemon)
             self._daemon = None
 
-    def squid(self, rules: str = "http_access allow all", *, password: bool = False) -> str:
+    def squid(self, rules: str = "http_access allow all", *, password: bool = False, connect_seconds: int = 3) -> str:
         """Run squid on port 3128 with these access rules; returns its URL, with the canary if it wants a password."""
         folder = self._spool("squid", "proxy")
         config = [
@@ -49,7 +49,7 @@ class ProxyHost(Host):
             "cache_mem 8 MB",
             f"coredump_dir {folder}",
             "shutdown_lifetime 0 seconds",
-            "connect_timeout 3 seconds",
+            f"connect_timeout {connect_seconds} seconds",
             "visible_hostname proxy.acme.example",
             "pinger_enable off",
             "netdb_filename none",

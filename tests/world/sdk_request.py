@@ -20,7 +20,8 @@ def main(how: str) -> None:
         http_client = None
         if how.isdigit():
             # The SDK's default forgets a connection after five idle seconds; an application with a pool of its own does not.
-            limits = openai._base_client.httpx.Limits(keepalive_expiry=600)
+            transport = sys.modules.get("httpx2") or sys.modules["httpx"]
+            limits = transport.Limits(keepalive_expiry=600)
             http_client = openai.DefaultHttpxClient(limits=limits)
         client = make(timeout=openai.Timeout(_SECONDS, connect=_SECONDS), max_retries=0, http_client=http_client)
         answer = ask(client)

@@ -114,10 +114,10 @@ class Middle(Host):
         """Swallow TLS connections whose ClientHello asks for this name."""
         self.intercept(filtering(self.namespace, name, what=stay_silent), port=port)
 
-    def close_direct_path(self) -> None:
+    def close_direct_path(self, what: str = "drop") -> None:
         """Drop what the client itself sends to port 443, so that only a proxy gets through."""
         for family, source in (("ip", CLIENT_ADDRESS), ("ip6", CLIENT_ADDRESS_6)):
-            self.namespace.nft(f"add rule inet lab faults {family} saddr {source} tcp dport 443 drop\n")
+            self.rule(f"{family} saddr {source} tcp dport 443 {what}")
 
     def inspect(self, root: authority.Authority) -> None:
         """Break TLS open on port 443 and sign anew with this root, as inspecting firewalls do."""
