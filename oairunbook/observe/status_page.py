@@ -25,7 +25,8 @@ def read_status(url: str, answer: HttpAnswer | HttpFailed, data: bytes) -> Statu
         indicator, description = str(status["indicator"]), str(status["description"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return answer
-    incidents: Any = document.get("incidents") or ()
+    found = document.get("incidents")
+    incidents: list[Any] = found if isinstance(found, list) else []
     return StatusPage(
         url=url,
         retrieved_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
