@@ -1,0 +1,126 @@
+"""The packet holds what an owner asks for, nothing secret, and nothing that a ticket system would obey."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from oairunbook.diagnose import diagnose
+from oairunbook.evidence import Evidence, TraceEvent
+from oairunbook.record.packet import Packet, build, to_json, to_markdown, write
+
+from .recorded import HOSTILE, answer, connected, evidence, refused, resolved, sdk_answered, sdk_failed
+
+markdown_it = pytest.importorskip("markdown_it")
+
+
+def packet(record: Evidence) -> Packet:
+    return build(record, diagnose(record))
+
+
+def html_of(text: str) -> str:
+    """As GitHub renders it: tables, and addresses in running text become links."""
+    parser = markdown_it.MarkdownIt("commonmark", {"html": True}).enable("table")
+    return str(parser.render(text))
+
+
+def test_a_packet_for_no_answer_says_everything_that_the_owner_of_the_path_asks_for() -> None:
+    built = packet(evidence(resolved(), refused(), sdk_failed()))
+    assert built.at == "2026-11-24 14:02:11 UTC"
+    assert built.timezone == "Europe/Berlin"
+    assert (built.base_url, built.base_url_source) == ("https://api.openai.com/v1", "default")
+    assert (built.sdk, built.transport) == ("openai 2.8.0", "httpx 0.28.1")
+    assert built.model == "gpt-4o-mini"
+    assert built.runtime.startswith("web-3 (Kubernetes pod)")
+    assert built.region == "eu-west-1"
+    assert built.route == "direct"
+    assert built.exception[0] == "openai.APIConnectionError: Connection error."
+    assert (built.status, built.body, built.request_id) == (None, None, None)
+    assert [step.observation for step in built.proved] == ["dns.system", "tcp:162.159.140.245", "sdk"]
+    assert "no status, no body, no request id returned" in built.statement
+    assert built.log
+    for told in (
+        "14:02:11",
+        "Europe/Berlin",
+        "api.openai.com",
+        "2.8.0",
+        "gpt-4o-mini",
+        "web-3",
+        "eu-west-1",
+        "none came back",
+    ):
+        assert told in to_markdown(built)
+
+
+def test_a_packet_for_an_answer_holds_status_body_and_request_id() -> None:
+    built = packet(evidence(resolved(), connected(), sdk_failed(answer=answer())))
+    assert (built.status, built.request_id) == (401, "req_2")
+    assert "invalid_api_key" in str(built.body)
+    assert built.owner == "auth"
+
+
+def test_the_json_says_the_same_under_its_schema() -> None:
+    built = packet(evidence(resolved(), refused(), sdk_failed()))
+    document = json.loads(to_json(built))
+    assert document["schema"] == "oairunbook.packet/1"
+    assert document["cause"] == built.cause
+    assert document["exception"] == list(built.exception)
+
+
+@pytest.mark.parametrize("many", [1, 400])
+def test_hostile_text_is_neither_markup_nor_link_and_does_not_swell_the_packet(many: int) -> None:
+    text = HOSTILE * many
+    record = evidence(
+        resolved(),
+        *(refused(f"tcp:10.0.0.{n}", text) for n in range(60)),
+        sdk_failed(text, answer(message=text, request_id=text)),
+    )
+    built = packet(record)
+    shown = to_markdown(built)
+    rendered = html_of(shown)
+    assert len(shown.encode()) < 20_000
+    assert len(to_json(built).encode()) < 20_000
+    assert built.left_out > 0
+    assert not [markup for markup in ("<script", "<img", "<a ", "<h1>heading", "<h2>heading") if markup in rendered]
+    assert not any(ord(c) < 32 and c != "\n" for c in shown)
+    assert "\u202e" not in shown
+    rows = [line for line in shown.splitlines() if line.startswith("|")]
+    assert all(row.endswith(" |") for row in rows)
+
+
+def test_addresses_in_running_text_do_not_become_links() -> None:
+    """GitHub and Jira turn bare addresses into links; in the verdict's own words one may stand that a server sent."""
+    record = evidence(resolved(), refused(), sdk_failed())
+    verdict = replace(diagnose(record), summary="see https://evil.test/x or www.evil.test or a@evil.test")
+    shown = to_markdown(build(record, verdict))
+    for address in ("https://evil.test", "www.evil.test", "a@evil.test"):
+        assert address not in shown
+    assert "see https://evil.test/x or www.evil.test or a@evil.test" in html_of(shown)
+
+
+def test_a_practice_packet_says_so_first_and_asks_not_to_be_escalated() -> None:
+    shown = to_markdown(packet(evidence(resolved(), refused(), practice="tcp.refused")))
+    assert shown.splitlines()[2].startswith("**Practice.**")
+    assert "Do not escalate this." in shown
+    assert "Practice" not in to_markdown(packet(evidence(resolved(), refused())))
+
+
+def test_a_healthy_path_goes_to_nobody() -> None:
+    assert packet(evidence(resolved(), connected(), sdk_answered())).goes_to == "nobody: the path works"
+
+
+def test_the_log_holds_the_steps_of_the_transport_with_their_times() -> None:
+    failed = sdk_failed()
+    events = (TraceEvent(name="connection.connect_tcp.started", seconds=0.047, host="api.openai.com", port=443),)
+    record = evidence(resolved(), replace(failed, outcome=replace(failed.outcome, trace=events)))
+    assert packet(record).log[0] == "sdk +0.047 s connection.connect_tcp.started api.openai.com:443"
+
+
+def test_the_files_are_written_for_their_owner_alone(tmp_path: Path) -> None:
+    files = write(packet(evidence(resolved(), refused())), tmp_path / "new" / "folder")
+    assert [path.name for path in files] == ["packet.md", "packet.json"]
+    assert [path.stat().st_mode & 0o777 for path in files] == [0o600, 0o600]
+    assert sorted(path.name for path in files[0].parent.iterdir()) == ["packet.json", "packet.md"]
