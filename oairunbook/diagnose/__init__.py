@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oairunbook.diagnose import api, browser, client, dns, http, pattern, proxy, tcp, tls
+from oairunbook.diagnose import api, browser, client, dns, http, pasted, pattern, proxy, tcp, tls
 from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding, owner_of
 from oairunbook.diagnose.chain import failed_step
 from oairunbook.diagnose.control import compare
@@ -47,6 +47,18 @@ _BY_ID = {cause.id: cause for cause in CATALOGUE}
 
 def diagnose(evidence: Evidence) -> Verdict:
     """Judge: the first layer at which the evidence changes names the cause.
+
+    What was pasted is judged by its own rules; together with a check it gives one verdict.
+    """
+    probed, text = pasted.split(evidence)
+    if text is None:
+        return _of_probes(evidence)
+    said = pasted.judge(text, _BY_ID)
+    return said if probed is None else pasted.combine(_of_probes(probed), said)
+
+
+def _of_probes(evidence: Evidence) -> Verdict:
+    """Judge what probes saw.
 
     A path on which the application's own minimal request succeeded is healthy, whatever else was odd beside it, unless attempts of the
     same path failed, or a counter-test showed what a tiny request does not meet.

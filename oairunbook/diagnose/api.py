@@ -1,7 +1,9 @@
+# ruff: noqa: E501 - the texts that are looked for stand on lines of their own length
 """`api`: an API answer came back, and with it the owner changes. Status and body decide, never the route in front."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from oairunbook.diagnose.catalogue import Cause, Finding
@@ -9,11 +11,72 @@ from oairunbook.diagnose.reading import answers, cite, is_api_answer, request_su
 from oairunbook.evidence import ApiError, Evidence, HttpAnswer, SdkFailed
 
 _UNKNOWN_ERROR = ApiError(message=None)
-_GATEWAY_AUTH = ("no api key passed in", "invalid proxy server token", "malformed api key", "no api key found in request", "no auth credentials found",
-                 "missing subscription key", "invalid subscription key. make sure to", "user not found", "no connected db", "token_not_found_in_db",
-                 "expired key", "key not valid")  # fmt: skip
-_GATEWAY_UPSTREAM = ("openaiexception", "fetch failed", "provider returned error", "upstream", "could not reach the ai provider", "ring-balancer",
-                     "no deployments available", "no healthy deployments", "deployments for selected model", "bad gateway")  # fmt: skip
+
+Marks = tuple[str, ...]
+
+_GATEWAY_AUTH: Marks = ("no api key passed in", "invalid proxy server token", "malformed api key", "no api key found in request", "no auth credentials found",
+                        "no cookie auth credentials", "no connected db", "token_not_found_in_db", "expired key", "key not valid", "invalid virtual key",
+                        "due to missing subscription key", "invalid subscription key. make sure to", "authentication error, ", "litellm virtual key",
+                        "无效的令牌", "invalid token", "令牌", "该令牌", "api key is not valid for this gateway")  # fmt: skip
+_GATEWAY_UPSTREAM: Marks = ("openaiexception", "azureexception - ", "fetch failed", "provider returned error", "upstream", "could not reach the ai provider", "ring-balancer",
+                            "no deployments available", "no healthy deployments", "deployments for selected model", "are in cooldown", "bad_response_status_code",
+                            "bad response status code", "no available channel", "无可用渠道", "backend connection", "do_request_failed", "all providers failed",
+                            "an invalid response was received from the upstream", "no instances available", "provider_unavailable", "connection error.")  # fmt: skip
+_REGION: Marks = (
+    "country, region, or territory not supported",
+    "unsupported_country",
+    "not available in your country",
+    "not available in your region",
+)
+_QUOTA: Marks = ("exceeded your current quota", "insufficient_quota", "billing hard limit", "billing_hard_limit", "account is not active, please check your billing",
+                 "billing_not_active", "insufficient credits", "insufficient balance", "credit balance is too low", "no credits remaining", "credit_balance", "requires more credits",
+                 "spend limit", "spend_limit", "usage limit reached for organization", "budget has been exceeded", "exceededbudget", "budget_exceeded", "out of credits",
+                 "余额不足", "额度不足", "arrearage", "quota exceeded for your account", "payment required", "can only afford", "insufficient account balance", "key limit exceeded",
+                 "exceeded your monthly", "monthly included credits", "have run out of")  # fmt: skip
+_OVERLOADED: Marks = (
+    "overloaded",
+    "not ready yet",
+    "slow_down",
+    "too busy",
+    "currently processing too many requests",
+    "at capacity",
+    "experiencing high demand",
+    "no capacity",
+)
+_RATE: Marks = ("rate limit", "rate_limit", "ratelimit", "too many requests", "tokens per min", "requests per min", "requests per day", "tpm", "retry after", "exceeded call rate",
+                "throttl", "concurrency limit", "请求过于频繁", "max parallel request", "limit_requests", "limit_burst_rate")  # fmt: skip
+_SERVER: Marks = ("server had an error", "server_error", "internal server error", "internal error", "internal_error", "error occurred while processing your request",
+                  "error while processing your request", "service is temporarily unavailable", "internalservererror", "the operation was timeout")  # fmt: skip
+_INVALID_KEY: Marks = ("incorrect api key", "invalid_api_key", "invalid api key", "invalid authentication", "api key is invalid", "invalid_key", "authentication fails", "api key expired",
+                       "invalid credentials", "apikey错误", "invalid x-api-key", "malformed authorization", "incorrect_hostname", "you must use the same", "invalid bearer token",
+                       "session key")  # fmt: skip
+_MISSING_KEY: Marks = ("didn't provide an api key", "missing bearer", "missing authorization", "no authorization header", "missing authentication", "authorization header is missing",
+                       "no api key provided", "missing api key", "api key not provided", "authentication credentials were not provided")  # fmt: skip
+_ORGANIZATION: Marks = ("member of an organization", "should match organization", "mismatched_organization", "mismatched_project", "no such organization", "invalid_organization",
+                        "openai-organization header", "invalid organization", "organization_not_found", "invalid_project")  # fmt: skip
+_PERMISSION: Marks = ("insufficient permissions", "insufficient_permissions", "missing scopes", "account_deactivated", "customer_storage_not_ready", "account has been deactivated",
+                      "must be verified to use", "not allowed to sample", "not allowed to generate", "temporarily blocked", "access terminated", "deactivated",
+                      "violates our", "you do not have permission", "missing_scope", "lacks permission", "your access was terminated", "only moderator", "does not have permission")  # fmt: skip
+_ADDRESS: Marks = (
+    "ip_not_authorized",
+    "your ip is not authorized",
+    "ip address is not",
+    "not in the allowlist",
+    "ip_not_allowed",
+    "ip is not allowed",
+)
+_ENDPOINT: Marks = ("invalid url (", "not allowed to post", "method_not_supported", "unknown_url", "unknown request url", "unrecognized request url", "no route matched",
+                    "did you mean to use v1/", "only supported in v1/", "unknown endpoint")  # fmt: skip
+_MODEL = re.compile(
+    r"model_not_found|model_not_available|model not exist|modelnotfound|invalid model name passed|not a valid model|unknown model|no such model|invalid_model|model_not_supported|"
+    r"models?\b.{0,120}(?:does not exist|doesn't exist|not found|is not available|not supported by any|has been deprecated|is not found|no access|you do not have access|unavailable for)|"
+    r"does not have access to model|no endpoints found|try pulling it first|not have access to (?:the )?model|模型不存在|unable to find model|could not find model|no models? loaded",
+    re.DOTALL,
+)
+_REQUEST: Marks = ("maximum context length", "context_length_exceeded", "invalid_request", "unsupported_value", "unsupported_parameter", "unknown_parameter", "invalid_value", "invalid_type",
+                   "badrequesterror", "content_filter", "content management policy", "responsibleaipolicy", "is too long", "string_above_max_length", "unsupported parameter",
+                   "operationnotsupported", "field required", "invalid 'messages", "invalid_prompt", "invalid schema", "is not of type", "additional properties are not allowed",
+                   "unrecognized request argument", "reduce the length", "extra inputs are not permitted", "missing required parameter")  # fmt: skip
 
 
 def decide(evidence: Evidence, answer: HttpAnswer) -> str | None:
@@ -22,111 +85,137 @@ def decide(evidence: Evidence, answer: HttpAnswer) -> str | None:
         return None
     error = answer.body.error or _UNKNOWN_ERROR
     family = evidence.route.family
-    for rules in (_azure,) if family == "azure" else (_gateway,) if family == "gateway" else ():
-        found = rules(answer.status, error)
-        if found is not None:
-            return found
-    return _openai(answer.status, error)
+    return named(answer.status, error, family) or by_status(answer.status, family)
 
 
-def _openai(status: int, error: ApiError) -> str | None:
-    code, kind, message = (error.code or "").lower(), (error.type or "").lower(), (error.message or "").lower()
-    if code == "unsupported_country_region_territory":
+def named(status: int, error: ApiError, family: str) -> str | None:
+    """The cause that code, type or message of an error name by themselves; *status* 0 means that none is known."""
+    words = " ".join(part for part in (error.code, error.type, error.message) if part).lower()
+    found = _azure(status, words)
+    if found is None and family != "azure":
+        found = _gateway(status, error, words, family)
+    return found or _openai(status, error, words)
+
+
+def _openai(status: int, error: ApiError, words: str) -> str | None:
+    code, kind = (error.code or "").lower(), (error.type or "").lower()
+    if _has(words, _REGION):
         return "api.region_unsupported"
-    if code == "ip_not_authorized" or "your ip is not authorized" in message:
+    if _has(words, _ADDRESS) and status in (0, 401, 403):
         return "api.ip_not_allowed"
-    if (
-        code in ("mismatched_organization", "mismatched_project")
-        or "member of an organization" in message
-        or "should match organization" in message
-    ):
+    if _has(words, _ORGANIZATION) and status in (0, 400, 401, 403, 404):
         return "api.organization_mismatch"
-    if (
-        code == "insufficient_permissions"
-        or "insufficient permissions" in message
-        or code in ("account_deactivated", "customer_storage_not_ready")
-    ):
+    if _has(words, _PERMISSION) and status in (0, 401, 403):
         return "api.permission_denied"
-    if code == "model_not_found":
+    if status in (0, 400, 403, 404, 500, 503) and _MODEL.search(words):
         return "api.model_not_found"
-    if kind == "insufficient_quota" or code in (
-        "insufficient_quota",
-        "billing_not_active",
-        "billing_hard_limit_reached",
-        "credit_balance_exhausted",
+    if (
+        kind == "insufficient_quota"
+        or (status in (0, 400, 402, 403, 422, 429) and _has(words, _QUOTA))
+        or code.endswith(("_spend_limit_exceeded", "_usage_limit_exceeded"))
     ):
         return "api.insufficient_quota"
-    if code.endswith(("_spend_limit_exceeded", "_usage_limit_exceeded")):
-        return "api.insufficient_quota"
-    if code in ("slow_down", "server_is_overloaded") or kind == "service_unavailable_error" or "overloaded" in message:
+    if (
+        code in ("slow_down", "server_is_overloaded") or kind == "service_unavailable_error" or _has(words, _OVERLOADED)
+    ) and status not in (400, 401, 403, 404):
         return "api.overloaded"
-    return _by_status(status, code, message)
+    if code == "external_storage_validation_unavailable":
+        return "api.server_error"
+    if status in (0, 401, 403) and _has(words, _MISSING_KEY):
+        return "api.missing_key"
+    if status in (0, 400, 401, 403) and _has(words, _INVALID_KEY):
+        return "api.invalid_key"
+    # A RateLimitError can stand around a failure of the server (openai 0.x), so the message counts before the number.
+    if status in (0, 429, 500, 503) and _has(words, _SERVER) and "rate_limit_exceeded" not in words:
+        return "api.server_error"
+    if status in (0, 413, 429) and _has(words, _RATE):
+        return "api.rate_limited"
+    if status in (0, 404, 405) and _has(words, _ENDPOINT):
+        return "api.endpoint_not_found"
+    if status in (0, 400, 404, 409, 413, 422) and _has(words, _REQUEST):
+        return "api.bad_request" if status != 404 else "api.endpoint_not_found"
+    return None
 
 
-def _by_status(status: int, code: str, message: str) -> str | None:
+def by_status(status: int, family: str) -> str | None:
+    """What the status alone says of an answer that is known to be the API's."""
     if status == 401:
-        missing = "didn't provide an api key" in message or "missing bearer" in message
-        return "api.missing_key" if missing else "api.invalid_key"
+        return {"azure": "api.azure_auth_failed", "gateway": "api.gateway_auth_failed"}.get(family, "api.invalid_key")
     if status == 402:
         return "api.insufficient_quota"
     if status == 403:
         return "api.permission_denied"
     if status in (404, 405):
-        names_model = "model" in message and (
-            "does not exist" in message or "not found" in message or "access" in message
-        )
-        return "api.model_not_found" if names_model else "api.endpoint_not_found"
+        return "api.azure_resource_not_found" if family == "azure" else "api.endpoint_not_found"
+    if status == 408 and family == "gateway":
+        return "api.gateway_upstream_failed"
     if status == 429:
-        return "api.insufficient_quota" if "quota" in message and "billing" in message else "api.rate_limited"
+        return "api.rate_limited"
     if status == 503:
-        return "api.server_error" if code == "external_storage_validation_unavailable" else "api.overloaded"
+        return "api.overloaded"
     if status >= 500:
         return "api.server_error"
     return "api.bad_request" if status >= 400 else None
 
 
-def _azure(status: int, error: ApiError) -> str | None:
-    code, message = (error.code or "").lower(), (error.message or "").lower()
+def _azure(status: int, words: str) -> str | None:
     if (
-        "virtual network/firewall" in message
-        or "public access is disabled" in message
-        or "approved private endpoint" in message
+        "virtual network/firewall" in words
+        or "public access is disabled" in words
+        or "approved private endpoint" in words
     ):
         return "api.azure_network_denied"
-    if code == "deploymentnotfound" or "api deployment for this resource does not exist" in message:
+    if "deploymentnotfound" in words or "api deployment for this resource does not exist" in words:
         return "api.azure_deployment_not_found"
-    if status == 404 and ("resource not found" in message or "subdomain does not map" in message):
+    if status in (0, 404) and (
+        words.strip() in ("404 resource not found", "resource not found", "notfound resource not found")
+        or "subdomain does not map" in words
+    ):
         return "api.azure_resource_not_found"
-    if code == "authenticationtypedisabled" or "key based authentication is disabled" in message:
+    if any(mark in words for mark in ("authenticationtypedisabled", "key based authentication is disabled", "or wrong api endpoint", "access token is missing, invalid", "lacks the required data action",
+                                      "principal does not have access", "token audience", "audience is incorrect", "invalid_tenant", "unauthorized. access token")):  # fmt: skip
         return "api.azure_auth_failed"
-    if "temporarily blocked" in message:
+    if "resource has been temporarily blocked" in words:
         return "api.permission_denied"
-    if status == 401:
-        return "api.azure_auth_failed"
     return None
 
 
-def _gateway(status: int, error: ApiError) -> str | None:
-    code, kind, message = (error.code or "").lower(), (error.type or "").lower(), (error.message or "").lower()
-    if any(mark in message for mark in _GATEWAY_AUTH) or kind in ("auth_error", "expired_key", "no_db_connection"):
-        return "api.gateway_auth_failed"
+def _gateway(status: int, error: ApiError, words: str, family: str) -> str | None:
+    kind = (error.type or "").lower()
     if kind == "budget_exceeded":
         return "api.insufficient_quota"
     if (
-        status in (401, 403)
-        and (error.shape in ("list", "flat", "string") or not error.code_is_string)
-        and "incorrect api key" not in message
+        status in (0, 400, 401, 403)
+        and (_has(words, _GATEWAY_AUTH) or kind in ("auth_error", "expired_key", "no_db_connection"))
+        and "incorrect api key" not in words
     ):
         return "api.gateway_auth_failed"
-    if status >= 500 and any(mark in message for mark in _GATEWAY_UPSTREAM):
+    if status in (0, 401) and "user not found" in words and not error.code_is_string:
+        return "api.gateway_auth_failed"
+    if _has(words, _REGION) or "openaiexception - error code: 429" in words:
+        return None
+    if (
+        family == "gateway"
+        and status in (401, 403)
+        and (error.shape in ("list", "flat", "string") or not error.code_is_string)
+        and not _has(words, _INVALID_KEY + _QUOTA + _PERMISSION)
+    ):
+        return "api.gateway_auth_failed"
+    if "provider returned error" in words and status != 429:
         return "api.gateway_upstream_failed"
-    if status == 408 and ("timeout" in message or kind == "timeout_error"):
+    if (
+        (family == "gateway" or "litellm." in words)
+        and (status >= 500 or status == 0)
+        and _has(words, _GATEWAY_UPSTREAM)
+    ):
         return "api.gateway_upstream_failed"
-    if "invalid model name passed" in message:
-        return "api.model_not_found"
-    if code in ("err_ngrok_3800",):
+    if family == "gateway" and status == 408 and ("timeout" in words or kind == "timeout_error"):
         return "api.gateway_upstream_failed"
     return None
+
+
+def _has(words: str, marks: Marks) -> bool:
+    return any(mark in words for mark in marks)
 
 
 def _rule(identity: str) -> Callable[[Evidence], Finding | None]:

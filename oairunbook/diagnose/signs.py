@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the texts that are looked for stand on lines of their own length
 """Which words of an error text show which cause. Texts are those of the libraries' own sources, not of single reports.
 
 A sign's weight says how much it tells: in one text the heaviest decides, because the outermost class name says least. A reset inside a
@@ -112,10 +113,10 @@ SIGNS: tuple[Sign, ...] = (
     _sign("dns.resolver_unreachable", NAME + 4, r"lookup [\w.-]{1,253} on \S{3,60}: (?:dial|read|write) (?:udp|tcp).{0,120}(?:connection refused|unreachable|no route)|no servers could be reached|Could not contact DNS servers|communications error to .{1,80}connection refused"),
     _sign("dns.timeout", NAME + 3,
           r"lookup [\w.-]{1,253}(?: on \S{3,60})?:.{0,120}i/o timeout|Resolving timed out|ERR_DNS_TIMED_OUT|Timeout while contacting DNS|DnsNameResolverTimeout|query\w{1,5} ETIMEOUT|communications error to .{1,80}timed out|"
-          r"connection timed out; no servers|Temporary failure in name resolution|\bEAI_AGAIN\b|11002|Try again later.{0,20}lookup|temporary failure in name"),
+          r"connection timed out; no servers|Temporary failure in name resolution|\bEAI_AGAIN\b|\b11002\b|Try again later.{0,20}lookup|temporary failure in name"),
     _sign("dns.servfail", NAME + 3, r"server misbehaving|ESERVFAIL|\bSERVFAIL\b|DNS server returned (?:a )?general failure|Non-recoverable failure in name resolution|\bEAI_FAIL\b|ERR_NAME_RESOLUTION_FAILED"),
     _sign("dns.refused", NAME + 3, r"status: REFUSED|query\w{1,5} EREFUSED|DNS server refused"),
-    _sign("dns.no_address", NAME + 2, r"No address associated with hostname|\bEAI_NODATA\b|\bENODATA\b|\[Errno -5\]|11004|requested name is valid, but no data"),
+    _sign("dns.no_address", NAME + 2, r"No address associated with hostname|\bEAI_NODATA\b|\bENODATA\b|\[Errno -5\]|\b11004\b|requested name is valid, but no data"),
     _sign("dns.nxdomain", NAME + 1,
           r"\bEAI_NONAME\b|Name or service not known|nodename nor servname|getaddrinfo ENOTFOUND|\bENOTFOUND\b|getaddrinfo failed|No such host is known|no such host|UnknownHostException|Could not resolve host|status: NXDOMAIN|"
           r"ERR_NAME_NOT_RESOLVED|NS_ERROR_UNKNOWN_HOST|NameResolutionError|failed to lookup address information|Name does not resolve|hostname could not be found|Failed to resolve|不知道这样的主机|dns error|DNS server returned answer with no data|UnresolvedAddressException"),
@@ -141,6 +142,7 @@ SIGNS: tuple[Sign, ...] = (
           r"ERR_SSL_VERSION_OR_CIPHER|UNSAFE_LEGACY_RENEGOTIATION|unsafe legacy renegotiation|fatal alert: protocol_version|No appropriate protocol|INSUFFICIENT_SECURITY|CA_MD_TOO_WEAK|EE_KEY_TOO_SMALL"),
     _sign("tls.timeout", TLS + 3, r"handshake operation timed out|TLS handshake timeout|SSL connection timeout|handshake timed out|_ssl\.c:\d{1,5}: The handshake"),
     _sign("tls.reset", TLS + 1,
+          r"ConnectError\b.{0,40}(?:Errno 104|Errno 54\b|10054|reset by peer)|"
           r"before secure TLS connection was established|tls handshake eof|SSL_ERROR_SYSCALL|Remote host (?:terminated|closed connection during) (?:the )?handshake|SSL_connect: (?:Connection reset|SSL_ERROR)|"
           r"(?<!ReadError: )(?<!ReadError: \[SSL: )(?:EOF occurred in violation of protocol|UNEXPECTED_EOF_WHILE_READING|SSLEOFError|SSLZeroReturnError)|unexpected eof while (?:reading|handshake)|"
           r"Received an unexpected EOF or 0 bytes from the transport|Authentication failed because the remote party|handshake.{0,40}(?:connection reset|closed by peer)|"
@@ -171,7 +173,7 @@ SIGNS: tuple[Sign, ...] = (
           r"\": EOF\b|closed BEFORE response|connection closed before|invalid or unrecognized response|EndOfStream|failed to respond|ReadError: \[SSL: UNEXPECTED_EOF|NoHttpResponseException|server closed (?:the )?(?:idle )?connection|"
           r"The socket connection was closed unexpectedly|ConnectionClosed\b|The underlying connection was closed|closed without|ServerDisconnectedError"),
     _sign("http.reset", EXCHANGE + 2,
-          r"\bECONNRESET\b|Connection reset|ConnectionResetError|forcibly closed|\bECONNABORTED\b.{0,40}(?:read|write|software)|software caused connection abort|\bEPIPE\b|Broken pipe|ERR_CONNECTION_RESET|ERR_HTTP2|ERR_QUIC|10054|10053|"
+          r"\bECONNRESET\b|Connection reset|ConnectionResetError|forcibly closed|\bECONNABORTED\b.{0,40}(?:read|write|software)|software caused connection abort|\bEPIPE\b|Broken pipe|ERR_CONNECTION_RESET|ERR_HTTP2|ERR_QUIC|\b10054\b|\b10053\b|"
           r"stream error: stream ID|强迫关闭|中止了一个已建立的连接|HTTP/2 stream \d+ was not closed cleanly|NS_ERROR_NET_RESET|connection was lost|RST_STREAM|ConnectionAborted|ReadError: $"),
     # -- an intermediary's words
     _sign("http.gateway_error", EXCHANGE + 3, r"upstream connect error|no healthy upstream|upstream request timeout|disconnect/reset before headers|cf_bad_gateway|cf_gateway_timeout|cf_service_unavailable|\b502 Bad Gateway|\b504 Gateway Time-?out"),

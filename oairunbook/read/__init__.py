@@ -1,0 +1,171 @@
+"""Readers: text that somebody pasted becomes the same evidence that probes make. They judge nothing, and nothing is sent."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from oairunbook import __version__
+from oairunbook.evidence import Body, Evidence, HttpAnswer, Layer, Observation, Outcome, PastedError, Runtime
+from oairunbook.observe.bodies import classify
+from oairunbook.observe.http import kept_headers
+from oairunbook.read.answers import Shown, answers
+from oairunbook.read.errors import Chain, chains
+from oairunbook.read.settings import called, resolve_route
+from oairunbook.read.text import normalise, unescaped, without_gutters
+from oairunbook.redaction import Secrets
+
+PROBE = "pasted"
+"""Name of the probe in observations that nobody on this machine made."""
+
+WHOLE = "what was pasted"
+TELEMETRY = "telemetry"
+"""Target of what the text itself ascribes to tracing or telemetry, which is no call of the API."""
+
+_TELEMETRY = re.compile(
+    r"tracing (?:client )?error|posthog|langsmith|langfuse|telemetry|opentelemetry|otlp|sentry|analytics|usage[ _]report|failed to export|smith\.langchain",
+    re.IGNORECASE,
+)
+_LAYERS: dict[str, Layer] = {
+    "resolve": "dns",
+    "connect": "tcp",
+    "proxy": "proxy",
+    "tls": "tls",
+    "send": "http",
+    "headers": "http",
+    "body": "http",
+}
+
+
+def read(
+    data: bytes | str,
+    runtime: Runtime,
+    *,
+    environment: Mapping[str, str],
+    status: int = 0,
+    headers: tuple[str, ...] = (),
+    body: str = "",
+    base_url: str = "",
+    model: str = "",
+    family: str = "auto",
+) -> Evidence:
+    """Read a text, and what is known besides, into evidence. It is redacted like every other record.
+
+    Args:
+        data: Traceback, log lines, body, console or `curl -v` text; any bytes, of any size.
+        runtime: Where this is judged, which need not be where it failed.
+        environment: Variables of this process: what is secret in them is redacted, and a base URL counts where the text names none.
+        status: HTTP status that came with it; 0 if none is known.
+        headers: Response headers, each `name: value`; what is no header is left out.
+        body: The body of the response.
+        base_url: Base URL of the call; empty to take what the text names.
+        model: Model or deployment; empty likewise.
+        family: `auto`, `direct`, `azure` or `gateway`.
+
+    Raises:
+        ValueError: *status* is no HTTP status, or *family* is unknown.
+    """
+    if status and not 100 <= status <= 599:
+        raise ValueError(f"{status} is no HTTP status (RFC 9110 section 15)")
+    raw = normalise(data)
+    lines = without_gutters(raw)
+    whole = unescaped(lines)
+    known = "\n".join((*headers, body[:4000]))
+    route = resolve_route(f"{whole}\n{known}", base_url=base_url, model=model, family=family, environment=environment)
+    observations = [
+        *_given(route.base_url.value, status, headers, body),
+        *_answered(lines, whole, route.base_url.value),
+        *_raised(whole),
+    ]
+    evidence = Evidence(
+        collected_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        seconds=0.0,
+        route=route,
+        runtime=runtime,
+        observations=tuple(_numbered(observations)),
+        tool_version=__version__,
+    )
+    clean, redactions = Secrets.from_environment(environment).redact(evidence)
+    return dataclasses.replace(clean, redactions=redactions)
+
+
+def _given(url: str, status: int, headers: tuple[str, ...], body: str) -> Iterator[Observation]:
+    """What the caller knows: status, headers, body."""
+    pairs = [
+        (name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in headers) if value.strip()
+    ]
+    if not (status or body or pairs):
+        return
+    content_type = next((value for name, value in pairs if name.lower() == "content-type"), None)
+    what = classify(content_type, body.encode("utf-8", "replace")) if body else Body(shape="empty", size_bytes=0)
+    if body and what.shape not in ("api_error", "api_object", "html"):
+        shown = answers(without_gutters(normalise(body)))
+        if shown:
+            what, status = shown[-1].body, status or shown[-1].status
+    if not status and what.error is not None and what.error.code and what.error.code.isdigit():
+        status = int(what.error.code) if 100 <= int(what.error.code) <= 599 else 0
+    if status or body or pairs:
+        yield _observation(
+            "pasted:response",
+            HttpAnswer(method="", url=url, status=status, http_version="", headers=kept_headers(pairs), body=what),
+            "http",
+        )
+
+
+def _answered(lines: str, whole: str, url: str) -> Iterator[Observation]:
+    found = answers(lines)
+    if whole != lines:
+        # JSON is parsed with its escapes; what hid inside an escaped traceback shows only without them.
+        known = {repr(shown.body.error) for shown in found if shown.body.error}
+        found = (
+            [shown for shown in answers(whole) if repr(shown.body.error) not in known] + found if not known else found
+        )
+    for shown in found:
+        yield _observation("pasted:response", _http_answer(shown, url), "http", _whose(shown))
+
+
+def _http_answer(shown: Shown, url: str) -> HttpAnswer:
+    return HttpAnswer(
+        method="",
+        url=url,
+        status=shown.status,
+        http_version="",
+        headers=kept_headers(shown.headers),
+        body=shown.body,
+    )
+
+
+def _whose(shown: Shown) -> str:
+    if _TELEMETRY.search(shown.around[-160:]):
+        return TELEMETRY
+    hosts = called(shown.around)
+    return hosts[0].host if hosts else WHOLE
+
+
+def _raised(text: str) -> Iterator[Observation]:
+    for chain in chains(text):
+        layer = _LAYERS.get(chain.phase) if chain.phase else None
+        yield _observation("pasted:error", PastedError(errors=tuple(chain.errors)), layer, _of_chain(chain))
+
+
+def _of_chain(chain: Chain) -> str:
+    words = "\n".join(link.text for link in chain.errors)
+    if _TELEMETRY.search(words):
+        return TELEMETRY
+    hosts = called(words)
+    return hosts[0].host if hosts else WHOLE
+
+
+def _observation(identity: str, outcome: Outcome, layer: Layer | None, target: str = WHOLE) -> Observation:
+    return Observation(
+        id=identity, probe=PROBE, layer=layer, target=target, started_seconds=0.0, seconds=0.0, outcome=outcome
+    )
+
+
+def _numbered(observations: list[Observation]) -> Iterator[Observation]:
+    seen: dict[str, int] = {}
+    for observation in observations:
+        seen[observation.id] = number = seen.get(observation.id, 0) + 1
+        yield observation if number == 1 else dataclasses.replace(observation, id=f"{observation.id}.{number}")

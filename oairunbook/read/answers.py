@@ -1,0 +1,388 @@
+# ruff: noqa: E501 - the texts that are looked for stand on lines of their own length
+"""HTTP answers that a text shows: status, headers, and error bodies in whatever dress they come."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from oairunbook.evidence import ApiError, Body
+from oairunbook.observe.bodies import api_error
+
+_MOST = 60
+_LONGEST_OBJECT = 16_000
+
+_START = re.compile(
+    r"""\{\s{0,40}\\{0,3}["']?(?:error|errors|message|code|type|detail|statusCode|status|object|success|html-message|title|request_id|error_code|param)\\{0,3}["']?\s?:"""
+)
+_FIELD = re.compile(
+    r"""(?<![\w-])\\{0,3}["']?(?P<name>message|type|code|param)\\{0,3}["']?\s{0,3}[:=]\s{0,3}(?:\\{0,3}'(?P<single>[^'\n]{0,1500})'|\\{0,3}"(?P<double>(?:[^"\\\n]|\\[^"\n]){0,1500})\\{0,3}"|`(?P<tick>[^`\n]{0,1500})`|(?P<bare>null|None|undefined|\d{1,6})\b)"""
+)
+_STATUS = re.compile(
+    r"""Error code: (?P<a>\d{3})\b"""
+    r"""|HTTP/[\d.]{1,3}"?\s(?P<b>\d{3})\b"""
+    r"""|\bstatus(?:[_ ]?code)?\\?["']?(?:\s(?:of|returned))?\s{0,2}[:=]{0,2}\s{0,2}\(?["']?(?P<c>[1-5]\d{2})\b(?!ms)"""
+    r"""|\bHTTP(?:\s(?:status(?:\scode)?|error|code|response code was))?[:\s]\s?(?P<d>[1-5]\d{2})\b"""
+    r"""|(?:Error|Exception)[\]:]{1,2}\s(?P<e>[45]\d{2})(?=\s|:|$)"""
+    r"""|(?:^|[\s"'(:])(?P<f>[45]\d{2}) (?:Client|Server) Error\b"""
+    r"""|(?:Client|Server) error '(?P<g>[345]\d{2})\b"""
+    r"""|ClientResponseError\S{0,20}\s?(?P<h>[45]\d{2}), message="""
+    r"""|(?:^|[\s"'(:>-])(?P<i>[45]\d{2})[ :-]{1,3}(?:Unauthorized|Forbidden|Not Found|Too Many Requests|Bad Request|Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out|Payment Required|Request Timeout|Method Not Allowed|Proxy Authentication Required)"""
+    r"""|(?:does not indicate success|returned error|response code|responded with|returned|failed with(?: status)?|error code|StatusCode|got): ?(?:status |HTTP )?(?P<j>[45]\d{2})\b"""
+    r"""|^\s{0,12}(?P<k>[45]\d{2})(?= [A-Z{<]|: [A-Z]| status code)"""
+    r"""|<title>(?:[\w.-]{1,80} \| )?(?P<l>[45]\d{2})\b"""
+    r"""|\bError (?P<m>[45]\d{2})\b""",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NO_BODY = re.compile(r"(\d{3}) status code \(no body\)")
+_HTML = re.compile(r"<!doctype html|<html[\s>]|<head>|<title[\s>]", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,300})</title", re.IGNORECASE)
+
+# Classes of the SDKs and of litellm that stand for one status (openai 0.28 `error.py`, 1.x `_exceptions.py`, openai-node `core/error.ts`, litellm `exceptions.py`).
+_CLASS = re.compile(
+    r"(?<![\w])(?P<class>AuthenticationError|PermissionDeniedError|PermissionError|NotFoundError|BadRequestError|InvalidRequestError|UnprocessableEntityError|ConflictError|"
+    r"RateLimitError|InternalServerError|ServiceUnavailableError|BadGatewayError|ContextWindowExceededError|ContentPolicyViolationError|InsufficientQuotaError|TryAgain|APIError|APIStatusError|OpenAIError)"
+    r"\s?:\s?(?P<text>[^\n]{1,1500})"
+)
+CLASS_STATUS = {
+    "AuthenticationError": 401, "PermissionDeniedError": 403, "PermissionError": 403, "NotFoundError": 404, "BadRequestError": 400, "InvalidRequestError": 400,
+    "UnprocessableEntityError": 422, "ConflictError": 409, "RateLimitError": 429, "InternalServerError": 500, "ServiceUnavailableError": 503, "BadGatewayError": 502,
+    "ContextWindowExceededError": 400, "ContentPolicyViolationError": 400, "InsufficientQuotaError": 429,
+}  # fmt: skip
+
+# Sentences of the API, Azure and gateways that name themselves without status or braces.
+_SENTENCES = re.compile(
+    r"You exceeded your current quota[^\n\"'}]{0,200}|Incorrect API key provided[^\n\"'}]{0,200}|Country, region, or territory not supported|You didn't provide an API key[^\n\"'}]{0,120}|"
+    r"The model [`'\"\\]{0,3}[\w./:@-]{1,80}[`'\"\\]{0,3} does not exist[^\n\"'}]{0,120}|Rate limit reached for [^\n\"'}]{1,400}|That model is currently overloaded[^\n\"'}]{0,200}|"
+    r"The server had an error while processing your request[^\n\"'}]{0,200}|The server is (?:currently )?overloaded[^\n\"'}]{0,120}|The engine is currently overloaded[^\n\"'}]{0,120}|"
+    r"Access denied due to (?:invalid|missing) subscription key[^\n\"'}]{0,250}|Access denied due to Virtual Network/Firewall rules[^\n\"'}]{0,60}|Public access is disabled[^\n\"'}]{0,80}|"
+    r"The API deployment for this resource does not exist[^\n\"'}]{0,160}|have exceeded (?:the )?(?:token|call) rate limit[^\n\"'}]{0,300}|No auth credentials found|No cookie auth credentials found|"
+    r"This model's maximum context length is [^\n\"'}]{1,300}|You must be a member of an organization[^\n\"'}]{0,80}|Billing hard limit has been reached|"
+    r"Your account is not active, please check your billing[^\n\"'}]{0,80}|Missing bearer or basic authentication in header|Your request was blocked\.?|"
+    r"Your organization must be verified[^\n\"'}]{0,200}|No API key provided\. You can set your API key in code[^\n]{0,40}|Request too large for [^\n\"'}]{1,300}|"
+    r"Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
+    r"Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
+)
+
+_HEADER_LINE = re.compile(
+    r"""^[<\s]{0,8}\\?['"]?(?P<name>[A-Za-z][A-Za-z0-9-]{2,60})\\?['"]?\s?:\s?\\?['"]?(?P<value>[^\n]{1,500}?)\\?['"]?,?\s*$""",
+    re.MULTILINE,
+)
+_HEADER_PAIR = re.compile(
+    r"""['"](?P<name>[A-Za-z][A-Za-z0-9-]{2,60})['"]\s?[:,]\s?['"](?P<value>[^'"\n]{1,300})['"]"""
+)
+_KNOWN_HEADER = re.compile(
+    r"^(?:x-|cf-|openai-|apim-|azureml-|ms-|retry-after|server$|via$|www-authenticate|content-type|location|llm_provider-|helicone-|proxy-authenticate|ngrok-|azure)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(slots=True)
+class Shown:
+    """One answer as the text shows it; *status* is 0 where none is shown."""
+
+    status: int
+    body: Body
+    position: int
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    around: str = ""
+    """What stands right before it, to tell whose answer it is."""
+
+
+def answers(text: str) -> list[Shown]:
+    """Every error answer that the text shows, in order; the same answer said twice counts once, at its last place."""
+    found = _objects(text) + _pages(text)
+    statuses = [(m.start(), _status(m)) for m in _STATUS.finditer(text)][: 20 * _MOST]
+    for shown in found:
+        shown.status = shown.status or _nearest(statuses, shown.position)
+    if len(found) < _MOST:
+        found += _sentences(text, statuses)
+        found += _bare(text, statuses)
+    for shown in found:
+        shown.around = text[max(0, shown.position - 300) : shown.position]
+    found.sort(key=lambda shown: shown.position)
+    if found:
+        pairs = headers(text)
+        for shown in found:
+            shown.headers = pairs
+    unique: dict[str, Shown] = {}
+    for shown in found:
+        error = shown.body.error
+        key = f"{shown.status} {shown.body.shape} {error or shown.body.title or re.sub(r'[0-9]+', '0', shown.body.sample[:80])}"
+        unique.pop(key, None)
+        unique[key] = shown
+    return list(unique.values())[-_MOST:]
+
+
+def headers(text: str) -> list[tuple[str, str]]:
+    """Response headers that say who answered, from header lines, dumps of dicts and of JavaScript objects."""
+    found: dict[str, str] = {}
+    for pattern in (_HEADER_LINE, _HEADER_PAIR):
+        for match in pattern.finditer(text):
+            name = match["name"].lower()
+            if _KNOWN_HEADER.match(name):
+                found[name] = match["value"].strip().strip("'\",")
+            if len(found) > 60:
+                break
+    return list(found.items())
+
+
+def from_body(text: str) -> Shown | None:
+    """The first error object of a text that is nothing but a body."""
+    found = _objects(text)
+    return found[0] if found else None
+
+
+def _objects(text: str) -> list[Shown]:
+    found: list[Shown] = []
+    end = 0
+    decoder = json.JSONDecoder()
+    starts = [m.start() for m in _START.finditer(text)]
+    if len(starts) > 3 * _MOST:
+        starts = starts[:_MOST] + starts[-2 * _MOST :]
+    for start in starts:
+        if start < end:
+            continue
+        document, stop = _document(text, start, decoder)
+        error = _error_of(document) if document is not None else None
+        if document is None:
+            window = text[start : start + 3000]
+            error = _by_fields(window)
+            stop = start + 20
+        if error is None:
+            continue
+        end = stop
+        status = _status_of(document, error)
+        sample = text[start : min(stop, start + 600)] if document is not None else text[start : start + 300]
+        found.append(
+            Shown(
+                status=status,
+                position=start,
+                body=Body(shape="api_error", size_bytes=stop - start, error=error, sample=sample),
+            )
+        )
+    return found
+
+
+def _document(text: str, start: int, decoder: json.JSONDecoder) -> tuple[Any, int]:
+    """A JSON object or a Python dict that begins here, as the text has it, with its escapes resolved, or with its line breaks removed."""
+    window = text[start : start + _LONGEST_OBJECT]
+    for attempt, exact in (
+        (window, True),
+        (window.replace('\\\\"', "'").replace('\\"', '"').replace("\\n", "\n"), False),
+    ):
+        try:
+            document, length = decoder.raw_decode(attempt)
+        except (ValueError, RecursionError):
+            continue
+        return document, start + (length if exact else min(len(window), length + attempt.count('"', 0, length)))
+    end = _balanced(window)
+    if end is None:
+        return None, start + 1
+    literal = window[:end]
+    for attempt in (literal, re.sub(r"\s*\n\s*", " ", literal)):
+        try:
+            return ast.literal_eval(attempt.replace("null", "None") if "null" in attempt else attempt), start + end
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            pass
+        try:
+            return json.loads(attempt, strict=False), start + end
+        except (ValueError, RecursionError):
+            pass
+    return None, start + end
+
+
+_TOKEN = re.compile(r"""\\.|[{}"']""", re.DOTALL)
+
+
+def _balanced(window: str) -> int | None:
+    """Where the object that begins this window ends; None if it is cut off."""
+    depth, quote = 0, ""
+    for match in _TOKEN.finditer(window):
+        sign = match[0]
+        if sign[0] == "\\":
+            continue
+        if quote:
+            # An apostrophe inside a word ends no string.
+            if sign == quote and not (sign == "'" and window[match.end() : match.end() + 1].isalpha()):
+                quote = ""
+        elif sign in "\"'":
+            quote = sign
+        else:
+            depth += 1 if sign == "{" else -1
+            if depth == 0:
+                return match.end()
+    return None
+
+
+def _error_of(document: Any) -> ApiError | None:
+    if not isinstance(document, dict):
+        return None
+    error = api_error(document)
+    if error is not None:
+        return error
+    flat = {
+        key: document.get(key) for key in ("message", "type", "code", "param", "detail", "object", "metadata", "msg")
+    }
+    if isinstance(flat["message"], str) and (
+        flat["type"] or flat["code"] is not None or flat["metadata"] or flat["object"] == "error" or "param" in document
+    ):
+        code = flat["code"]
+        return ApiError(
+            message=flat["message"][:2000],
+            type=_word(flat["type"]),
+            code=_word(code),
+            param=_word(flat["param"]),
+            shape="object" if not flat["object"] else "flat",
+            code_is_string=not isinstance(code, int),
+        )
+    if isinstance(document.get("detail"), str):
+        return ApiError(message=document["detail"][:2000], shape="flat")
+    if isinstance(document.get("errors"), dict) and document.get("message"):
+        return ApiError(message=str(document["message"])[:2000], shape="flat")
+    return None
+
+
+def _by_fields(window: str) -> ApiError | None:
+    """The fields of an object that no parser takes: cut off, or printed by `util.inspect`."""
+    found: dict[str, str | None] = {}
+    code_is_string = True
+    for match in _FIELD.finditer(window):
+        name = match["name"]
+        if name in found:
+            break
+        value = next((match[k] for k in ("single", "double", "tick") if match[k] is not None), None)
+        bare = match["bare"]
+        if value is None and bare is not None and bare.isdigit():
+            value = bare
+            code_is_string = code_is_string and name != "code"
+        found[name] = value
+    message = found.get("message")
+    known = found.get("code") or found.get("type")
+    if not message and not known:
+        return None
+    if message and not known and "param" not in found and "code" not in found:
+        return None
+    return ApiError(
+        message=message[:2000] if message else None,
+        type=found.get("type"),
+        code=found.get("code"),
+        param=found.get("param"),
+        code_is_string=code_is_string,
+    )
+
+
+def _pages(text: str) -> list[Shown]:
+    found = []
+    end = 0
+    for match in _HTML.finditer(text):
+        if match.start() < end:
+            continue
+        window = text[match.start() : match.start() + 4000]
+        title = _TITLE.search(window)
+        end = match.start() + 4000
+        sample = re.sub(r"<[^>]{0,300}>", " ", window)
+        sample = " ".join(sample.split())[:600]
+        found.append(
+            Shown(
+                status=0,
+                position=match.start(),
+                body=Body(
+                    shape="html",
+                    size_bytes=len(window),
+                    title=" ".join(title[1].split())[:200] if title else None,
+                    sample=sample,
+                ),
+            )
+        )
+        if len(found) >= _MOST:
+            break
+    return found
+
+
+def _sentences(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
+    found = []
+    for match in _SENTENCES.finditer(text):
+        sentence = match[0].strip()
+        blocked = sentence.startswith(("Your request was blocked", "404 page", "Unexpected endpoint"))
+        body = (
+            Body(shape="text", size_bytes=len(sentence), sample=sentence)
+            if blocked
+            else Body(
+                shape="api_error",
+                size_bytes=len(sentence),
+                error=ApiError(message=sentence[:2000]),
+                sample=sentence[:600],
+            )
+        )
+        found.append(Shown(status=_nearest(statuses, match.start()), position=match.start(), body=body))
+        if len(found) >= _MOST:
+            break
+    return found
+
+
+def _bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
+    """Statuses and classes with the words that follow them, where no body is shown."""
+    found = []
+    for position, status in statuses:
+        if status < 300:
+            continue
+        line = text[position : position + 400].split("\n")[0]
+        words = _words_after_status(line, status)
+        found.append(Shown(status=status, position=position, body=_text_body(words)))
+    for match in _CLASS.finditer(text):
+        status = CLASS_STATUS.get(match["class"], 0)
+        words = match["text"].strip()
+        inner = _STATUS.match("Error: " + words) if words[:3].isdigit() else None
+        if inner is not None or not status:
+            continue
+        if (
+            words.startswith(("Error code:", "litellm."))
+            or "Exception - " in words
+            or (match["class"] == "PermissionError" and "Errno" in words)
+        ):
+            continue
+        found.append(Shown(status=status, position=match.start(), body=_text_body(words)))
+        if len(found) >= 4 * _MOST:
+            break
+    return found[-2 * _MOST :]
+
+
+def _text_body(words: str) -> Body:
+    return Body(shape="text", size_bytes=len(words), sample=words[:600]) if words else Body(shape="empty", size_bytes=0)
+
+
+def _words_after_status(line: str, status: int) -> str:
+    rest = line.partition(str(status))[2].strip(" :-,)'\"]}")
+    return rest[:300]
+
+
+def _status(match: re.Match[str]) -> int:
+    return int(next(group for group in match.groups() if group))
+
+
+def _nearest(statuses: list[tuple[int, int]], position: int) -> int:
+    """The status said last before this place, else soon after it; 0 if there is none near."""
+    before = [status for at, status in statuses if position - 500 <= at <= position and status >= 300]
+    if before:
+        return before[-1]
+    after = [status for at, status in statuses if position < at <= position + 900 and status >= 300]
+    return after[0] if after else 0
+
+
+def _status_of(document: Any, error: ApiError) -> int:
+    if isinstance(document, dict):
+        for key in ("statusCode", "status", "status_code", "code"):
+            value = document.get(key)
+            if isinstance(value, int) and 300 <= value <= 599:
+                return value
+    if error.code and error.code.isdigit() and 300 <= int(error.code) <= 599:
+        return int(error.code)
+    return 0
+
+
+def _word(value: Any) -> str | None:
+    return None if value is None or isinstance(value, (dict, list)) else str(value)[:200]

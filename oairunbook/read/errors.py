@@ -1,0 +1,245 @@
+# ruff: noqa: E501 - the texts that are looked for stand on lines of their own length
+"""Error lines of a text as chains of `ErrorLink`, with the numbers and names that decide: errno, EAI name, verify code, OpenSSL reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from oairunbook.evidence import ErrorLink
+
+Phase = Literal["resolve", "connect", "proxy", "tls", "send", "headers", "body"]
+
+_LONGEST = 1200
+_MOST_CHAINS, _MOST_LINKS = 160, 24
+
+_FRAME = re.compile(
+    r'^\s*File "?[^"\n]{1,400}"?, line \d+(?:, in (?P<function>[\w.<>]+))?\s*$|^\s*at .{1,400}$|^File \S{1,300}:\d+, in (?P<cell>[\w.]+)'
+)
+_CODE = re.compile(
+    r"^\s*(?:-+>\s*)?\d+\s.*|^\s*(?:raise|return|await|yield|self\.|super\(|with|except|try:|if|for|def|async|import|from|throw|\^+|~+\^*)\b.*|^\s*[\^~]+\s*$"
+)
+_HEADER = re.compile(r"Traceback \(most recent call last\)|\w+(?:Error|Exception|Timeout)\s+Traceback \(most recent")
+_CHAINED = re.compile(
+    r"The above exception was the direct cause|During handling of the above exception|another exception occurred"
+)
+
+_CLASS = re.compile(
+    r"(?<![\w.])(?P<type>(?:[A-Za-z_]\w{0,60}[.:]{1,2}){0,8}[A-Za-z]\w{0,80}?(?:Error|Exception|Timeout|Disconnected|Redirects|Protocol|InvalidURL|ExceptionGroup|Refused|Interrupt))(?![\w/.-])"
+)
+_TELLING = re.compile(
+    r"rror|xception|imeout|imed[ -]?out|refused|reset|fail|unable|can ?not|can't|couldn't|could not|denied|disconnect|closed|unreachable|certificate|x509|tls|ssl|proxy|proxies|getaddrinfo|"
+    r"ENOTFOUND|\bE[A-Z]{4,}|_ERR_|ERR_|blocked|violates|WinError|errno|not found|no such host|no route|EOF|hang up|invalid|illegal|missing|premature|terminat|aborted|"
+    r"unexpected|unsupported|not supported|no longer supported|too many|unknown|resolv|broken pipe|not provided|must be set|api[_ ]key|browser|Origin|servers could be reached|status:|verify",
+    re.IGNORECASE,
+)
+
+_ERRNO_NAMES = {
+    1: "EPERM", 13: "EACCES", 24: "EMFILE", 23: "ENFILE", 32: "EPIPE", 99: "EADDRNOTAVAIL", 101: "ENETUNREACH", 104: "ECONNRESET", 105: "ENOBUFS",
+    110: "ETIMEDOUT", 111: "ECONNREFUSED", 112: "EHOSTDOWN", 113: "EHOSTUNREACH", 97: "EAFNOSUPPORT", 100: "ENETDOWN", 103: "ECONNABORTED",
+    49: "EADDRNOTAVAIL", 51: "ENETUNREACH", 54: "ECONNRESET", 55: "ENOBUFS", 60: "ETIMEDOUT", 61: "ECONNREFUSED", 64: "EHOSTDOWN", 65: "EHOSTUNREACH", 53: "ECONNABORTED",
+    -1: "EAI_BADFLAGS", -2: "EAI_NONAME", -3: "EAI_AGAIN", -4: "EAI_FAIL", -5: "EAI_NODATA", 8: "EAI_NONAME",
+    10013: "EACCES", 10024: "EMFILE", 10048: "EADDRINUSE", 10049: "EADDRNOTAVAIL", 10050: "ENETDOWN", 10051: "ENETUNREACH", 10053: "ECONNABORTED", 10054: "ECONNRESET",
+    10055: "ENOBUFS", 10060: "ETIMEDOUT", 10061: "ECONNREFUSED", 10064: "EHOSTDOWN", 10065: "EHOSTUNREACH",
+    11001: "EAI_NONAME", 11002: "EAI_AGAIN", 11003: "EAI_FAIL", 11004: "EAI_NODATA",
+    10057: "ENOTCONN", 10038: "ENOTSOCK",
+}  # fmt: skip
+"""Numbers of Linux, macOS (49 to 65, 8) and Winsock (10013 to 11004); errno(3), getaddrinfo(3), learn.microsoft.com winsock error codes."""
+
+# Numbers that are common outside of sockets count only where the line speaks of one.
+_NEEDS_CONTEXT = {1, 13, 8, 32, 53, 54, 55, 60, 61, 64, 65, 97, 99, 49, 51, -1, 23, 24}
+_NUMBER = re.compile(
+    r"\[?(?:WinError|Errno|errno|os error|WSA error|error code|socket error|SocketException)\s?[:=]?\s?\(?(-?\d{1,5})\)?|\bgaierror[:(]+\s?\[?(?:Errno\s)?(-?\d{1,5})|"
+    r"(?:OSError|TimeoutError|ConnectionResetError|ConnectionRefusedError|ConnectionAbortedError|BrokenPipeError|NewConnectionError|PermissionError)\(\s?(-?\d{1,5}),|"
+    r"System\.Net\.Sockets\.SocketException \((\d{1,5})\)"
+)
+_NAMED = re.compile(
+    r"\b(ECONNREFUSED|ECONNRESET|ECONNABORTED|ETIMEDOUT|ESOCKETTIMEDOUT|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|EPIPE|EMFILE|ENFILE|ENOBUFS|EHOSTDOWN|ENETDOWN|"
+    r"EAI_AGAIN|EAI_NONAME|EAI_FAIL|EAI_NODATA|ENOTFOUND|ESERVFAIL|EREFUSED|ENODATA|ETIMEOUT|UND_ERR_CONNECT_TIMEOUT)\b"
+    r"|\bconnect (EACCES|EPERM)\b"
+)
+_SOCKET_WORDS = re.compile(
+    r"connect|socket|host|network|getaddrinfo|resol|nodename|peer|address|pipe|route|open files|ssl|http", re.IGNORECASE
+)
+
+_VERIFY: tuple[tuple[re.Pattern[str], int], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), code)
+    for pattern, code in (
+        (r"self[- ]?signed certificate in (?:certificate )?chain|SELF_SIGNED_CERT_IN_CHAIN", 19),
+        (r"unable to get (?:local )?issuer certificate|UNABLE_TO_GET_ISSUER_CERT", 20),
+        (r"unable to verify the first certificate|UNABLE_TO_VERIFY_LEAF_SIGNATURE", 21),
+        (r"certificate (?:has expired|is expired|verify failed: certificate has expired)|CERT_HAS_EXPIRED", 10),
+        (r"certificate is not yet valid|CERT_NOT_YET_VALID", 9),
+        (
+            r"hostname mismatch|hostname '[^']{1,200}' doesn't match|doesn't match either of|ERR_TLS_CERT_ALTNAME_INVALID|does not match certificate's altnames",
+            62,
+        ),
+        (r"IP address mismatch", 64),
+        (r"(?<!in )self[- ]?signed certificate|DEPTH_ZERO_SELF_SIGNED_CERT", 18),
+    )
+)
+_REASON = re.compile(
+    r"\[(?:SSL|X509|ASN1|PEM)(?::\s?([A-Z0-9_]{3,60}))?\]|\b(TLSV1\d?_ALERT_[A-Z_]{3,40}|SSLV3_ALERT_[A-Z_]{3,40}|WRONG_VERSION_NUMBER|UNEXPECTED_EOF_WHILE_READING|CERTIFICATE_VERIFY_FAILED)\b"
+)
+_SECRET_HEADER = re.compile(
+    r"(Illegal header value|Invalid header value|invalid header field value(?: for \"Authorization\")?)\s?:?\s?b?['\"].*",
+    re.IGNORECASE | re.DOTALL,
+)
+
+_PHASES: tuple[tuple[Phase, frozenset[str]], ...] = (
+    ("tls", frozenset({"do_handshake", "_do_handshake", "start_tls", "ssl_wrap_socket", "_ssl_wrap_socket_impl", "_validate_conn", "wrap_socket", "_create", "_call_sslobject_method"})),
+    ("resolve", frozenset({"getaddrinfo", "_resolve_host", "resolve"})),
+    ("proxy", frozenset({"_tunnel", "_prepare_proxy", "_raise_tunnel"})),
+    ("connect", frozenset({"connect_tcp", "create_connection", "sock_connect", "_connect_sock", "_new_conn", "_sock_connect_cb", "open_connection"})),
+    ("headers", frozenset({"getresponse", "_read_status", "_receive_response_headers", "receive_response_headers", "_receive_event", "begin"})),
+    ("body", frozenset({"_receive_response_body", "iter_raw", "aiter_raw", "iter_bytes", "aiter_bytes", "iter_lines", "aiter_lines", "__aiter__", "_readall_chunked", "_read_chunked", "read_chunked", "_safe_read"})),
+    ("send", frozenset({"_send_request_headers", "send_request_headers", "_send_request_body", "endheaders", "_send_output", "send"})),
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Chain:
+    """Errors that belong together, outermost first, and what the frames say of where it happened."""
+
+    errors: list[ErrorLink] = field(default_factory=list)
+    phase: Phase | None = None
+    position: int = 0
+    python: bool = False
+
+
+def chains(text: str) -> list[Chain]:
+    """The error chains of a text in their order; repeated ones count once, at their last place."""
+    found: dict[str, Chain] = {}
+    for chain in _split(text):
+        if not chain.errors:
+            continue
+        if chain.python:
+            # A traceback prints the innermost exception first.
+            chain.errors.reverse()
+        del chain.errors[_MOST_LINKS:]
+        key = re.sub(r"\d+", "0", "\n".join(f"{link.type}{link.text}" for link in chain.errors))
+        found.pop(key, None)
+        found[key] = chain
+    kept = list(found.values())
+    return kept if len(kept) <= _MOST_CHAINS else kept[: _MOST_CHAINS // 4] + kept[-3 * _MOST_CHAINS // 4 :]
+
+
+def _split(text: str) -> Iterator[Chain]:
+    chain = Chain()
+    linked = False
+    code_follows = False
+    functions: list[str] = []
+    position = 0
+    lines = text.split("\n")
+    for number, raw in enumerate(lines):
+        start, position = position, position + len(raw) + 1
+        line = raw.strip()
+        if not line:
+            if not chain.python and chain.errors:
+                yield chain
+                chain, linked = Chain(position=start), False
+            continue
+        if _HEADER.search(line):
+            if chain.errors and not linked:
+                yield chain
+                chain = Chain(position=start)
+            linked = False
+            chain.python = True
+            code_follows = False
+            functions = []
+            if len(line) < 300:
+                continue
+        if _CHAINED.search(line):
+            linked = True
+            chain.python = True
+            continue
+        frame = _FRAME.match(raw)
+        if frame is not None:
+            function = frame["function"] or frame["cell"]
+            if function:
+                functions.append(function)
+                chain.python = True
+            code_follows = bool(frame["function"])
+            continue
+        if code_follows and raw[:4] == "    ":
+            code_follows = False
+            continue
+        code_follows = False
+        if _CODE.match(line) and not _CLASS.match(line):
+            continue
+        if not _TELLING.search(line):
+            continue
+        link = _link(_joined(lines, number))
+        if link is None:
+            continue
+        if not chain.errors:
+            chain.position = start
+        phase = _phase(functions)
+        if phase is not None and (chain.phase is None or chain.phase != "tls"):
+            chain.phase = chain.phase or phase
+        functions = []
+        chain.errors.append(link)
+        if not chain.python and len(chain.errors) >= _MOST_LINKS:
+            yield chain
+            chain = Chain(position=position)
+    if chain.errors:
+        yield chain
+
+
+def _joined(lines: list[str], number: int) -> str:
+    """The line; with the next ones where its brackets or quotes are still open, because a terminal broke it."""
+    text = lines[number].strip()
+    for following in lines[number + 1 : number + 4]:
+        opened = (
+            text.count("(") + text.count("{") + text.count("[") - text.count(")") - text.count("}") - text.count("]")
+        )
+        if opened <= 0 or len(text) > _LONGEST:
+            break
+        text += " " + following.strip()
+    return text[:_LONGEST]
+
+
+def _link(text: str) -> ErrorLink | None:
+    match = _CLASS.search(text)
+    kind = match["type"] if match else ""
+    rest = text
+    if match is not None and match.start() == 0:
+        rest = text[match.end() :].lstrip(" :-")
+    rest = _SECRET_HEADER.sub(r"\1 (value not shown: it holds a credential)", rest)
+    number, name = _number(text)
+    reason = _REASON.search(text)
+    return ErrorLink(
+        type=kind[:200],
+        text=rest,
+        errno=number,
+        errno_name=name,
+        verify_code=next((code for pattern, code in _VERIFY if pattern.search(text)), None),
+        ssl_reason=(reason[1] or reason[2] or None) if reason else None,
+    )
+
+
+def _number(text: str) -> tuple[int | None, str | None]:
+    for match in _NUMBER.finditer(text):
+        number = int(next(group for group in match.groups() if group is not None))
+        if number in _ERRNO_NAMES and (number not in _NEEDS_CONTEXT or _SOCKET_WORDS.search(text)):
+            return number, _ERRNO_NAMES[number]
+    named = _NAMED.search(text)
+    if named is not None:
+        name = named[1] or named[2]
+        return None, {
+            "ENOTFOUND": "EAI_NONAME",
+            "ESOCKETTIMEDOUT": "ETIMEDOUT",
+            "UND_ERR_CONNECT_TIMEOUT": "ETIMEDOUT",
+        }.get(name, name)
+    return None, None
+
+
+def _phase(functions: list[str]) -> Phase | None:
+    """Where the deepest frame that this package knows stood."""
+    for function in reversed(functions):
+        for phase, names in _PHASES:
+            if function in names:
+                return phase
+    return None

@@ -1,0 +1,316 @@
+# ruff: noqa: E501 - the texts that are looked for stand on lines of their own length
+"""What a text says about the route: base URL, hosts, proxy variables, model, versions, and marks of a provider."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from oairunbook.evidence import Family, Route, Setting
+from oairunbook.redaction import without_credentials
+from oairunbook.route import resolve
+from oairunbook.route.base_url import DEFAULT_BASE_URL
+from oairunbook.route.installed import Installed, release
+
+_BASE_URL_NAMES = (
+    "openai_base_url|openai_api_base|openai_api_base_url|openai_api_url|azure_openai_endpoint|azure_openai_api_endpoint|azure_api_base|azure_endpoint|"
+    "azureopenaiendpoint|base_url|baseurl|base-url|api_base|apibase|api_base_url|api_url|basepath|azureopenaibasepath|endpoint|openai_proxy_url|"
+    "spring.ai.openai.base-url|ollama_base_url|ollama_host|ollama_api_base"
+)
+_SETTING = re.compile(
+    rf"""(?<![\w.-])["']?(?P<name>{_BASE_URL_NAMES})["']?\s{{0,4}}(?:=|:(?!//)|=>)\s{{0,4}}(?:str\()?["'`]?"""
+    r"""(?P<value>https?://[^\s"'`,;<>(){}|\\]{3,300})""",
+    re.IGNORECASE,
+)
+_VARIABLE = re.compile(
+    r"^\s{0,20}(?:-\s|export\s+|set\s+|ENV\s+|\$env:)?(?P<name>[A-Za-z][A-Za-z0-9_]{2,60})\s?[=:]\s?[\"']?(?P<value>[^\s\"']{1,500})",
+    re.MULTILINE,
+)
+_PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_OTHER_NAMES = ("OPENAI_API_VERSION", "AZURE_OPENAI_DEPLOYMENT", "OPENAI_API_TYPE", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
+                "NODE_EXTRA_CA_CERTS")  # fmt: skip
+_PROXY_IN_CODE = re.compile(
+    r"""(?:(?:https?|all)_proxy["'\]]{0,3}\s?[=:]|proxy(?:_url|Url|URL)?["']?\s?[=:]|ProxyAgent\(|openai\.proxy\s?=)\s?["'`]?(?P<value>(?:https?|socks[45]?h?)://[^\s"'`,;<>(){}|]{3,200})""",
+    re.IGNORECASE,
+)
+
+# Where a failing call says whom it called.
+_CALLED = re.compile(
+    r"""HTTPS?ConnectionPool\(host=\\?['"](?P<pool_host>[^'"\\]{1,253})\\?['"],\s?port=(?P<pool_port>\d{1,5})"""
+    r"""|Cannot connect to host (?P<aio_host>[\w.:\[\]-]{1,253}):(?P<aio_port>\d{1,5})"""
+    r"""|(?:Connection to|getaddrinfo(?:\s\w+)?|ENOTFOUND|EAI_AGAIN|lookup|Could not resolve host:|Failed to resolve|Failed to connect to) ['"]?(?P<name>[a-z0-9](?:[a-z0-9-]{0,62}\.){1,8}[a-z]{2,24})(?::(?P<name_port>\d{1,5}))?"""
+    r"""|(?P<url>https?://[^\s"'`,;<>(){}|\\\]]{3,300})"""
+    r"""|(?:ECONNREFUSED|ETIMEDOUT|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|connect to|dial tcp) (?P<address>\[?[0-9a-f:.]{3,45}\]?):(?P<address_port>\d{1,5})"""
+    r"""|Failed to connect to (?P<curl_host>[\w.-]{1,253}) port (?P<curl_port>\d{1,5})"""
+    r"""|<title>(?P<title>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}) \|"""
+    r"""|\b(?P<local>localhost|host\.docker\.internal|127\.0\.0\.1|0\.0\.0\.0):(?P<local_port>\d{2,5})\b""",
+    re.IGNORECASE,
+)
+
+# Pages that error texts point to; nobody's call goes there.
+_PAGES = re.compile(
+    r"^(?:platform|help|community|beta|docs|developers|cookbook|status|chat|www)\.openai\.com$|^(?:www\.)?openai\.com$|(?:^|\.)github\.com$|(?:^|\.)githubusercontent\.com$|"
+    r"(?:^|\.)stackoverflow\.com$|^learn\.microsoft\.com$|^docs\.|^aka\.ms$|^go\.microsoft\.com$|^portal\.azure\.com$|(?:^|\.)python\.org$|^js\.langchain\.com$|"
+    r"^(?:python|api)\.langchain\.com$|readthedocs\.io$|^errors\.pydantic\.dev$|^urllib3\.readthedocs|^curl\.se$|^nextjs\.org$|^httpstatuses\.com$|^developer\.mozilla\.org$|"
+    r"^www\.w3\.org$|^www\.cloudflare\.com$|^ai-sdk\.dev$|^sdk\.vercel\.ai$|^fetch\.spec\.whatwg\.org$|(?:^|\.)vscode-cdn\.net$|^support\.|^(?:www\.)?google\.com$|^xhr\.spec|"
+    r"^openrouter\.ai/settings|^console\.|^ai\.azure\.com$|^cognitiveservices\.azure\.com$|^login\.|^ssl\.google|^mermaid\.|^bit\.ly$|^huggingface\.co$|^ollama\.com$|^your-|example-docs"
+)
+
+OTHER_SERVICES = re.compile(
+    r"(?:^|\.)(?:posthog\.com|sentry\.io|segment\.(?:io|com)|mixpanel\.com|amplitude\.com|datadoghq\.(?:com|eu)|smith\.langchain\.com|langfuse\.com|telemetry\.[\w.]+|"
+    r"nodejs\.org|npmjs\.(?:org|com)|pypi\.org|pythonhosted\.org|githubcopilot\.com|ubuntu\.com|debian\.org|docker\.(?:io|com)|opensea\.io|statsig\.com|"
+    r"featuregates\.org|newrelic\.com|honeycomb\.io|grafana\.net|applicationinsights\.azure\.com|in\.applicationinsights\.azure\.com|wandb\.ai|googletagmanager\.com|"
+    r"google-analytics\.com|litellm\.ai|crewai\.com|helicone-telemetry\.com|traceloop\.com|arize\.com|duckduckgo\.com|serper\.dev|tavily\.com|pinecone\.io|supabase\.co|"
+    r"anthropic\.com|slack\.com|telegram\.org|discord\.com|notion\.(?:so|com)|servicenow\.com|gitmoji\.dev|openaiapi-site\.azureedge\.net|huggingface\.co|hf\.co)$"
+)
+"""Hosts whose failure is no failure of the API call: telemetry, packages, tools."""
+
+_GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
+    (re.compile(r"openrouter", re.IGNORECASE), "https://openrouter.ai/api/v1", "OpenRouter"),
+    (re.compile(r"ollama", re.IGNORECASE), "http://localhost:11434/v1", "Ollama"),
+    (re.compile(r"lm[ _-]?studio", re.IGNORECASE), "http://localhost:1234/v1", "LM Studio"),
+    (
+        re.compile(
+            r"x-litellm-|litellm[./\\]proxy|proxy_server\.py|litellm[_ ]proxy|No api key passed in|Virtual Key expected",
+            re.IGNORECASE,
+        ),
+        "",
+        "LiteLLM's proxy",
+    ),
+    (re.compile(r"x-portkey|portkey[_ .-]?(?:ai|error|gateway)", re.IGNORECASE), "https://api.portkey.ai/v1", "Portkey"),
+    (re.compile(r"helicone-(?:id|auth|error|status)|helicone\.ai", re.IGNORECASE), "https://oai.helicone.ai/v1", "Helicone"),
+    (re.compile(r"cf-aig-|AiGatewayError|gateway\.ai\.cloudflare", re.IGNORECASE), "", "Cloudflare AI Gateway"),
+    (re.compile(r"one[-_]api_error|new[-_]api_error|x-oneapi-request-id|shell_api_error|chatanywhere"), "", "one-api"),
+    (re.compile(r"x-kong-|\bkong/\d", re.IGNORECASE), "", "Kong"),
+    (re.compile(r"\bvllm\b", re.IGNORECASE), "", "vLLM"),
+    (re.compile(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b", re.IGNORECASE), "", "a self-hosted server"),
+    (re.compile(r"\bERR_NGROK_\d+"), "", "ngrok"),
+)  # fmt: skip
+_AZURE = re.compile(
+    r"AzureOpenAI|AzureChatOpenAI|AzureException|azure[_ -]openai|\bazure/|Azure\.RequestFailedException|Azure\.AI\.OpenAI|apim-request-id|DeploymentNotFound|"
+    r"API deployment for this resource|subscription key or wrong API endpoint|\bunder Azure OpenAI|Virtual Network/Firewall|"
+    r"openai/deployments/|AZURE_OPENAI|lib[/\\]azure\.py|CognitiveServices|Azure OpenAI",
+    re.IGNORECASE,
+)
+_API_HINT = re.compile(
+    r"openai|chat/completions|/v1/|/embeddings|/completions|/responses\b|litellm|langchain|llama_?index|\bgpt-|\bo\d-mini|llm|ollama|openrouter|/api/(?:chat|generate|tags)|/models\b|"
+    r"ai_apicallerror|chatcompletion|semantic.?kernel|autogen|crewai|model",
+    re.IGNORECASE,
+)
+
+_SDK_VERSION = re.compile(
+    r"\bopenai(?:==|[ @/]v?|-python[ /]v?|: v?)(\d{1,2}\.\d{1,3}\.\d{1,3})\b|\bOpenAI/(?:Python|JS) (\d{1,2}\.\d{1,3}\.\d{1,3})"
+)
+_TRANSPORT = re.compile(r"\b(httpx2|httpx)(?:==|[ @/])(\d{1,2}\.\d{1,3}\.\d{1,3})\b")
+_MODEL = re.compile(
+    r"""(?:["']?model["']?\s?[=:]\s?["'`]|The model ["'`]|--model[= ]["']?|model=)(?P<model>[A-Za-z0-9][\w./:@-]{1,79})"""
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """A place in the text that names whom a call went to."""
+
+    host: str
+    port: int | None
+    url: str | None
+    position: int
+
+
+def called(text: str) -> tuple[Called, ...]:
+    """Whom the text says was called, in order; pages that error texts point to are left out."""
+    found = []
+    for match in _CALLED.finditer(text):
+        groups = match.groupdict()
+        url = groups["url"]
+        if url:
+            parts = _split(url)
+            host, port = parts if parts else ("", None)
+        else:
+            host = next(
+                (
+                    groups[k]
+                    for k in ("pool_host", "aio_host", "name", "address", "curl_host", "title", "local")
+                    if groups[k]
+                ),
+                "",
+            )
+            number = next(
+                (
+                    groups[k]
+                    for k in ("pool_port", "aio_port", "name_port", "address_port", "curl_port", "local_port")
+                    if groups[k]
+                ),
+                None,
+            )
+            port = int(number) if number and int(number) < 65536 else None
+        host = host.lower().strip("[].")
+        if host and not _PAGES.search(host) and "." in host.replace(":", ".") + ("." if host == "localhost" else ""):
+            found.append(Called(host=host, port=port, url=url, position=match.start()))
+        if len(found) >= 400:
+            break
+    return tuple(found)
+
+
+def resolve_route(
+    text: str,
+    *,
+    base_url: str = "",
+    model: str = "",
+    family: str = "auto",
+    environment: Mapping[str, str],
+) -> Route:
+    """The route of the call that the text is about.
+
+    What the caller names counts first, then a setting in the text, then whom the failing call names, then this process's own base URL, then
+    the default. Proxy and CA variables of this process do not count: the text may come from elsewhere.
+    """
+    variables = _variables(text)
+    installed = _installed(text)
+    source = "argument"
+    value: str | None = base_url or None
+    if value is None:
+        value, source = _from_text(text)
+    if (
+        value is None
+        and family != "azure"
+        and not _AZURE.search(text)
+        and (mark := _gateway(text)) is not None
+        and mark[0]
+    ):
+        value, source = mark[0], f"assumed: the text names {mark[1]}"
+    settings = dict(variables)
+    if value is None:
+        for name in ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"):
+            if environment.get(name):
+                settings.setdefault(name, environment[name])
+    found_model = model or (m["model"] if (m := _MODEL.search(text)) else None)
+    route = resolve(base_url=value, model=found_model, family=family, environment=settings, installed=installed)
+    if value is not None:
+        route = replace(route, base_url=replace(route.base_url, source=source))
+    elif route.base_url.source == "default" and family == "auto":
+        route = _by_marks(text, route)
+    return route
+
+
+def _by_marks(text: str, route: Route) -> Route:
+    mark = _gateway(text)
+    kind: Family
+    if _AZURE.search(text):
+        kind, reason = "azure", "the text shows Azure OpenAI, and no host"
+    elif mark is not None:
+        kind, reason = "gateway", f"the text shows {mark[1]}, and no host"
+    else:
+        return replace(route, base_url=Setting(value=DEFAULT_BASE_URL, source="assumed: the text names no other"))
+    unknown = Setting(value="", source="not shown in the text")
+    return replace(route, base_url=unknown, family=kind, family_reason=reason, host="", port=0, path="")
+
+
+def _gateway(text: str) -> tuple[str, str] | None:
+    return next(((url, name) for pattern, url, name in _GATEWAYS if pattern.search(text)), None)
+
+
+def _from_text(text: str) -> tuple[str | None, str]:
+    """The base URL that a setting in the text names, else the one of the failing call itself."""
+    named = [m for m in _SETTING.finditer(text) if not _is_page(m["value"])]
+    calls = called(text)
+    direct = [c for c in calls if c.host == "api.openai.com" or c.host.endswith(".api.openai.com")]
+    if named:
+        match = named[-1]
+        return match["value"].rstrip("."), f"the text: {match['name']}"
+    for call in reversed(calls):
+        if OTHER_SERVICES.search(call.host) or _only_address(call, direct):
+            continue
+        if call in direct:
+            return (
+                DEFAULT_BASE_URL if call.host == "api.openai.com" else f"https://{call.host}/v1",
+                "the text names the host",
+            )
+        if call.url is None or _API_HINT.search(call.url) or _looks_served(call.host):
+            return _base_of(call), "the text names the host"
+    if direct:
+        return DEFAULT_BASE_URL, "the text names the host"
+    return None, ""
+
+
+def _only_address(call: Called, direct: list[Called]) -> bool:
+    """Addresses are where a name led; they name no route of their own, unless they are local ones on a port of their own."""
+    try:
+        address = ipaddress.ip_address(call.host)
+    except ValueError:
+        return False
+    return (
+        bool(direct)
+        or not (address.is_private or address.is_loopback or address.is_unspecified)
+        or call.port in (443, None)
+    )
+
+
+def _looks_served(host: str) -> bool:
+    return (
+        host.endswith(("azure.com", "azure.us", "azure.cn", "azure-api.net", "api.cognitive.microsoft.com"))
+        or host == "openrouter.ai"
+    )
+
+
+def _base_of(call: Called) -> str:
+    if call.url:
+        url = without_credentials(call.url).rstrip(".")
+        for end in (
+            "/chat/completions",
+            "/completions",
+            "/embeddings",
+            "/responses",
+            "/models",
+            "/audio/",
+            "/images/",
+            "/openai/deployments",
+            "/api/chat",
+            "/api/generate",
+        ):
+            head, found, _ = url.partition(end)
+            if found:
+                return head
+        return url
+    host = f"[{call.host}]" if ":" in call.host else call.host
+    scheme = "https" if call.port in (443, None) else "http"
+    return f"{scheme}://{host}" + (f":{call.port}" if call.port not in (443, None) else "")
+
+
+def _variables(text: str) -> dict[str, str]:
+    """Proxy and other variables that shape a route, from lines `NAME=value` and from code that sets them."""
+    found: dict[str, str] = {}
+    for match in _VARIABLE.finditer(text):
+        name = match["name"]
+        if name.lower() in _PROXY_NAMES or name in _OTHER_NAMES:
+            found[name] = match["value"].rstrip(",;")
+    if not any(name.lower() in _PROXY_NAMES[:3] for name in found):
+        in_code = _PROXY_IN_CODE.search(text)
+        if in_code is not None and "base" not in in_code[0].lower():
+            found["HTTPS_PROXY"] = in_code["value"]
+    return found
+
+
+def _installed(text: str) -> Installed:
+    match = _SDK_VERSION.search(text)
+    sdk = (match[1] or match[2]) if match else None
+    carrier = _TRANSPORT.search(text)
+    if carrier is None:
+        return Installed(sdk=sdk, transport_name="httpx2" if release(sdk) >= (3, 0) else None, transport_version=None)
+    return Installed(sdk=sdk, transport_name=carrier[1], transport_version=carrier[2])
+
+
+def _split(url: str) -> tuple[str, int | None] | None:
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port
+    except ValueError:
+        return None
+
+
+def _is_page(url: str) -> bool:
+    parts = _split(url)
+    return parts is None or bool(_PAGES.search(parts[0]))

@@ -1,0 +1,121 @@
+"""Any bytes as text that the readers can take in: decoded, without terminal codes and log gutters, and of bounded size.
+
+Every step is linear in the input. What is left out of a long log is what holds no word of a failure.
+"""
+
+from __future__ import annotations
+
+import codecs
+import html
+import re
+
+LONGEST_TEXT = 3_000_000
+"""Characters that the readers look at; longer input is condensed to its beginning, its end and its telling lines."""
+
+_LONGEST_LINE = 40_000
+_HEAD, _TAIL, _MIDDLE = 300_000, 1_200_000, 1_200_000
+_AROUND = 600
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+# What a long log is searched for: few literals, so that the search runs at the speed of memory.
+_TELLING = re.compile(
+    rb"rror|xception|ERR_|imeout|imed out|refused|Caused by|ECONN|ENOTFOUND|EAI_AGAIN|HTTP/1.1 [45]|HTTP/2 [45]"
+)
+
+_TERMINAL = re.compile(
+    r"\x1b\[[0-9;:<=>?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|\x1b[()*+][0-9A-Za-z]|\x1b[=>78cDEHMNOZ]"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_ENTITY = re.compile(r"&(?:lt|gt|quot|amp|apos|#0?39|#x27);", re.IGNORECASE)
+
+# Frames that terminals, compose, Kubernetes, exception groups and quotations put before each line.
+_GUTTER = re.compile(
+    r"^(?:[ \t]*(?:[│┃║╎]|\+-[+|]?|\|(?![|:])|>(?=[ \t>])|(?:[\w.-]{1,60}-\d{1,3}|[\w.-]{1,40})[ \t]+\|(?=[ \t]|$))[ \t]?)+",
+    re.MULTILINE,
+)
+# The look-behind keeps this linear on long runs of blanks.
+_RIGHT_EDGE = re.compile(r"(?<![ \t])[ \t]*[│┃║][ \t]*$", re.MULTILINE)
+
+
+def normalise(data: bytes | str) -> str:
+    """Text for the readers, of at most `LONGEST_TEXT` characters and a margin."""
+    if isinstance(data, str):
+        data = data.encode("utf-8", "surrogatepass")
+    text = _decode(_condense(data))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = _TERMINAL.sub("", text)
+    text = _CONTROL.sub("", text)
+    if _ENTITY.search(text):
+        text = html.unescape(text)
+    return _shorten_lines(text)
+
+
+def without_gutters(text: str) -> str:
+    """The text without the frames that tools draw at the left and right of each line."""
+    return _GUTTER.sub("", _RIGHT_EDGE.sub("", text))
+
+
+def unescaped(text: str) -> str:
+    r"""The text with `\n`, `\t` and `\"` resolved: tracebacks inside JSON and one-line reprs become lines again."""
+    if "\\n" not in text and '\\"' not in text and "\\'" not in text:
+        return text
+    # A Windows path such as C:\new may break; what breaks is a path, and no reader decides by one.
+    text = text.replace("\\\\", "\\").replace("\\r\\n", "\n").replace("\\n", "\n").replace("\\t", "\t")
+    return text.replace('\\"', '"').replace("\\'", "'")
+
+
+def _decode(data: bytes) -> str:
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace")
+    sample = data[:4000]
+    # PowerShell's `>` writes UTF-16; without its mark the zeros give it away.
+    if len(sample) > 3 and sample[1::2].count(0) > len(sample) // 4:
+        return data.decode("utf-16-le", "replace")
+    return data.decode("utf-8", "replace")
+
+
+def _condense(data: bytes) -> bytes:
+    """The whole of a short input; of a long one the beginning, the end, and between them what stands around telling words."""
+    if len(data) <= LONGEST_TEXT:
+        return data
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or data[1:4000:2].count(0) > 1000:
+        data = _decode(data).encode("utf-8", "replace")
+    head, tail = data[:_HEAD], data[-_TAIL:]
+    kept: list[bytes] = []
+    seen: set[bytes] = set()
+    size = 0
+    position, end = _HEAD, max(_HEAD, len(data) - _TAIL)
+    while size < _MIDDLE:
+        found = _TELLING.search(data, position, end)
+        if found is None:
+            break
+        line_end = data.find(b"\n", found.end(), min(end, found.end() + 4 * _AROUND))
+        stop = line_end if line_end >= 0 else min(end, found.end() + 2 * _AROUND)
+        start = max(position, found.start() - _AROUND)
+        # Repeated failures differ in numbers and times only.
+        line = data[found.start() : stop].translate(None, b"0123456789")[:200]
+        if line not in seen:
+            seen.add(line)
+            part = data[start:stop]
+            kept.append(part)
+            size += len(part)
+        position = max(stop, found.end())
+    return b"\n".join((head, *kept, tail))
+
+
+def _shorten_lines(text: str) -> str:
+    if len(text) <= _LONGEST_LINE:
+        return text
+    lines = text.split("\n")
+    if max(map(len, lines)) <= _LONGEST_LINE:
+        return text
+    half = _LONGEST_LINE // 2
+    return "\n".join(line if len(line) <= _LONGEST_LINE else f"{line[:half]}\n{line[-half:]}" for line in lines)
