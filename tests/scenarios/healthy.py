@@ -1,11 +1,20 @@
 """Healthy paths with oddities: none of them may be called faulty. Each takes its oddity away as the control."""
 
-from tests.world import API, STATUS, Steps, World, scenario, sdk_answers
-from tests.world.authority import INSPECTION_ROOT
+import json
+import ssl
+from collections.abc import Callable
+
+from tests.scenarios.dns import resolves_to
+from tests.world import API, AZURE, NAME_SERVER, PROXY, STATUS, Steps, World, authority, both, scenario, sdk_answers
+from tests.world.authority import INSPECTION_ROOT, PUBLIC_ROOT
+from tests.world.proxies import run_haproxy, run_nginx
+from tests.world.streams import answering
 
 
-def healthy(**more: tuple[str, ...]):  # type: ignore[no-untyped-def]
-    return scenario("ok", owner="none", **more)
+def healthy(
+    *, needs: tuple[str, ...] = (), modules: tuple[str, ...] = (), options: tuple[str, ...] = (), packets: bool = False
+) -> Callable[[Callable[[World], Steps]], Callable[[World], Steps]]:
+    return scenario("ok", owner="none", needs=needs, modules=modules, options=options, packets=packets)
 
 
 @healthy()
@@ -108,3 +117,299 @@ def healthy_gateway(world: World) -> Steps:
     world.client.call_gateway()
     world.gateway.serve("gateway_ok")
     yield sdk_answers
+
+
+# -- the status page ---------------------------------------------------------------------------------------------------
+
+
+def _status_says(world: World, indicator: str, description: str) -> None:
+    page = {"id": "x", "name": "OpenAI", "url": "https://status.openai.com"}
+    parts = [{"id": "01", "name": "Responses", "status": "major_outage" if indicator == "critical" else "operational"}]
+    document = {"page": page, "status": {"indicator": indicator, "description": description}, "components": parts}
+    tls = authority.context(world.status.certificate())
+    world.status.listen(443, answering(200, "application/json", json.dumps(document)), tls=tls)
+
+
+@healthy()
+def healthy_status_page_red(world: World) -> Steps:
+    _status_says(world, "minor", "Partial System Degradation")
+    yield sdk_answers
+    world.status.serve()
+
+
+@healthy()
+def healthy_status_page_says_outage(world: World) -> Steps:
+    _status_says(world, "critical", "Major System Outage")
+    yield sdk_answers
+    world.status.serve()
+
+
+@healthy()
+def healthy_status_page_is_no_json(world: World) -> Steps:
+    tls = authority.context(world.status.certificate())
+    world.status.listen(443, answering(502, "text/html", "<html><h1>502 Bad Gateway</h1></html>"), tls=tls)
+    yield sdk_answers
+    world.status.serve()
+
+
+@healthy()
+def healthy_status_page_not_trusted(world: World) -> Steps:
+    world.status.serve(certificate=world.certificate(STATUS, expired=True))
+    yield sdk_answers
+    world.status.serve()
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+@healthy(packets=True)
+def healthy_second_name_server_dead(world: World) -> Steps:
+    world.middle.namespace.ip("route add blackhole 10.99.0.53")
+    world.client.resolve_by(NAME_SERVER, "10.99.0.53")
+    yield sdk_answers
+    world.client.resolve_by(NAME_SERVER)
+
+
+@healthy(packets=True)
+def healthy_first_name_server_dead(world: World) -> Steps:
+    world.middle.namespace.ip("route add blackhole 10.99.0.53")
+    world.client.resolve_by("10.99.0.53", NAME_SERVER, options="timeout:1 attempts:2")
+    yield sdk_answers
+    world.client.resolve_by(NAME_SERVER)
+
+
+@healthy()
+def healthy_search_domains_as_in_kubernetes(world: World) -> Steps:
+    search = "default.svc.cluster.local svc.cluster.local cluster.local"
+    world.client.resolve_by(NAME_SERVER, search=search, options="ndots:5")
+    yield sdk_answers
+    world.client.resolve_by(NAME_SERVER)
+
+
+@healthy()
+def healthy_dns_over_tcp_alone(world: World) -> Steps:
+    world.dns.truncate()
+    yield sdk_answers
+    world.dns.mend()
+
+
+@healthy(packets=True)
+def healthy_dns_over_udp_alone(world: World) -> Steps:
+    world.middle.drop(port=53, protocol="tcp")
+    yield sdk_answers
+    world.middle.mend()
+
+
+@healthy()
+def healthy_hosts_file_names_an_address_that_serves(world: World) -> Steps:
+    world.client.list_hosts(f"{world.api.place.addresses[1]} {API}")
+    yield both(resolves_to([world.api.place.addresses[1]]), sdk_answers)
+    world.client.list_hosts()
+
+
+@healthy()
+def healthy_private_address_that_serves_the_name(world: World) -> Steps:
+    """A transparent proxy or a private link: 100.64/10 or RFC 1918 alone proves nothing."""
+    world.api.namespace.ip("address add 10.44.0.4/32 dev eth0")
+    world.middle.namespace.ip("route add 10.44.0.4 via 10.30.1.2")
+    world.dns.publish(API, "10.44.0.4")
+    yield both(resolves_to(["10.44.0.4"]), sdk_answers)
+    world.dns.publish(API, *world.api.place.addresses)
+
+
+@healthy()
+def healthy_azure_private_endpoint(world: World) -> Steps:
+    world.client.call_azure()
+    world.azure.serve()
+    world.azure.namespace.ip("address add 10.77.0.4/32 dev eth0")
+    world.middle.namespace.ip("route add 10.77.0.4 via 10.30.3.2")
+    world.dns.publish(AZURE, "10.77.0.4", alias="acme.privatelink.openai.azure.com")
+    yield both(resolves_to(["10.77.0.4"], AZURE), sdk_answers)
+
+
+@healthy(needs=("dnsmasq",))
+def healthy_through_a_local_cache(world: World) -> Steps:
+    world.client.resolve_by(world.proxy.dnsmasq("cache-size=100"))
+    yield sdk_answers
+    world.client.resolve_by(NAME_SERVER)
+
+
+# -- packets -----------------------------------------------------------------------------------------------------------
+
+
+@healthy(packets=True)
+def healthy_ipv6_alone(world: World) -> Steps:
+    world.client.namespace.ip("route del default")
+    yield sdk_answers
+    world.client.namespace.ip("route add default via 10.20.0.1")
+
+
+@healthy(packets=True)
+def healthy_ipv6_without_a_route(world: World) -> Steps:
+    world.client.namespace.ip("route del ::/0")
+    yield sdk_answers
+    world.client.namespace.ip("route add ::/0 via 2a01:4f8:c2c:123::1")
+
+
+@healthy(packets=True)
+def healthy_ipv6_refused(world: World) -> Steps:
+    world.middle.rule("meta nfproto ipv6 tcp dport 443 reject with tcp reset")
+    yield sdk_answers
+    world.middle.mend()
+
+
+@healthy(packets=True)
+def healthy_small_mtu_with_working_discovery(world: World) -> Steps:
+    world.api.serve(certificate=world.certificate(API, *(f"host-{n}.openai.example" for n in range(60))))
+    world.middle.shrink_mtu(1280)
+    yield sdk_answers
+
+
+@healthy(packets=True)
+def healthy_with_some_loss(world: World) -> Steps:
+    """One packet in twenty of every connection to port 443 and back: TCP mends it."""
+    world.middle.rule("tcp dport 443 numgen random mod 20 0 drop", "tcp sport 443 numgen random mod 20 0 drop")
+    yield sdk_answers
+    world.middle.mend()
+
+
+@healthy(packets=True)
+def healthy_far_away(world: World) -> Steps:
+    """A round trip of 300 ms, as from the other side of the world by satellite."""
+    world.middle.delay(0.15)
+    yield sdk_answers
+    world.middle.mend()
+
+
+@healthy(packets=True, options=("--idle", "3"))
+def healthy_idle_connections_live(world: World) -> Steps:
+    yield sdk_answers
+
+
+@healthy(needs=("haproxy",), options=("--idle", "3"))
+def healthy_server_closes_idle_connections_in_order(world: World) -> Steps:
+    """A FIN while nobody was looking: the pool notices, and opens a new connection."""
+    world.api.stop_serving()
+    world.api.serve(port=8080, plain=True)
+    front = "timeout http-keep-alive 1s"
+    daemon = run_haproxy(world.api, world.api.certificate(), "server s1 127.0.0.1:8080", front=front)
+    yield sdk_answers
+    world.api.stop(daemon)
+    world.api.serve()
+
+
+# -- TLS and servers in front ------------------------------------------------------------------------------------------
+
+
+@healthy()
+def healthy_certificate_of_many_names(world: World) -> Steps:
+    world.api.serve(certificate=world.certificate("edge.openai.example", API, "*.openai.com"))
+    yield sdk_answers
+    world.api.serve()
+
+
+def _only_1_2(context: ssl.SSLContext) -> None:
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+
+@healthy()
+def healthy_server_of_tls_1_2(world: World) -> Steps:
+    world.api.serve(tls=_only_1_2)
+    yield sdk_answers
+    world.api.serve()
+
+
+@healthy()
+def healthy_certificate_ends_tomorrow(world: World) -> Steps:
+    world.api.serve(certificate=PUBLIC_ROOT.issue_for_days(-89, 1, API))
+    yield sdk_answers
+    world.api.serve()
+
+
+@healthy()
+def healthy_company_bundle_in_ssl_cert_file(world: World) -> Steps:
+    world.middle.inspect(INSPECTION_ROOT)
+    world.client.environment["SSL_CERT_FILE"] = world.client.bundle(PUBLIC_ROOT, INSPECTION_ROOT)
+    yield sdk_answers
+    world.middle.mend()
+
+
+@healthy(needs=("faketime",))
+def healthy_clock_some_minutes_off(world: World) -> Steps:
+    world.client.shift_clock(5 / 1440)
+    yield sdk_answers
+    world.client.shift_clock(0)
+
+
+@healthy(needs=("nginx",))
+def healthy_behind_nginx(world: World) -> Steps:
+    world.api.stop_serving()
+    world.api.serve(port=8080, plain=True)
+    location = "proxy_pass http://127.0.0.1:8080; proxy_http_version 1.1; proxy_buffering off;"
+    daemon = run_nginx(world.api, world.api.certificate(), location)
+    yield sdk_answers
+    world.api.stop(daemon)
+    world.api.serve()
+
+
+# -- settings and proxies ----------------------------------------------------------------------------------------------
+
+
+@healthy(needs=("tinyproxy",))
+def healthy_proxy_variable_without_scheme(world: World) -> Steps:
+    world.client.use_proxy(world.proxy.tinyproxy().removeprefix("http://"))
+    world.middle.close_direct_path()
+    yield sdk_answers
+    world.middle.mend()
+
+
+@healthy(needs=("microsocks",), modules=("socksio",))
+def healthy_through_microsocks(world: World) -> Steps:
+    world.client.use_proxy(world.proxy.microsocks())
+    world.middle.close_direct_path()
+    yield sdk_answers
+    world.middle.mend()
+
+
+@healthy(needs=("stunnel4", "tinyproxy"))
+def healthy_through_a_proxy_over_tls(world: World) -> Steps:
+    world.proxy.tinyproxy()
+    world.client.use_proxy(world.proxy.stunnel(PUBLIC_ROOT.issue(PROXY), 8888))
+    world.middle.close_direct_path()
+    yield sdk_answers
+    world.middle.mend()
+
+
+@healthy(needs=("squid",))
+def healthy_around_the_proxy(world: World) -> Steps:
+    """NO_PROXY covers the host, the direct path is open, and the proxy would not let it through."""
+    world.client.use_proxy(world.proxy.squid("http_access deny all"))
+    world.client.environment["NO_PROXY"] = ".openai.com"
+    yield sdk_answers
+
+
+@healthy()
+def healthy_dead_proxy_for_other_schemes(world: World) -> Steps:
+    world.client.environment["HTTP_PROXY"] = f"http://{PROXY}:3128"
+    yield sdk_answers
+
+
+@healthy(needs=("squid",))
+def healthy_name_that_the_proxy_alone_knows(world: World) -> Steps:
+    """Behind a proxy a runtime needs no public DNS."""
+    world.client.use_proxy("http://10.21.0.3:3128")
+    world.proxy.squid()
+    _ = world.second_name_server()
+    world.client.resolve_by("10.20.0.54")
+    world.middle.close_direct_path()
+    world.middle.rule("udp dport 53 ip daddr 10.20.0.54 drop", "tcp dport 53 ip daddr 10.20.0.54 drop")
+    yield sdk_answers
+    world.client.resolve_by(NAME_SERVER)
+    world.middle.mend()
+
+
+@healthy()
+def healthy_with_few_file_descriptors(world: World) -> Steps:
+    world.client.limit_open_files(40)
+    yield sdk_answers
+    world.client.wrapper = ()

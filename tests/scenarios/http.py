@@ -88,7 +88,7 @@ def http_answers_lost_after_the_handshake(world: World) -> Steps:
 @scenario("http.reset", packets=True)
 def http_long_requests_are_reset(world: World) -> Steps:
     """A small GET passes; the middlebox resets what carries more."""
-    world.middle.rule("tcp dport 443 ct state established meta length > 800 reject with tcp reset")
+    world.middle.rule("tcp dport 443 ct state established meta length > 600 reject with tcp reset")
     yield both(curl_says(URL, "HTTP/1.1 401"), sdk_raises("reset by peer|ReadError|disconnected"))
     world.middle.mend()
 

@@ -292,7 +292,7 @@ def tcp_path_mtu_of_a_tunnel_without_icmp(world: World) -> Steps:
 @scenario("tcp.path_mtu", packets=True)
 def tcp_path_mtu_towards_the_server(world: World) -> Steps:
     """Small enough that the client's own request no longer fits: the handshake completes, the request vanishes."""
-    world.middle.rule("tcp dport 443 meta length > 800 drop")
+    world.middle.rule("tcp dport 443 meta length > 600 drop")
     yield both(sdk_raises("timed out"), _small_segments_pass)
     world.middle.mend()
 

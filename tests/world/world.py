@@ -17,6 +17,7 @@ import shutil
 import ssl
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -26,6 +27,7 @@ from oairunbook.lab.listener import Handle
 from tests.world import authority
 from tests.world.canary import Canaries
 from tests.world.client import Client
+from tests.world.delay import far_away
 from tests.world.host import Host
 from tests.world.nameserver import NameServer
 from tests.world.namespace import world_name
@@ -46,6 +48,7 @@ class Middle(Host):
     def __init__(self, name: str, folder: Path) -> None:
         super().__init__(name, folder)
         self._routed = False
+        self._end_delay: Callable[[], None] | None = None
         self.namespace.set("ipv4/ip_forward", 1)
         self.namespace.set("ipv6/conf/all/forwarding", 1)
         # Else the second ICMP error within a second is withheld, and a scenario turns from "unreachable" into silence.
@@ -98,6 +101,10 @@ class Middle(Host):
             ),
         )
 
+    def delay(self, seconds: float) -> None:
+        """Let every packet from and to the API take so much longer."""
+        self._end_delay = far_away(self.namespace, seconds, PLACES[API].addresses)
+
     def forget_idle(self, seconds: int, what: str) -> None:
         """Forget connections after so many idle seconds, as NATs do, and `drop` or `reject with tcp reset` what follows."""
         self.namespace.set("netfilter/nf_conntrack_tcp_loose", 0)
@@ -129,9 +136,18 @@ class Middle(Host):
         self.listen(8000 + port, handle, tls=tls)
         self.namespace.nft(f"add rule inet lab redirected tcp dport {port} redirect to :{8000 + port}\n")
 
+    def delete(self) -> None:
+        """Stop the line of `delay` as well."""
+        if self._end_delay is not None:
+            self._end_delay()
+        super().delete()
+
     def mend(self) -> None:
         """Take all of these faults away again."""
         self.namespace.nft("flush chain inet lab faults\nflush chain inet lab redirected\n")
+        if self._end_delay is not None:
+            self._end_delay()
+            self._end_delay = None
         if self._routed:
             for version in (4, 6):
                 self.namespace.ip("rule delete priority 10", version=version)
