@@ -16,10 +16,11 @@ import click
 from oairunbook import __version__
 from oairunbook.lab.command import lab
 from oairunbook.output import EXIT_INTERRUPTED, EXIT_TOOL_FAILED, examples, inert, json_option, say, write_json
+from oairunbook.read.command import triage
 from oairunbook.record.commands import packet, run
 
 _COMMAND_GROUPS = (
-    ("In an incident", ("check", "run", "packet")),
+    ("In an incident", ("check", "triage", "run", "packet")),
     ("Afterwards", ("diagnose",)),
     ("For practice", ("lab",)),
 )
@@ -244,6 +245,7 @@ def _contract() -> Iterator[None]:
         raise SystemExit(EXIT_TOOL_FAILED) from None
 
 
+cli.add_command(triage)
 cli.add_command(run)
 cli.add_command(packet)
 cli.add_command(lab)

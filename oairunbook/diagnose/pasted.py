@@ -72,7 +72,7 @@ class Reading:
     """Known although the cause is not; None leaves it to the owner rule."""
 
     also: tuple[tuple[str, str], ...] = ()
-    missing: tuple[str, ...] = ()
+    missing: Missing = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class Decision:
     cause: str
     owner: Owner | None
     finding: Finding | None
-    missing: tuple[str, ...]
+    missing: Missing
 
 
 def decide(evidence: Evidence) -> Decision:
@@ -114,33 +114,71 @@ def decide(evidence: Evidence) -> Decision:
     return Decision(cause=best.cause, owner=best.owner, finding=finding, missing=best.missing)
 
 
-_CHECK = "a same-path test from the runtime that failed: oairunbook check"
-_MISSING_ALL = (
-    "the error itself: the last lines of the log, with the class, the message and what stands under `caused by`",
-    "status, headers and body, if a response came: e.status_code, e.response.headers, e.body",
+Missing = tuple[tuple[str, str], ...]
+"""What is missing, and how to fetch it."""
+
+_CHECK = (
+    "a same-path test",
+    "Run oairunbook check in the runtime that failed, with the same base URL; then judge text and check together: oairunbook triage FILE --evidence check.json.",
+)
+_MISSING_ALL: Missing = (
+    ("the error itself", "Take the last lines of the log: class, message, and what stands under `caused by`."),
+    (
+        "status, headers and body, if a response came",
+        "In Python print e.status_code, e.response.headers and e.body; in Node err.status, err.headers and err.error.",
+    ),
     _CHECK,
 )
-_MISSING_CHAIN = (
-    "the exception behind it: the whole traceback, or in Python `e.__cause__` and what follows it, in Node `err.cause` with its code",
-    "the address that was really dialled, and the proxy in play: OPENAI_LOG=debug, or the transport's own log",
+_MISSING_CHAIN: Missing = (
+    (
+        "the exception behind it",
+        "Take the whole traceback; or in Python `cause = e` and print repr(cause := cause.__cause__ or cause.__context__) until it is None; in Node print err.cause and its code.",
+    ),
+    (
+        "the address that was really dialled, and whether a proxy is in play",
+        "Print HTTPS_PROXY, ALL_PROXY and NO_PROXY of the process that failed; take the transport's log (logging level DEBUG of httpcore or httpcore2 shows connect_tcp with host and port).",
+    ),
     _CHECK,
 )
-_MISSING_429 = (
-    "the body of the 429: `error.code` tells quota (insufficient_quota) from rate (rate_limit_exceeded)",
-    "the headers x-ratelimit-* and retry-after: they are absent on a billing 429",
+_MISSING_429: Missing = (
+    (
+        "the body of the 429",
+        "Print e.body: its `code` tells quota (insufficient_quota) from rate (rate_limit_exceeded).",
+    ),
+    ("the headers x-ratelimit-* and retry-after", "Print e.response.headers: they are absent on a billing 429."),
 )
-_MISSING_403 = (
-    "the body and headers of the 403: an API error with its code, or a page of a filter (server, cf-ray, x-request-id)",
+_MISSING_403: Missing = (
+    (
+        "body and headers of the 403",
+        "Print e.body and e.response.headers: an API error has a code and x-request-id, a filter's page has server, cf-ray or its own name.",
+    ),
     _CHECK,
 )
-_MISSING_BROWSER = (
-    "the line of the browser's console and of its network panel (net::ERR_…, status): what JavaScript sees is the same for every network and CORS failure",
+_MISSING_BROWSER: Missing = (
+    (
+        "the line of the browser's console and of its network panel",
+        "Copy the console's line (net::ERR_…, CORS text) and the status of the request: what JavaScript sees is the same for every network and CORS failure.",
+    ),
+    ("the same request from outside the browser", "Send it with curl -v from the same machine."),
 )
-_MISSING_DIALLED = (
-    "the address that was really dialled: with a proxy in play, a dead proxy and a dead endpoint raise the same text",
+_MISSING_DIALLED: Missing = (
+    (
+        "the address that was really dialled",
+        "Take the transport's log (connect_tcp with host and port): with a proxy in play a dead proxy and a dead endpoint raise the same text.",
+    ),
     _CHECK,
 )
-_MISSING_STATUS = ("the status and the whole body of the answer, with its headers", _CHECK)
+_MISSING_PROXY: Missing = (
+    (
+        "how the proxy failed",
+        "Take the rest of this message, and the answer of the proxy: curl -v -x PROXY https://HOST/.",
+    ),
+    _CHECK,
+)
+_MISSING_STATUS: Missing = (
+    ("status, body and headers of the answer", "Print e.status_code, e.body and e.response.headers."),
+    _CHECK,
+)
 
 
 # -- errors -------------------------------------------------------------------------------------------------------
@@ -172,7 +210,7 @@ def _link(observation: Observation, link: ErrorLink) -> Reading | None:
     if best is None:
         return None
     fact = f"{link.type}: {link.text}"[:400] if link.type else link.text[:400]
-    missing: tuple[str, ...] = ()
+    missing: Missing = ()
     owner: Owner | None = None
     if best.cause == "unknown":
         if re.search(
@@ -181,7 +219,7 @@ def _link(observation: Observation, link: ErrorLink) -> Reading | None:
         ):
             missing = _MISSING_BROWSER
         if _URLLIB3_PROXY in words or "ERR_TUNNEL" in words:
-            owner, missing = "connection_path", ("how the proxy failed: the rest of this message", _CHECK)
+            owner, missing = "connection_path", _MISSING_PROXY
     return Reading(
         cause=best.cause,
         weight=best.weight,
@@ -325,7 +363,7 @@ def _answer(evidence: Evidence, observation: Observation, answer: HttpAnswer) ->
         weight: int,
         certainty: Certainty = "likely",
         owner: Owner | None = None,
-        missing: tuple[str, ...] = (),
+        missing: Missing = (),
     ) -> Reading:
         return Reading(
             cause=cause,
@@ -493,21 +531,21 @@ def judge(evidence: Evidence, catalogue: Mapping[str, Cause]) -> Verdict:
                 if part
             ),
             because=finding.because if finding else (),
-            next=tuple(f"Fetch {text}." for text in decision.missing),
+            next=tuple(how for _, how in decision.missing),
             do_not=() if decision.owner in ("quota_or_rate", "auth") else (NO_KEY_ADVICE,),
             also=tuple(Also(cause=identity, why=why) for identity, why in finding.also) if finding else (),
-            missing=decision.missing,
+            missing=tuple(what for what, _ in decision.missing),
         )
     assert finding is not None
     owner = decision.owner or owner_of(cause, evidence, control_shows_the_same=None)
     before_api = cause.layer is not None and LAYERS.index(cause.layer) < LAYERS.index("api")
-    missing = decision.missing
+    missing = tuple(what for what, _ in decision.missing)
     if owner == "route_provider" and cause.owner is None:
         missing += (
             "a control test of the direct route from the same runtime: until it shows the same symptom, the route's provider owns this",
         )
     if before_api and cause.layer != "client":
-        missing += (_CHECK,)
+        missing += (_CHECK[0],)
     return Verdict(
         owner=owner,
         layer=cause.layer,

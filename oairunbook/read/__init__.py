@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from oairunbook import __version__
-from oairunbook.evidence import Body, Evidence, HttpAnswer, Layer, Observation, Outcome, PastedError, Runtime
+from oairunbook.evidence import Body, Evidence, HttpAnswer, Layer, Observation, Outcome, PastedError, Route, Runtime
 from oairunbook.observe.bodies import classify
 from oairunbook.observe.http import kept_headers
 from oairunbook.read.answers import Shown, answers
@@ -50,6 +50,8 @@ def read(
     base_url: str = "",
     model: str = "",
     family: str = "auto",
+    route: Route | None = None,
+    secrets: Secrets | None = None,
 ) -> Evidence:
     """Read a text, and what is known besides, into evidence. It is redacted like every other record.
 
@@ -63,6 +65,8 @@ def read(
         base_url: Base URL of the call; empty to take what the text names.
         model: Model or deployment; empty likewise.
         family: `auto`, `direct`, `azure` or `gateway`.
+        route: The route itself, where the caller knows it; None to resolve it from all this.
+        secrets: Values that must not leave memory; None for those of *environment*.
 
     Raises:
         ValueError: *status* is no HTTP status, or *family* is unknown.
@@ -87,8 +91,17 @@ def read(
         observations=tuple(_numbered(observations)),
         tool_version=__version__,
     )
-    clean, redactions = Secrets.from_environment(environment).redact(evidence)
+    clean, redactions = (secrets or Secrets.from_environment(environment)).redact(evidence)
     return dataclasses.replace(clean, redactions=redactions)
+
+
+def beside(checked: Evidence, pasted: Evidence) -> Evidence:
+    """One record of a check and of what was pasted from the same runtime. The check's route and runtime count."""
+    return dataclasses.replace(
+        checked,
+        observations=(*checked.observations, *pasted.observations),
+        redactions=(*checked.redactions, *pasted.redactions),
+    )
 
 
 def _given(url: str, status: int, headers: tuple[str, ...], body: str) -> Iterator[Observation]:
