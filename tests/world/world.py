@@ -105,13 +105,14 @@ class Middle(Host):
         """Let every packet from and to the API take so much longer."""
         self._end_delay = far_away(self.namespace, seconds, PLACES[API].addresses)
 
-    def forget_idle(self, seconds: int, what: str) -> None:
+    def forget_idle(self, seconds: int, what: str, *, address: str = "") -> None:
         """Forget connections after so many idle seconds, as NATs do, and `drop` or `reject with tcp reset` what follows."""
         self.namespace.set("netfilter/nf_conntrack_tcp_loose", 0)
         self.namespace.set("netfilter/nf_conntrack_tcp_timeout_established", seconds)
         # Data that nobody has acknowledged yet has a limit of its own, and it is longer.
         self.namespace.set("netfilter/nf_conntrack_tcp_timeout_unacknowledged", seconds)
-        self.rule(f"ct state invalid tcp flags & (syn | rst) == 0 {what}")
+        place = f"ip daddr {address} " if address else ""
+        self.rule(f"{place}ct state invalid tcp flags & (syn | rst) == 0 {what}")
 
     def reset_on_name(self, name: str, *, port: int = 443) -> None:
         """Reset TLS connections whose ClientHello asks for this name, as name-filtering middleboxes do."""
