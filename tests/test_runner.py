@@ -214,8 +214,11 @@ def test_neither_files_of_the_working_folder_nor_start_up_files_of_the_user_get_
     start_up.write_text("started = True")
     monkeypatch.setenv("PYTHONSTARTUP", str(start_up))
     monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
     execution, _ = run("import openai; assert 'started' not in globals()", "import os; os.getcwd()")
     assert (execution.state, execution.problem) == ("ok", "")
+    new = {path.name for path in tmp_path.iterdir()} - {path.name for path in before}
+    assert new == {"source1.ipynb", "target1.ipynb"}, "sockets or other files in the working folder"
 
 
 def test_no_widget_state_and_no_private_path_stay_in_the_record(run: Callable[..., Any], tmp_path: Path) -> None:

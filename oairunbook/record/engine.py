@@ -118,8 +118,9 @@ def _execute(job: Job, journal: Journal, leave: Callable[[], None]) -> None:
                     "--InteractiveShellApp.ignore_cwd=True",
                     "--InteractiveShellApp.exec_PYTHONSTARTUP=False",
                 ],
-                # Loopback TCP can be listened to by other users of this machine, and ipykernel warns of it each time.
-                config=Config({"KernelManager": {"transport": "ipc"}}),
+                # Loopback TCP can be listened to by other users of this machine, and ipykernel warns of it each time. Without a
+                # path of its own the sockets lie in the working folder, where two runs take each other's (jupyter_client 8.6).
+                config=Config({"KernelManager": {"transport": "ipc", "ip": str(Path(job.folder) / "ipc")}}),
                 **options,
             )
 

@@ -159,10 +159,8 @@ def check_values(values: Mapping[str, object]) -> None:
         raise ValueError(f"status is an HTTP status from 100 to 599, or 0 for none, and {status!r} is not")
     if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
         raise ValueError(f"repeat is a whole number from 1 on, and {repeat!r} is not")
-    if (values.get("body") or values.get("headers")) and not status:
-        raise ValueError("a body or headers are given without a status: give the status that came with them")
     if values.get("evidence"):
-        if status or values.get("error_text"):
+        if status or values.get("error_text") or values.get("body") or values.get("headers"):
             raise ValueError(
                 "evidence names a record, and a response or an exception is pasted as well: give one of them"
             )
