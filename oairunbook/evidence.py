@@ -809,4 +809,4 @@ def _is_its_own_kind(loc: tuple[int | str, ...], document: Any) -> bool:
     if len(loc) < 4 or loc[0] != "observations" or loc[2] != "outcome":
         return True
     kind = document["observations"][loc[1]]["outcome"]["kind"]
-    return str(loc[3]) == _KINDS[kind]
+    return bool(loc[3] == _KINDS[kind])

@@ -185,14 +185,14 @@ def pasted(kind: str, text: str) -> Observation:
 
 
 def answered(status: int, **body: object) -> Observation:
+    """What the request without credentials got on the path."""
     answer = HttpAnswer(
-        method="POST", url="https://api.openai.com/v1", status=status, http_version="1.1", headers=(),
+        method="GET", url="https://api.openai.com/v1/models", status=status, http_version="1.1", headers=(),
         body=Body(**{"shape": "html", "size_bytes": 100, **body}),  # type: ignore[arg-type]
     )  # fmt: skip
     return Observation(
-        id="pasted:response", probe="pasted", layer="http", target="what was pasted", started_seconds=0.0, seconds=0.0,
-        outcome=answer,
-    )  # fmt: skip
+        id="http", probe="http", layer="http", target="the endpoint", started_seconds=0.0, seconds=0.0, outcome=answer
+    )
 
 
 @pytest.mark.parametrize(

@@ -239,7 +239,7 @@ ENCODING: st.SearchStrategy[Callable[[str], str]] = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(secret=SECRET, before=st.text(max_size=20), behind=st.text(max_size=20), place=PLACE, encode=ENCODING)
 @example(secret="aaaaaaaaaaaa", before="a", behind="aa", place="deep", encode=str)
 def test_a_secret_embedded_anywhere_never_survives(
