@@ -31,7 +31,7 @@ def _cases() -> Iterator[object]:
         yield pytest.param(name, marks=marks)
 
 
-@pytest.mark.parametrize("name", _cases())
+@pytest.mark.parametrize("name", list(_cases()))
 def test_check_names_the_fault_and_clears_it_once_mended(name: str, side_by_side: SideBySide) -> None:
     reason = missing(SCENARIOS[name])
     if reason:
