@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from oairunbook import check, pasted
 from oairunbook.diagnose import diagnose
@@ -22,18 +23,25 @@ KEEP_VARIABLE = "OAIRUNBOOK_KEEP"
 EVIDENCE_FILE = "evidence.json"
 ARCHIVE_VARIABLE = "OAIRUNBOOK_ARCHIVE"
 ROUTES = ("auto", "direct", "azure", "gateway")
+DEFAULT_BUDGET = 30.0
 _DAY_SECONDS = 86400.0
 
 
-def collect(
-    *,
-    base_url: str = "",
-    model: str = "",
-    route: str = "auto",
-    timeout: float = 5.0,
-    budget: float = 30.0,
-    evidence: str = "",
-) -> Evidence:
+class Look(TypedDict, total=False):
+    """What every notebook says of how to look at the path; what is missing keeps `oairunbook.check`'s default."""
+
+    base_url: str
+    model: str
+    route: str
+    timeout: float
+    budget: float
+    idle: float
+    """0: no connection is used again after it was idle."""
+
+    control_url: str
+
+
+def collect(*, evidence: str = "", **look: Unpack[Look]) -> Evidence:
     """Read the record that *evidence* names, or look at the path now; empty texts mean what the SDK itself would use.
 
     Raises:
@@ -41,78 +49,55 @@ def collect(
         oairunbook.evidence.EvidenceError: The file is no evidence that this version can read.
         OSError: The file cannot be read.
     """
-    seen = read(evidence) if evidence else _look(base_url, model, route, timeout, budget)
+    seen = read(evidence) if evidence else _look(look)
     keep(seen)
     return seen
 
 
 def collect_response(
     *,
-    base_url: str = "",
-    model: str = "",
-    route: str = "auto",
-    timeout: float = 5.0,
-    budget: float = 30.0,
     evidence: str = "",
     status: int = 0,
     headers: str = "",
     body: str = "",
     error_text: str = "",
+    **look: Unpack[Look],
 ) -> Evidence:
     """As `collect`; but if a response or an exception is pasted, that is the evidence, and nothing is sent.
 
     Raises:
         ValueError: As `collect`, or a record and pasted evidence are given together.
     """
-    if not (status or headers or body or error_text):
-        return collect(base_url=base_url, model=model, route=route, timeout=timeout, budget=budget, evidence=evidence)
-    check_values(
-        {
-            "route": route,
-            "timeout": timeout,
-            "budget": budget,
-            "evidence": evidence,
-            "status": status,
-            "headers": headers,
-            "body": body,
-            "error_text": error_text,
-        }
+    given = {"status": status, "headers": headers, "body": body, "error_text": error_text}
+    if not any(given.values()):
+        return collect(evidence=evidence, **look)
+    check_values({**look, **given, "evidence": evidence})
+    route = resolve(
+        base_url=look.get("base_url") or None,
+        model=str(look.get("model", "")) or None,
+        family=look.get("route", "auto"),
     )
-    seen = pasted.response(
-        resolve(base_url=base_url or None, model=str(model) or None, family=route),
-        this_runtime(os.environ),
-        status,
-        str(headers),
-        str(body),
-        str(error_text),
-        secrets=Secrets.from_environment(os.environ),
-    )
+    runtime = this_runtime(os.environ)
+    secrets = Secrets.from_environment(os.environ)
+    seen = pasted.response(route, runtime, status, str(headers), str(body), str(error_text), secrets=secrets)
     keep(seen)
     return seen
 
 
-def attempts(
-    *,
-    base_url: str = "",
-    model: str = "",
-    route: str = "auto",
-    timeout: float = 5.0,
-    budget: float = 30.0,
-    evidence: str = "",
-    repeat: int = 1,
-) -> tuple[Evidence, ...]:
-    """Make the minimal request *repeat* times, all within *budget* seconds; a recorded one counts as one attempt.
+def attempts(*, evidence: str = "", repeat: int = 1, **look: Unpack[Look]) -> tuple[Evidence, ...]:
+    """Make the minimal request *repeat* times, all within the budget; a recorded one counts as one attempt.
 
     The first that does not succeed, else the last, becomes the run's evidence; the others are kept beside it.
     """
-    check_values({"route": route, "timeout": timeout, "budget": budget, "evidence": evidence, "repeat": repeat})
+    check_values({**look, "evidence": evidence, "repeat": repeat})
     if evidence:
         return (collect(evidence=evidence),)
+    budget = look.get("budget", DEFAULT_BUDGET)
     last = time.monotonic() + budget
     tried: list[Evidence] = []
     while len(tried) < repeat and (not tried or time.monotonic() < last):
         left = budget if not tried else max(1.0, last - time.monotonic())
-        tried.append(_look(base_url, model, route, timeout, left))
+        tried.append(_look({**look, "budget": left}))
     telling = decisive(tuple(tried))
     for number, seen in enumerate(tried, 1):
         keep(seen, EVIDENCE_FILE if seen is telling else f"evidence-attempt-{number}.json")
@@ -155,6 +140,9 @@ def check_values(values: Mapping[str, object]) -> None:
         number = values.get(name, 1.0)
         if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number < _DAY_SECONDS:
             raise ValueError(f"{name} is a number of seconds above 0 and below a day, and {number!r} is not")
+    idle = values.get("idle", 0.0)
+    if isinstance(idle, bool) or not isinstance(idle, (int, float)) or not 0 <= idle < _DAY_SECONDS:
+        raise ValueError(f"idle is a number of seconds below a day, or 0 for none, and {idle!r} is not")
     if isinstance(status, bool) or not isinstance(status, int) or not (status == 0 or 100 <= status <= 599):
         raise ValueError(f"status is an HTTP status from 100 to 599, or 0 for none, and {status!r} is not")
     if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
@@ -168,9 +156,8 @@ def check_values(values: Mapping[str, object]) -> None:
             raise ValueError("evidence names a record, which counts as one attempt: leave out repeat")
 
 
-def _look(base_url: str, model: str, route: str, timeout: float, budget: float) -> Evidence:
-    check_values({"route": route, "timeout": timeout, "budget": budget})
+def _look(look: Look) -> Evidence:
+    check_values(look)
+    known = {**look, "model": str(look.get("model", "")), "idle": look.get("idle") or None}
     # The archive's key makes the key's fingerprint, by which a later run is known to use the same one.
-    archive = os.environ.get(ARCHIVE_VARIABLE, "")
-    checked = check(base_url=base_url, model=str(model), route=route, timeout=timeout, budget=budget, archive=archive)
-    return checked.evidence
+    return check(**known, archive=os.environ.get(ARCHIVE_VARIABLE, "")).evidence  # type: ignore[arg-type]
