@@ -588,6 +588,12 @@ class SdkAnswered:
     longest_gap_seconds: float | None = None
     """Longest wait between two events of a stream."""
 
+    first_chunk_seconds: float | None = None
+    """From the request to the first event of a stream."""
+
+    spread_seconds: float | None = None
+    """From the first event of a stream to the last."""
+
     body: Body | None = None
     """What came instead, when it was no API object."""
 

@@ -38,7 +38,8 @@ def _raised(evidence: Evidence, *marks: str) -> Finding | None:
 def _base_url_invalid(evidence: Evidence) -> Finding | None:
     route = evidence.route
     if not route.problems:
-        return _raised(evidence, "UnsupportedProtocol", "InvalidURL")
+        # The same class comes from a proxy variable, and then the base URL is not what is wrong.
+        return None if _invalid_url_of_proxy(evidence) else _raised(evidence, "UnsupportedProtocol", "InvalidURL")
     fact = f"the base URL {route.base_url.value!r} from {route.base_url.source}: {'; '.join(route.problems)}"
     because = [Because(observation="route", fact=fact)]
     because += [cite(o, words(errors)) for o, errors in _errors(evidence)][:1]
@@ -139,6 +140,12 @@ def _resource_exhausted(evidence: Evidence) -> Finding | None:
     return _raised(evidence, "[Errno 24]")
 
 
+def _of_a_router(evidence: Evidence, failed: ConnectFailed) -> bool:
+    """Whether EACCES may be a router's answer: ICMPv6 type 1 code 1, while ICMP for IPv4 never becomes EACCES (net/ipv4/icmp.c)."""
+    only_ipv6 = all(":" in f.address for _, f in evidence.of(ConnectFailed) if errno_name(f.errors) == "EACCES")
+    return ":" in failed.address and only_ipv6 and may_connect_to_itself(evidence)
+
+
 def _socket_not_permitted(evidence: Evidence) -> Finding | None:
     for observation, resources in evidence.of(LocalResources):
         for link in resources.socket_errors:
@@ -146,8 +153,7 @@ def _socket_not_permitted(evidence: Evidence) -> Finding | None:
                 return Finding(because=(cite(observation, f"opening a socket: {link.text}"),), certainty="proven")
     for observation, outcome in evidence.of(ConnectFailed):
         name = errno_name(outcome.errors)
-        # A prohibited route and an ICMPv6 prohibition are EACCES too, but only towards that destination.
-        if name == "EPERM" or (name == "EACCES" and not may_connect_to_itself(evidence)):
+        if name == "EPERM" or (name == "EACCES" and not _of_a_router(evidence, outcome)):
             fact = f"connecting to {outcome.address}: {words(outcome.errors)}"
             return Finding(because=(cite(observation, fact),), certainty="proven")
     return None

@@ -5,7 +5,16 @@ from __future__ import annotations
 import ipaddress
 
 from oairunbook.diagnose.catalogue import Cause, Finding
-from oairunbook.diagnose.reading import cite, counter_test, errno_name, is_public_api, is_public_name, stopped, words
+from oairunbook.diagnose.reading import (
+    attempts,
+    cite,
+    counter_test,
+    errno_name,
+    is_public_api,
+    is_public_name,
+    stopped,
+    words,
+)
 from oairunbook.evidence import (
     Connected,
     ConnectFailed,
@@ -179,6 +188,11 @@ def _resolver_mismatch(evidence: Evidence) -> Finding | None:
     absolute = counter_test(evidence, Resolved, "dns.absolute")
     failed = _system_failed(evidence)
     if failed is not None:
+        others = [o for o, answer in evidence.of(DnsAnswer) if any(r.rcode != "NOERROR" for r in answer.replies)]
+        passing = any(any(one.of(Resolved)) for one in attempts(evidence))
+        if others or passing or _temporary(evidence):
+            # A server that says no, or an answer that comes and goes, is reason enough without any disagreement.
+            return None
         because = [failed, told]
         if absolute is not None:
             because.append(
@@ -192,6 +206,12 @@ def _resolver_mismatch(evidence: Evidence) -> Finding | None:
         return None
     said = cite(resolved[0], f"the system resolver says {', '.join(resolved[1].addresses)}")
     return Finding(because=(said, told, proof), certainty="proven")
+
+
+def _temporary(evidence: Evidence) -> bool:
+    """EAI_AGAIN, or no end at all: something on the way to a server failed, which is no disagreement about the answer."""
+    failures = [outcome for _, outcome in evidence.of(ResolveFailed, "dns")]
+    return not failures or any(errno_name(outcome.errors) == "EAI_AGAIN" for outcome in failures)
 
 
 def _private_address(evidence: Evidence) -> Finding | None:

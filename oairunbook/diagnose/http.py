@@ -116,6 +116,9 @@ def _read_timeout(evidence: Evidence) -> Finding | None:
 def _stream_stalled(evidence: Evidence) -> Finding | None:
     if not request_succeeded(evidence):
         return None
+    buffered = _in_one_piece(evidence)
+    if buffered is not None:
+        return buffered
     for observation in evidence.observations:
         outcome = observation.outcome
         stalled = (
@@ -128,6 +131,27 @@ def _stream_stalled(evidence: Evidence) -> Finding | None:
         if stalled or given_up:
             fact = "the whole answer came, and the same request streamed stopped arriving"
             return Finding(because=(cite(observation, fact),), certainty="proven" if stalled else "likely")
+    return None
+
+
+_PIECES, _BUFFERED_SECONDS, _ONE_PIECE_SECONDS = 5, 1.0, 0.02
+"""A tiny answer of a public model has three or four events, so that a fast one is never taken for a buffered one."""
+
+
+def _in_one_piece(evidence: Evidence) -> Finding | None:
+    """Many events, nothing for a long time, then all of them at one moment."""
+    whole = request_succeeded(evidence)
+    for observation, answered in evidence.of(SdkAnswered):
+        first, spread, chunks = answered.first_chunk_seconds, answered.spread_seconds, answered.chunks or 0
+        if whole is None or not answered.stream or first is None or spread is None or spread > _ONE_PIECE_SECONDS:
+            continue
+        late = first >= 2 * whole.seconds + _BUFFERED_SECONDS / 2
+        if (chunks >= _PIECES and first >= _BUFFERED_SECONDS) or (chunks >= 3 and late):
+            fact = (
+                f"{chunks} events of a stream arrived within {spread * 1000:.0f} ms after {first:.1f} s of nothing; "
+                f"the whole answer took {whole.seconds:.1f} s"
+            )
+            return Finding(because=(cite(observation, fact),), certainty="likely", beside_success=True)
     return None
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 
 from oairunbook.diagnose.catalogue import LAYERS, Cause, Finding
 from oairunbook.diagnose.reading import attempts, is_api_answer, path_alone
-from oairunbook.evidence import Evidence, Observation, SdkAnswered, SdkFailed
+from oairunbook.evidence import Evidence, HttpAnswer, Observation, SdkAnswered, SdkFailed
 from oairunbook.verdict import Because
 
 Find = Callable[[Evidence], "list[tuple[Cause, Finding]]"]
@@ -58,22 +58,34 @@ def interval(failed: int, tried: int) -> tuple[float, float]:
 
 def attempted(evidence: Evidence, find: Find) -> Attempted:
     """Judge each attempt by the same rules as the walk. An API answer of any status is a success of the path."""
-    each = [path_alone(evidence), *attempts(evidence)]
-    failed = []
+    judged = [(one, _of_the_path(find(one))) for one in (path_alone(evidence), *attempts(evidence))]
+    known = next((found[0] for _, found in judged if found), None)
+    failed: list[tuple[Cause, Finding]] = []
     failing_at: set[str] = set()
     passing_at: set[str] = set()
-    for one in each:
-        found = [item for item in find(one) if item[0].layer not in ("api", "client", "browser")]
-        address = _address(one)
-        if found:
-            failed.append(found[0])
-            failing_at.add(address)
-        else:
-            passing_at.add(address)
+    passed = 0
+    for one, found in judged:
+        if not found and any(one.of(HttpAnswer, "http")):
+            passed += 1
+            passing_at.add(_address(one))
+        elif found or known:
+            # An attempt is walked without counter-tests: what it does not decide by itself, the others do.
+            failed.append(found[0] if found else known)  # type: ignore[arg-type]
+            failing_at.add(_address(one))
     where = ""
-    if failed and passing_at and len(failing_at) == 1 and "" not in failing_at and not failing_at & passing_at:
+    if failed and passed and len(failing_at) == 1 and "" not in failing_at and not failing_at & passing_at:
         where = f"every failure was at {next(iter(failing_at))}, none at {', '.join(sorted(passing_at))}"
-    return Attempted(tried=len(each), failed=tuple(failed), where=where)
+    return Attempted(tried=len(failed) + passed, failed=tuple(failed), where=where)
+
+
+def _of_the_path(found: list[tuple[Cause, Finding]]) -> list[tuple[Cause, Finding]]:
+    """An attempt sends no key and no request of the application: what these would meet says nothing of it."""
+    return [
+        item for item in found if item[0].layer not in ("api", "browser") and not item[0].id.startswith(_OF_THE_KEY)
+    ]
+
+
+_OF_THE_KEY = ("client.api_key_",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +117,11 @@ def count(evidence: Evidence, tries: Attempted, chosen: Cause | None) -> Counted
     if not comes_and_goes and chosen is not None and probes == 0:
         # The probes passed where the SDK's request failed: before HTTP both do the same.
         before_http = chosen.layer in ("dns", "tcp", "proxy", "tls") and not chosen.id.startswith(_NOT_A_STEP)
-        comes_and_goes = own_failed > 0 and (before_http or (own_passed > 0 and chosen.id == "http.gateway_error"))
+        comes_and_goes = (
+            own_failed > 0
+            and tries.tried > 0
+            and (before_http or (own_passed > 0 and chosen.id == "http.gateway_error"))
+        )
     if not comes_and_goes:
         repeated = tries.tried > 1 and (probes == tries.tried or (chosen is not None and chosen.layer == "http"))
         return Counted(pattern="steady" if repeated else None)

@@ -39,7 +39,7 @@ def failures(evidence: Evidence, *names: str) -> Finding | None:
     found = [(o, outcome, errno_name(outcome.errors)) for o, outcome in evidence.of(ConnectFailed)]
     unreachable: tuple[str, ...] = _UNREACHABLE
     if may_connect_to_itself(evidence):
-        # EACCES is the route's or a router's answer then (`ip route add prohibit`, ICMPv6 type 1 code 1).
+        # EACCES towards IPv6 is a router's `administratively prohibited` then (ICMPv6 type 1 code 1).
         unreachable = (*_UNREACHABLE, "EACCES")
     if names == _UNREACHABLE:
         names = unreachable

@@ -81,6 +81,8 @@ def run_control(path: Path, collection: Collection, timeout: float) -> Outcome:
             note(f"proxy:{address}", "proxy", f"{route.proxy.url} to {route.host}", began, answered)
             if stream is None:
                 return ended_before
+        # The SDK may still be importing; that is no part of the handshake.
+        path.context()
         began = time.monotonic()
         stream.deadline = collection.deadline.sooner(timeout)
         shaken, secured = path.handshake(stream, address)

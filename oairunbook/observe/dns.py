@@ -21,6 +21,9 @@ from oairunbook.observe.errors import error_chain
 from oairunbook.observe.stream import Deadline
 
 _RDTYPES = (dns.rdatatype.A, dns.rdatatype.AAAA)
+_IP_RECVERR, _IPV6_RECVERR = 11, 25
+"""linux/in.h and linux/in6.h; the socket module does not have them."""
+
 _RESEND_SECONDS = 1.5
 
 
@@ -69,10 +72,11 @@ def ask(
         if transport == "tcp":
             for query in queries.values():
                 message = dns.query.tcp(query, server.address, timeout=deadline.left or 0.1, port=server.port)
-                record = _record(message, "tcp")
+                record = _record(message, query.question[0].rdtype, "tcp")
                 replies[record.rdtype] = record
         # A connected socket is told of ICMP errors; an unconnected one waits for nothing.
         with socket.socket(family, socket.SOCK_DGRAM) as udp:
+            _report_icmp(udp)
             udp.connect((server.address, server.port))
             while len(replies) < len(queries) and deadline.left > 0:
                 for query in queries.values():
@@ -93,7 +97,7 @@ def ask(
                     if message.flags & dns.flags.TC:
                         message = dns.query.tcp(query, server.address, timeout=deadline.left or 0.1, port=server.port)
                         over = "tcp"
-                    record = _record(message, over)
+                    record = _record(message, query.question[0].rdtype, over)
                     replies[record.rdtype] = record
     except (OSError, dns.exception.DNSException, EOFError) as error:
         last_error = error
@@ -121,6 +125,18 @@ def ask(
     )
 
 
+def _report_icmp(udp: socket.socket) -> None:
+    """Ask Linux for every ICMP error, not only `port unreachable` (ip(7), IP_RECVERR)."""
+    try:
+        if udp.family == socket.AF_INET6:
+            udp.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+        else:
+            udp.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+    except OSError:
+        # Another system: what it reports by itself has to do.
+        pass
+
+
 def _match(
     wire: bytes, queries: dict[int, dns.message.QueryMessage]
 ) -> tuple[dns.message.QueryMessage, dns.message.Message] | None:
@@ -137,7 +153,8 @@ def _match(
     return query, message
 
 
-def _record(message: dns.message.Message, transport: str) -> DnsReply:
+def _record(message: dns.message.Message, rdtype: dns.rdatatype.RdataType, transport: str) -> DnsReply:
+    """The reply to a question; a server that refuses may leave the question out of it."""
     addresses: list[str] = []
     names: list[str] = []
     ttls: list[int] = []
@@ -153,7 +170,7 @@ def _record(message: dns.message.Message, transport: str) -> DnsReply:
         if isinstance(option, dns.edns.EDEOption)
     )
     return DnsReply(
-        rdtype=dns.rdatatype.to_text(message.question[0].rdtype),
+        rdtype=dns.rdatatype.to_text(rdtype),
         rcode=dns.rcode.to_text(message.rcode()),
         flags=tuple(dns.flags.to_text(message.flags).split()),
         extended_errors=extended,

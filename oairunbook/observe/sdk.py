@@ -6,11 +6,13 @@ request hook that turns the trace on. `max_retries` is 0, so that no attempt hid
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from oairunbook.evidence import (
@@ -55,6 +57,7 @@ _NO_CHAT = (
     "sora",
     "rerank",
 )
+_HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 _MOST_TRACE_EVENTS = 60
 
 
@@ -150,10 +153,13 @@ def minimal_request(
         status, request_id = int(raw.status_code), raw.headers.get("x-request-id")
         content_type = raw.headers.get("content-type")
         body, gap, completed, shape = None, None, True, ""
+        first = spread = None
         if stream:
             completed, last = False, time.monotonic()
             for chunk in raw.parse():
                 now = time.monotonic()
+                first = now - began if first is None else first
+                spread = now - began - first
                 gap, last, chunks = max(gap or 0.0, now - last), now, chunks + 1
                 choices = getattr(chunk, "choices", None) or ()
                 completed = completed or any(choice.finish_reason for choice in choices)
@@ -185,6 +191,8 @@ def minimal_request(
         chunks=chunks if stream else None,
         completed=completed,
         longest_gap_seconds=round(gap, 6) if gap is not None else None,
+        first_chunk_seconds=round(first, 6) if first is not None else None,
+        spread_seconds=round(spread, 6) if spread is not None else None,
         body=body,
     )
 
@@ -294,8 +302,12 @@ def _proxy_of(pool: Any) -> str | None:
 
 def _roots(context: Any, route: Route) -> int | None:
     """Number of roots; None where a folder or the operating system serves them on demand."""
-    if route.trust.origin in ("ssl_cert_dir", "truststore") or not hasattr(context, "cert_store_stats"):
+    if route.trust.origin == "truststore" or not hasattr(context, "cert_store_stats"):
         return None
+    if route.trust.origin == "ssl_cert_dir":
+        # OpenSSL finds a root in a folder by the hash that is its file's name (openssl-rehash(1)); nothing else in there counts.
+        folder = Path(route.trust.path or "")
+        return sum(1 for entry in folder.iterdir() if _HASHED.fullmatch(entry.name)) if folder.is_dir() else 0
     count = int(context.cert_store_stats()["x509_ca"])
     # OpenSSL's compiled-in folder is read on demand and counts for nothing here.
     return count if count or route.trust.origin in ("none", "ssl_cert_file", "certifi") else None

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from oairunbook.evidence import (
     ConnectFailed,
+    DnsAnswer,
     ErrorLink,
     HttpAnswer,
     HttpFailed,
@@ -46,6 +47,8 @@ _LOOK_SECONDS = 0.1
 
 _ICMP_SECONDS = 1.5
 """A name server on a network without it is called unreachable by a router only after three seconds of ARP."""
+
+_NEXT_SERVER_SECONDS = 10.0
 
 _PATH_PROBES = ("dns", "tcp", "proxy", "tls", "http")
 
@@ -143,15 +146,19 @@ class Walk:
         for test in due(Seen(self._path, self._collection.so_far(), silent)):
             if test.id in self._tests or self._collection.deadline.left <= 0:
                 continue
-            deadline = self._step
             self._tests[test.id] = self._collection.begin(
                 test.id,
                 test.probe,
                 test.layer,
                 test.target,
-                lambda test=test, deadline=deadline: test.look(deadline),  # type: ignore[misc]
+                lambda test=test: test.look(self._step_once_built()),  # type: ignore[misc]
                 changed=test.changed,
             )
+
+    def _step_once_built(self) -> Deadline:
+        """One step's time from when the SDK is imported, if it is a counter-test that needs its context."""
+        self._context()
+        return self._step
 
     def _until(self, done: Callable[[], bool], seconds: float) -> bool:
         """Wait for *done*, at most so long, and begin counter-tests as they become due."""
@@ -185,13 +192,19 @@ class Walk:
                     lambda server=server: dns.ask(server, host, seconds=self._timeout + _ICMP_SECONDS),  # type: ignore[misc]
                 )
             )
-        if not self._until(lambda: system.done, self._timeout):
+        if not self._until(lambda: system.done, self._timeout) and self._some_server_answered():
+            # glibc goes on to the next name server by itself, after five seconds with the first one.
+            self._until(lambda: system.done, _NEXT_SERVER_SECONDS)
+        if not system.done:
             system.stop(f"the system resolver gave no answer in {self._timeout:g} s")
         outcome = system.outcome
         if not isinstance(outcome, Resolved):
             self._skip_from("tcp", f"{host} has no address here")
             return ()
         return outcome.addresses[:_MOST_ADDRESSES]
+
+    def _some_server_answered(self) -> bool:
+        return any(isinstance(observation.outcome, DnsAnswer) for observation in self._collection.so_far())
 
     # -- connections ----------------------------------------------------------------------------------------------
 
@@ -452,6 +465,9 @@ class Walk:
             if len(self._tests) == before or settled.left <= 0:
                 break
         quiet = Deadline.after(_SIDE_GRACE_SECONDS)
+        if not healthy:
+            # Name servers were asked at the beginning; their last word comes as late as this.
+            quiet = Deadline(max(quiet.at, self._collection.began + self._timeout + _ICMP_SECONDS + 0.2))
         attempts.wait(max(quiet.left, settled.left if attempts.differ else 0.0))
         for thread in getattr(self, "_walkers", ()):
             thread.join(max(0.0, quiet.left))
