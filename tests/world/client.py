@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
+import functools
 import json
 import os
 import shutil
@@ -10,6 +12,8 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -224,6 +228,8 @@ class Client(Host):
 
         With `stream` it is streamed; with a number a second one follows on the same connection so many seconds later.
         """
+        if not self.wrapper and not {"PYTHONPATH", "LD_PRELOAD"} & self.environment.keys():
+            return sdk_server().ask(self, arguments)
         ran = self.run(*self.wrapper, sys.executable, "-P", str(_SDK_SCRIPT), *arguments)
         # This script shows exceptions as they are, with what they hold; the guard is for our own output.
         del self.outputs[-2:]
@@ -250,6 +256,54 @@ class Client(Host):
         question = dns.message.make_query(name, kind)
         with self.namespace.entered():
             return dns.query.udp(question, server, timeout=2)
+
+
+class SdkServer:
+    """The process of `sdk_server.py`; it ends with this one."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.mkdtemp(prefix="oairb-sdk-")
+        self._path = str(Path(self._folder, "socket"))
+        environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **python_environment()}
+        script = str(_SDK_SCRIPT.with_name("sdk_server.py"))
+        self._process = subprocess.Popen([sys.executable, script, self._path], env=environment)
+        atexit.register(self.close)
+        while not Path(self._path).exists():
+            if self._process.poll() is not None:
+                raise RuntimeError(f"{script} ended with {self._process.returncode}")
+            time.sleep(0.02)
+
+    def ask(self, client: Client, arguments: tuple[str, ...]) -> str:
+        """What one minimal request in this client prints."""
+        mounts = [(str(t), str(s)) for t, s in client.mounts.items() if t.exists()]
+        request = {"namespace": client.namespace.name, "mounts": mounts, "environment": client.environment}
+        request |= {"folder": str(client.home), "arguments": arguments}
+        with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rw") as stream:
+            connection.connect(self._path)
+            stream.write(json.dumps(request) + "\n")
+            stream.flush()
+            return stream.read()
+
+    def close(self) -> None:
+        """End it and remove its socket."""
+        self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@functools.cache
+def _sdk_server() -> SdkServer:
+    return SdkServer()
+
+
+_starting = threading.Lock()
+
+
+def sdk_server() -> SdkServer:
+    """The server of this process, started when it is first wanted."""
+    # Worlds run side by side, and functools.cache alone would start one for each.
+    with _starting:
+        return _sdk_server()
 
 
 def _certifi_bundle() -> str | None:

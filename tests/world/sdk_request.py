@@ -12,7 +12,7 @@ import time
 _SECONDS = 2.0
 
 
-def main(how: str) -> None:
+def main(how: str = "") -> None:
     try:
         import openai
 
@@ -49,4 +49,5 @@ def ask(client, **more):  # type: ignore[no-untyped-def]
     )
 
 
-main(*sys.argv[1:] or [""])
+if __name__ == "__main__":
+    main(*sys.argv[1:])
