@@ -50,6 +50,7 @@ def check(
         progress: Called with a short text as each step begins.
 
     Raises:
+        oairunbook.observe.CutShortError: It was interrupted, or the tool failed; what had been seen is in it.
         ValueError: *route* is unknown, *timeout* or *budget* is not positive, *repeat* is below 1, or *idle* is negative.
     """
     import os

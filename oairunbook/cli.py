@@ -149,12 +149,19 @@ def check(
     where TLS has verified. On an Azure or gateway route it also tries the direct route, without credentials.
     """
     from oairunbook import check as run_check
+    from oairunbook.observe import CutShortError
     from oairunbook.record.table import check_text
 
     show = None if quiet else _progress()
-    checked = run_check(
-        base_url or "", model or "", route, timeout, budget, archive, repeat, idle, control_url, progress=show
-    )
+    try:
+        checked = run_check(
+            base_url or "", model or "", route, timeout, budget, archive, repeat, idle, control_url, progress=show
+        )
+    except CutShortError as cut:
+        target = json_file if json_file and json_file != "-" else f"oairunbook-cut-short-{os.getpid()}.json"
+        write_json(cut.evidence, target)
+        click.echo(f"\n{cut}. They are in {target}; next: oairunbook diagnose {target}", err=True)
+        raise cut.__cause__ or cut from None
     if show:
         show("")
     if json_file != "-":

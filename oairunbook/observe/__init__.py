@@ -21,7 +21,7 @@ from oairunbook.observe.walk import Options, Walk
 from oairunbook.redaction import Secrets
 from oairunbook.runtime import this_runtime
 
-__all__ = ["DEFAULT_REPEAT", "observe"]
+__all__ = ["DEFAULT_REPEAT", "CutShortError", "observe"]
 
 DEFAULT_REPEAT = 10
 """Of a fault that hits every third attempt, ten miss two in a hundred."""
@@ -51,6 +51,9 @@ def observe(
         control_url: Direct route of the control test of an Azure or gateway route; empty for none, None for the public API.
         progress: Called with a short text as each step begins.
         environment: Variables to take credentials from; those of this process if None.
+
+    Raises:
+        CutShortError: It was interrupted, or the tool failed; what had been seen is in it.
     """
     from oairunbook import __version__
 
@@ -66,7 +69,12 @@ def observe(
         control_url=CONTROL_URL if control_url is None else control_url,
         status_url=rehearsal.status_url if rehearsal else STATUS_URL,
     )
-    Walk(route, environment, collection, options).run()
+    ended: BaseException | None = None
+    try:
+        Walk(route, environment, collection, options).run()
+    except (Exception, KeyboardInterrupt) as error:
+        # Whatever ends the walk, nothing that was seen is lost.
+        ended = error
     evidence = Evidence(
         collected_at=collected_at,
         seconds=round(time.monotonic() - began, 6),
@@ -77,4 +85,15 @@ def observe(
         practice=rehearsal.fault if rehearsal else None,
     )
     clean, redactions = secrets.redact(evidence)
-    return dataclasses.replace(clean, redactions=redactions)
+    whole = dataclasses.replace(clean, redactions=redactions)
+    if ended is not None:
+        raise CutShortError(whole) from ended
+    return whole
+
+
+class CutShortError(Exception):
+    """The walk was interrupted (`__cause__` is KeyboardInterrupt) or failed; `evidence` is what had been seen by then, redacted."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        super().__init__(f"the check was cut short after {len(evidence.observations)} observations")
+        self.evidence = evidence

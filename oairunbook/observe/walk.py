@@ -21,6 +21,7 @@ from oairunbook.evidence import (
     HttpFailed,
     LocalResources,
     Outcome,
+    ProxyAnswered,
     Resolved,
     Route,
     StatusPage,
@@ -416,6 +417,9 @@ class Walk:
                 errors = getattr(outcome, "errors", ())
             else:
                 errors = getattr(result, "errors", ())
+                if isinstance(result, ProxyAnswered):
+                    refusal = f"the proxy answered {result.status} {result.reason}"
+                    errors = (ErrorLink(type="ProxyAnswered", text=refusal),)
         return HttpFailed(method="GET", url=url, phase=phase, errors=errors, ended="eof")  # type: ignore[arg-type]
 
     # -- small things ---------------------------------------------------------------------------------------------

@@ -23,18 +23,25 @@ def check_text(evidence: Evidence, verdict: Verdict) -> str:
     lines.append(f"proxy    {route.proxy.url or 'none'}: {route.proxy.rule}")
     lines.append(f"trust    {route.trust.path or route.trust.origin}: {route.trust.reason}")
     lines.append("")
-    cited = {reason.observation for reason in verdict.because} if verdict.cause not in ("ok", "unknown") else set()
-    marked = False
+    change = _first_change(evidence, verdict)
     for step in steps(evidence.observations):
-        mark = "   "
-        if not marked and cited & {o.id for o in step.observations}:
-            mark, marked = "-> ", True
+        mark = "-> " if change in [o.id for o in step.observations] else "   "
         head = f"{mark}{step.state:<11} {step.first.probe:<7} {step.first.seconds:7.3f} s  "
         body = f"{step.target}: {step.fact}"
         lines += textwrap.wrap(head + body, _WIDTH, subsequent_indent=" " * len(head), break_on_hyphens=False)
-    if marked:
+    if change:
         lines.append("   (-> is the first point where the evidence changes)")
     return "\n".join(lines) + "\n\n" + verdict_text(verdict)
+
+
+def _first_change(evidence: Evidence, verdict: Verdict) -> str | None:
+    """Id of the first cited observation of the path itself; of a counter-test or an attempt only where no other is cited."""
+    if verdict.cause in ("ok", "unknown"):
+        return None
+    known = {o.id: o for o in evidence.observations}
+    cited = [known[reason.observation] for reason in verdict.because if reason.observation in known]
+    own = [o for o in cited if o.changed is None and o.attempt == 1]
+    return (own or cited)[0].id if cited else None
 
 
 def practice_text(evidence: Evidence) -> str:
