@@ -1,6 +1,6 @@
 """Run scenarios and print a table: what was expected, what `check` answered, and how long it took.
 
-python -m tests.world [--workers N] [--wire-only] [NAME ...]
+python -m tests.world [--workers N] [--timeout SECONDS] [--wire-only] [NAME ...]
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 import traceback
+from dataclasses import replace
 
 from tests.scenarios import NOT_YET
 from tests.world.namespace import left_over
@@ -65,6 +66,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.world", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="scenarios, or beginnings of their names; default all")
     parser.add_argument("--workers", type=int, default=WORKERS, help="worlds at a time")
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", help="of check, for one step: on a busy machine two are too few"
+    )
     parser.add_argument("--wire-only", action="store_true", help="prove the faults on the wire, and do not ask check")
     options = parser.parse_args()
     # So that worlds are taken down on SIGTERM as they are on Ctrl-C.
@@ -72,7 +76,8 @@ def main() -> int:
 
     chosen = [s for n, s in SCENARIOS.items() if not options.names or n.startswith(tuple(options.names))]
     skipped = {s.name: reason for s in chosen if (reason := missing(s))}
-    able = [s for s in chosen if s.name not in skipped]
+    more = ("--timeout", options.timeout) if options.timeout else ()
+    able = [replace(s, options=(*s.options, *more)) for s in chosen if s.name not in skipped]
     begin = time.monotonic()
     failed = 0
     results: list[Result] = []
