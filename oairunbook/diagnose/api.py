@@ -16,7 +16,7 @@ Marks = tuple[str, ...]
 
 _GATEWAY_AUTH: Marks = ("no api key passed in", "invalid proxy server token", "malformed api key", "no api key found in request", "no auth credentials found",
                         "no cookie auth credentials", "no connected db", "token_not_found_in_db", "expired key", "key not valid", "invalid virtual key",
-                        "due to missing subscription key", "invalid subscription key. make sure to", "authentication error, ", "litellm virtual key",
+                        "due to missing subscription key", "invalid subscription key. make sure to", "authentication error, ", "invalid x-api-key", "litellm virtual key",
                         "无效的令牌", "invalid token", "令牌", "该令牌", "api key is not valid for this gateway")  # fmt: skip
 _GATEWAY_UPSTREAM: Marks = ("openaiexception", "azureexception - ", "fetch failed", "provider returned error", "upstream", "could not reach the ai provider", "ring-balancer",
                             "no deployments available", "no healthy deployments", "deployments for selected model", "are in cooldown", "bad_response_status_code",
@@ -48,7 +48,7 @@ _RATE: Marks = ("rate limit", "rate_limit", "ratelimit", "too many requests", "t
 _SERVER: Marks = ("server had an error", "server_error", "internal server error", "internal error", "internal_error", "error occurred while processing your request",
                   "error while processing your request", "service is temporarily unavailable", "internalservererror", "the operation was timeout")  # fmt: skip
 _INVALID_KEY: Marks = ("incorrect api key", "invalid_api_key", "invalid api key", "invalid authentication", "api key is invalid", "invalid_key", "authentication fails", "api key expired",
-                       "invalid credentials", "apikey错误", "invalid x-api-key", "malformed authorization", "incorrect_hostname", "you must use the same", "invalid bearer token",
+                       "invalid credentials", "apikey错误", "malformed authorization", "incorrect_hostname", "you must use the same", "invalid bearer token",
                        "session key")  # fmt: skip
 _MISSING_KEY: Marks = ("didn't provide an api key", "missing bearer", "missing authorization", "no authorization header", "missing authentication", "authorization header is missing",
                        "no api key provided", "missing api key", "api key not provided", "authentication credentials were not provided")  # fmt: skip
@@ -161,6 +161,7 @@ def by_status(status: int, family: str) -> str | None:
 def _azure(status: int, words: str) -> str | None:
     if (
         "virtual network/firewall" in words
+        or "virtual network is configured" in words
         or "public access is disabled" in words
         or "approved private endpoint" in words
     ):
@@ -184,6 +185,8 @@ def _gateway(status: int, error: ApiError, words: str, family: str) -> str | Non
     kind = (error.type or "").lower()
     if kind == "budget_exceeded":
         return "api.insufficient_quota"
+    if "provider returned error" in words and status != 429:
+        return "api.gateway_upstream_failed"
     if (
         status in (0, 400, 401, 403)
         and (_has(words, _GATEWAY_AUTH) or kind in ("auth_error", "expired_key", "no_db_connection"))
@@ -201,8 +204,6 @@ def _gateway(status: int, error: ApiError, words: str, family: str) -> str | Non
         and not _has(words, _INVALID_KEY + _QUOTA + _PERMISSION)
     ):
         return "api.gateway_auth_failed"
-    if "provider returned error" in words and status != 429:
-        return "api.gateway_upstream_failed"
     if (
         (family == "gateway" or "litellm." in words)
         and (status >= 500 or status == 0)

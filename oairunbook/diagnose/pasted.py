@@ -18,17 +18,12 @@ from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Certaint
 from oairunbook.diagnose.reading import cite
 from oairunbook.diagnose.signs import PROXY, SIGNS, TLS, VAGUE
 from oairunbook.evidence import ApiError, ErrorLink, Evidence, HttpAnswer, Observation, PastedError, Route
+from oairunbook.services import OTHER_SERVICES
 from oairunbook.verdict import Also, Owner, Verdict
 
 _ANSWER, _EDGE, _STATUS = 75, 74, 30
 
 _TELEMETRY = "telemetry"
-_OTHER_SERVICE = re.compile(
-    r"(?:^|\.)(?:posthog\.com|sentry\.io|segment\.(?:io|com)|mixpanel\.com|amplitude\.com|datadoghq\.(?:com|eu)|smith\.langchain\.com|langfuse\.com|telemetry\.[\w.]+|nodejs\.org|npmjs\.(?:org|com)|"
-    r"pypi\.org|pythonhosted\.org|ubuntu\.com|debian\.org|docker\.(?:io|com)|opensea\.io|statsig\.com|featuregates\.org|newrelic\.com|honeycomb\.io|grafana\.net|applicationinsights\.azure\.com|wandb\.ai|"
-    r"google-analytics\.com|litellm\.ai|crewai\.com|traceloop\.com|duckduckgo\.com|serper\.dev|tavily\.com|pinecone\.io|supabase\.co|slack\.com|telegram\.org|discord\.com|notion\.(?:so|com)|gitmoji\.dev|"
-    r"huggingface\.co|hf\.co|openaiapi-site\.azureedge\.net|github\.com|githubusercontent\.com)$"
-)
 _OTHER_WORDS = re.compile(
     r"\bnew Anthropic\(|posthog|langsmith|telemetry|opentelemetry|sentry|Ignoring extra certs|DeprecationWarning|UserWarning",
     re.IGNORECASE,
@@ -99,6 +94,8 @@ def decide(evidence: Evidence) -> Decision:
             found = _errors(evidence.route, observation, outcome.errors)
         if found is not None:
             readings.append(found)
+    if _guard_of_another_sdk(evidence):
+        readings = [r for r in readings if r.cause != "browser.key_exposed"]
     if not readings:
         return Decision(cause="unknown", owner="unknown", finding=None, missing=_MISSING_ALL)
     best = max(enumerate(readings), key=lambda item: (item[1].weight, item[0]))[1]
@@ -344,11 +341,17 @@ def _beside_a_proxy(route: Route, found: Reading) -> Reading:
     )
 
 
+def _guard_of_another_sdk(evidence: Evidence) -> bool:
+    """Other vendors' SDKs say the same in a page; the line of code that they show names the class."""
+    words = " ".join(link.text for _, raised in evidence.of(PastedError) for link in raised.errors)
+    return "new Anthropic(" in words and "new OpenAI(" not in words
+
+
 def _of_another_service(route: Route, observation: Observation) -> bool:
     """Failures of tracing, package indexes and other tools are no failures of the call."""
     if observation.target == _TELEMETRY:
         return True
-    return observation.target != route.host and bool(_OTHER_SERVICE.search(observation.target))
+    return observation.target != route.host and bool(OTHER_SERVICES.search(observation.target))
 
 
 # -- answers ------------------------------------------------------------------------------------------------------

@@ -39,6 +39,8 @@ SIGNS: tuple[Sign, ...] = (
           r"Content-Security-Policy: The page.s settings blocked|NS_ERROR_CONTENT_BLOCKED|Permission was denied for this request to access the `?\w+`? address space|"
           r"more-private address space|Content Security Policy directive: \"?connect-src", "proven"),
     _sign("browser.key_exposed", BROWSER + 3, r"running in a browser-like environment|dangerouslyAllowBrowser", "proven"),
+    # Firefox says so of every network failure.
+    _sign("unknown", BROWSER + 4, r"CORS request did not succeed"),
     _sign("browser.cors_blocked", BROWSER + 1,
           r"blocked by CORS policy|Access-Control-Allow-(?:Origin|Headers|Methods|Credentials)|Cross-Origin Request Blocked(?!.{0,300}did not succeed)|ERR_BLOCKED_BY_RESPONSE|"
           r"(?:is not allowed|not allowed) by Access-Control|Preflight response is not successful|CORS (?:header|preflight response|request external redirect|request not HTTP)|"
@@ -181,6 +183,6 @@ SIGNS: tuple[Sign, ...] = (
     _sign("unknown", NOTHING,
           r"APIConnectionError|Connection error|APITimeoutError|Request timed out|APIConnectionTimeoutError|fetch failed|Failed to fetch|Network ?Error|Load failed|Error communicating with OpenAI|Cannot connect to (?:API|host|proxy)|ConnectError\b|"
           r"ProxyError|SSLError|All connection attempts failed|Connect call failed|Max retries exceeded|ConnectionError|Timeout(?:Error|Exception)|timed out|timeout of \d|context deadline exceeded|ClientConnectorError|ClientOSError|\bI/O error on|"
-          r"HttpRequestException|error sending request|WebException|IOException|SSLException|SSLHandshakeException|ERR_(?:NETWORK|FAILED|SSL_PROTOCOL_ERROR|TUNNEL_CONNECTION_FAILED|TIMED_OUT|NETWORK_CHANGED)|did not succeed|Couldn't connect to server|"
+          r"HttpRequestException|SSL connection could not be established|error sending request|WebException|IOException|SSLException|SSLHandshakeException|ERR_(?:NETWORK|FAILED|SSL_PROTOCOL_ERROR|TUNNEL_CONNECTION_FAILED|TIMED_OUT|NETWORK_CHANGED)|did not succeed|Couldn't connect to server|"
           r"NetworkError when attempting|AxiosError|litellm\.(?:APIError|Timeout)|An error occurred while sending the request|could not connect|connection failed|cannot reach|unable to connect|Unable to reach|due to access control checks|RequestError"),
 )  # fmt: skip

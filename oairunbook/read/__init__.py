@@ -167,7 +167,7 @@ def _of_chain(chain: Chain) -> str:
     words = "\n".join(link.text for link in chain.errors)
     if _TELEMETRY.search(words):
         return TELEMETRY
-    hosts = called(words)
+    hosts = called("\n".join(link.text for link in chain.errors if link.type)) or called(words)
     return hosts[0].host if hosts else WHOLE
 
 

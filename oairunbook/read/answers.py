@@ -22,7 +22,7 @@ _FIELD = re.compile(
     r"""(?<![\w-])\\{0,3}["']?(?P<name>message|type|code|param)\\{0,3}["']?\s{0,3}[:=]\s{0,3}(?:\\{0,3}'(?P<single>[^'\n]{0,1500})'|\\{0,3}"(?P<double>(?:[^"\\\n]|\\[^"\n]){0,1500})\\{0,3}"|`(?P<tick>[^`\n]{0,1500})`|(?P<bare>null|None|undefined|\d{1,6})\b)"""
 )
 _STATUS = re.compile(
-    r"""Error code: (?P<a>\d{3})\b"""
+    r"""Error code:\W{1,4}(?P<a>\d{3})\b"""
     r"""|HTTP/[\d.]{1,3}"?\s(?P<b>\d{3})\b"""
     r"""|\bstatus(?:[_ ]?code)?\\?["']?(?:\s(?:of|returned))?\s{0,2}[:=]{0,2}\s{0,2}\(?["']?(?P<c>[1-5]\d{2})\b(?!ms)"""
     r"""|\bHTTP(?:\s(?:status(?:\scode)?|error|code|response code was))?[:\s]\s?(?P<d>[1-5]\d{2})\b"""
@@ -56,14 +56,14 @@ CLASS_STATUS = {
 # Sentences of the API, Azure and gateways that name themselves without status or braces.
 _SENTENCES = re.compile(
     r"You exceeded your current quota[^\n\"'}]{0,200}|Incorrect API key provided[^\n\"'}]{0,200}|Country, region, or territory not supported|You didn't provide an API key[^\n\"'}]{0,120}|"
-    r"The model [`'\"\\]{0,3}[\w./:@-]{1,80}[`'\"\\]{0,3} does not exist[^\n\"'}]{0,120}|Rate limit reached for [^\n\"'}]{1,400}|That model is currently overloaded[^\n\"'}]{0,200}|"
+    r"The model [`'\"\\]{0,3}[\w./:@-]{1,80}[`'\"\\]{0,3} does not exist[^\n\"'}]{0,120}|Rate limit reached for [^\n\"'}]{1,400}|(?:That |The )?model is (?:currently )?overloaded[^\n\"'}]{0,200}|"
     r"The server had an error while processing your request[^\n\"'}]{0,200}|The server is (?:currently )?overloaded[^\n\"'}]{0,120}|The engine is currently overloaded[^\n\"'}]{0,120}|"
     r"Access denied due to (?:invalid|missing) subscription key[^\n\"'}]{0,250}|Access denied due to Virtual Network/Firewall rules[^\n\"'}]{0,60}|Public access is disabled[^\n\"'}]{0,80}|"
     r"The API deployment for this resource does not exist[^\n\"'}]{0,160}|have exceeded (?:the )?(?:token|call) rate limit[^\n\"'}]{0,300}|No auth credentials found|No cookie auth credentials found|"
     r"This model's maximum context length is [^\n\"'}]{1,300}|You must be a member of an organization[^\n\"'}]{0,80}|Billing hard limit has been reached|"
     r"Your account is not active, please check your billing[^\n\"'}]{0,80}|Missing bearer or basic authentication in header|Your request was blocked\.?|"
     r"Your organization must be verified[^\n\"'}]{0,200}|No API key provided\. You can set your API key in code[^\n]{0,40}|Request too large for [^\n\"'}]{1,300}|"
-    r"Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
+    r"Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
     r"Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
 )
 
@@ -87,6 +87,7 @@ class Shown:
     status: int
     body: Body
     position: int
+    end: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)
     around: str = ""
     """What stands right before it, to tell whose answer it is."""
@@ -95,12 +96,14 @@ class Shown:
 def answers(text: str) -> list[Shown]:
     """Every error answer that the text shows, in order; the same answer said twice counts once, at its last place."""
     found = _objects(text) + _pages(text)
-    statuses = [(m.start(), _status(m)) for m in _STATUS.finditer(text)][: 20 * _MOST]
+    statuses = [(m.start(), _status(m)) for m in _STATUS.finditer(text) if not _is_access_log(text, m)][: 20 * _MOST]
     for shown in found:
         shown.status = shown.status or _nearest(statuses, shown.position)
     if len(found) < _MOST:
-        found += _sentences(text, statuses)
-        found += _bare(text, statuses)
+        spans = [(shown.position, shown.end) for shown in found]
+        beside = [*_sentences(text, statuses), *_bare(text, statuses)]
+        # What stands inside a body that was read is the body's.
+        found += [shown for shown in beside if not any(start < shown.position < end for start, end in spans)]
     for shown in found:
         shown.around = text[max(0, shown.position - 300) : shown.position]
     found.sort(key=lambda shown: shown.position)
@@ -161,6 +164,7 @@ def _objects(text: str) -> list[Shown]:
             Shown(
                 status=status,
                 position=start,
+                end=stop,
                 body=Body(shape="api_error", size_bytes=stop - start, error=error, sample=sample),
             )
         )
@@ -358,6 +362,17 @@ def _text_body(words: str) -> Body:
 def _words_after_status(line: str, status: int) -> str:
     rest = line.partition(str(status))[2].strip(" :-,)'\"]}")
     return rest[:300]
+
+
+_ACCESS_LOG = re.compile(r"""["'](?:GET|POST|PUT|OPTIONS|HEAD|DELETE|PATCH) /""")
+
+
+def _is_access_log(text: str, match: re.Match[str]) -> bool:
+    """The application's own server logs its answers to its own callers: a path without a host (urllib3 puts the host before it)."""
+    start = text.rfind("\n", 0, match.start()) + 1
+    line = text[max(start, match.start() - 600) : match.end()]
+    found = _ACCESS_LOG.search(line)
+    return found is not None and "://" not in line[: found.start()]
 
 
 def _status(match: re.Match[str]) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from oairunbook.evidence import ErrorLink
+from oairunbook.read.text import tells
 
 Phase = Literal["resolve", "connect", "proxy", "tls", "send", "headers", "body"]
 
@@ -22,6 +23,7 @@ _CODE = re.compile(
     r"^\s*(?:-+>\s*)?\d+\s.*|^\s*(?:raise|return|await|yield|self\.|super\(|with|except|try:|if|for|def|async|import|from|throw|\^+|~+\^*)\b.*|^\s*[\^~]+\s*$"
 )
 _HEADER = re.compile(r"Traceback \(most recent call last\)|\w+(?:Error|Exception|Timeout)\s+Traceback \(most recent")
+_ONLY_HEADER = re.compile(r"^[^\w]{0,80}(?:Exception Group )?Traceback \(most recent|^\w+\s+Traceback \(most recent")
 _CHAINED = re.compile(
     r"The above exception was the direct cause|During handling of the above exception|another exception occurred"
 )
@@ -29,13 +31,6 @@ _CHAINED = re.compile(
 _CLASS = re.compile(
     r"(?<![\w.])(?P<type>(?:[A-Za-z_]\w{0,60}[.:]{1,2}){0,8}[A-Za-z]\w{0,80}?(?:Error|Exception|Timeout|Disconnected|Redirects|Protocol|InvalidURL|ExceptionGroup|Refused|Interrupt))(?![\w/.-])"
 )
-_TELLING = re.compile(
-    r"rror|xception|imeout|imed[ -]?out|refused|reset|fail|unable|can ?not|can't|couldn't|could not|denied|disconnect|closed|unreachable|certificate|x509|tls|ssl|proxy|proxies|getaddrinfo|"
-    r"ENOTFOUND|\bE[A-Z]{4,}|_ERR_|ERR_|blocked|violates|WinError|errno|not found|no such host|no route|EOF|hang up|invalid|illegal|missing|premature|terminat|aborted|"
-    r"unexpected|unsupported|not supported|no longer supported|too many|unknown|resolv|broken pipe|not provided|must be set|api[_ ]key|browser|Origin|servers could be reached|status:|verify",
-    re.IGNORECASE,
-)
-
 _ERRNO_NAMES = {
     1: "EPERM", 13: "EACCES", 24: "EMFILE", 23: "ENFILE", 32: "EPIPE", 99: "EADDRNOTAVAIL", 101: "ENETUNREACH", 104: "ECONNRESET", 105: "ENOBUFS",
     110: "ETIMEDOUT", 111: "ECONNREFUSED", 112: "EHOSTDOWN", 113: "EHOSTUNREACH", 97: "EAFNOSUPPORT", 100: "ENETDOWN", 103: "ECONNABORTED",
@@ -99,6 +94,25 @@ _PHASES: tuple[tuple[Phase, frozenset[str]], ...] = (
 )  # fmt: skip
 
 
+# What frames and messages of other languages say of the same.
+_OTHER_PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
+    (
+        "tls",
+        re.compile(
+            r"SSL connection could not be established|EstablishSslConnection|AuthenticateAsClient|startHandshake|performInitialHandshake|SSLHandshakeException|connectTls|TLSSocket\.onConnectEnd|"
+            r"SslHandler|during handshake|in the handshake"
+        ),
+    ),
+    (
+        "connect",
+        re.compile(
+            r"ConnectToTcpHost|TCPConnectWrap\.afterConnect|PlainSocketImpl\.\w*[cC]onnect|SocksSocketImpl\.connect|Net\.connect0|connectSocket"
+        ),
+    ),
+    ("resolve", re.compile(r"GetAddrInfoReqWrap|Dns\.GetHost|InetAddress\.getAllByName|Inet\dAddressImpl\.lookup")),
+)
+
+
 @dataclass(slots=True)
 class Chain:
     """Errors that belong together, outermost first, and what the frames say of where it happened."""
@@ -141,7 +155,7 @@ def _split(text: str) -> Iterator[Chain]:
                 yield chain
                 chain, linked = Chain(position=start), False
             continue
-        if _HEADER.search(line):
+        if "Traceback" in line and _HEADER.search(line):
             if chain.errors and not linked:
                 yield chain
                 chain = Chain(position=start)
@@ -149,12 +163,14 @@ def _split(text: str) -> Iterator[Chain]:
             chain.python = True
             code_follows = False
             functions = []
-            if len(line) < 300:
+            if _ONLY_HEADER.match(line):
                 continue
-        if _CHAINED.search(line):
+        if "exception" in line and _CHAINED.search(line):
             linked = True
             chain.python = True
             continue
+        if chain.phase is None and ("at " in line or "SSL" in line or "handshake" in line):
+            chain.phase = next((phase for phase, pattern in _OTHER_PHASES if pattern.search(line)), None)
         frame = _FRAME.match(raw)
         if frame is not None:
             function = frame["function"] or frame["cell"]
@@ -169,7 +185,7 @@ def _split(text: str) -> Iterator[Chain]:
         code_follows = False
         if _CODE.match(line) and not _CLASS.match(line):
             continue
-        if not _TELLING.search(line):
+        if not tells(line):
             continue
         link = _link(_joined(lines, number))
         if link is None:

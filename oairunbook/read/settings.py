@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from oairunbook.redaction import without_credentials
 from oairunbook.route import resolve
 from oairunbook.route.base_url import DEFAULT_BASE_URL
 from oairunbook.route.installed import Installed, release
+from oairunbook.services import OTHER_SERVICES
 
 _BASE_URL_NAMES = (
     "openai_base_url|openai_api_base|openai_api_base_url|openai_api_url|azure_openai_endpoint|azure_openai_api_endpoint|azure_api_base|azure_endpoint|"
@@ -52,21 +53,12 @@ _CALLED = re.compile(
 
 # Pages that error texts point to; nobody's call goes there.
 _PAGES = re.compile(
-    r"^(?:platform|help|community|beta|docs|developers|cookbook|status|chat|www)\.openai\.com$|^(?:www\.)?openai\.com$|(?:^|\.)github\.com$|(?:^|\.)githubusercontent\.com$|"
+    r"^(?:platform|help|community|beta|docs|developers|cookbook|status|chat|www)\.openai\.com$|^(?:www\.)?openai\.com$|^github\.com$|"
     r"(?:^|\.)stackoverflow\.com$|^learn\.microsoft\.com$|^docs\.|^aka\.ms$|^go\.microsoft\.com$|^portal\.azure\.com$|(?:^|\.)python\.org$|^js\.langchain\.com$|"
     r"^(?:python|api)\.langchain\.com$|readthedocs\.io$|^errors\.pydantic\.dev$|^urllib3\.readthedocs|^curl\.se$|^nextjs\.org$|^httpstatuses\.com$|^developer\.mozilla\.org$|"
     r"^www\.w3\.org$|^www\.cloudflare\.com$|^ai-sdk\.dev$|^sdk\.vercel\.ai$|^fetch\.spec\.whatwg\.org$|(?:^|\.)vscode-cdn\.net$|^support\.|^(?:www\.)?google\.com$|^xhr\.spec|"
     r"^openrouter\.ai/settings|^console\.|^ai\.azure\.com$|^cognitiveservices\.azure\.com$|^login\.|^ssl\.google|^mermaid\.|^bit\.ly$|^huggingface\.co$|^ollama\.com$|^your-|example-docs"
 )
-
-OTHER_SERVICES = re.compile(
-    r"(?:^|\.)(?:posthog\.com|sentry\.io|segment\.(?:io|com)|mixpanel\.com|amplitude\.com|datadoghq\.(?:com|eu)|smith\.langchain\.com|langfuse\.com|telemetry\.[\w.]+|"
-    r"nodejs\.org|npmjs\.(?:org|com)|pypi\.org|pythonhosted\.org|githubcopilot\.com|ubuntu\.com|debian\.org|docker\.(?:io|com)|opensea\.io|statsig\.com|"
-    r"featuregates\.org|newrelic\.com|honeycomb\.io|grafana\.net|applicationinsights\.azure\.com|in\.applicationinsights\.azure\.com|wandb\.ai|googletagmanager\.com|"
-    r"google-analytics\.com|litellm\.ai|crewai\.com|helicone-telemetry\.com|traceloop\.com|arize\.com|duckduckgo\.com|serper\.dev|tavily\.com|pinecone\.io|supabase\.co|"
-    r"anthropic\.com|slack\.com|telegram\.org|discord\.com|notion\.(?:so|com)|servicenow\.com|gitmoji\.dev|openaiapi-site\.azureedge\.net|huggingface\.co|hf\.co)$"
-)
-"""Hosts whose failure is no failure of the API call: telemetry, packages, tools."""
 
 _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"openrouter", re.IGNORECASE), "https://openrouter.ai/api/v1", "OpenRouter"),
@@ -110,6 +102,13 @@ _MODEL = re.compile(
 )
 
 
+# The names of folders and environments in frames say nothing of the route.
+_FRAMES = re.compile(
+    r"""^.{0,20}File "[^"\n]{1,400}".{0,120}$|^\s*at .{1,400}$|\b[A-Za-z]:\\[^\s'"]{1,400}|(?<![\w:/.])/(?:[\w.@+-]{1,80}/){2,30}[\w.@+-]{1,80}""",
+    re.MULTILINE,
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Called:
     """A place in the text that names whom a call went to."""
@@ -118,12 +117,19 @@ class Called:
     port: int | None
     url: str | None
     position: int
+    named: bool
+    """Whether the words before a URL say that it was called, and not only pointed to."""
+
+
+_CALLS = re.compile(
+    r"(?:request(?:ing)? (?:to|for)|\b(?:POST|GET|PUT|Post|Get)|for url|\burl|reach|connect(?:ing|ion)? to|fetch(?: at| failed)?|resource at|endpoint|load|sending request for url|calling|failed for|-> ?)[\s:'\"(=]{1,6}$",
+)
 
 
 def called(text: str) -> tuple[Called, ...]:
     """Whom the text says was called, in order; pages that error texts point to are left out."""
     found = []
-    for match in _CALLED.finditer(text):
+    for match in _matches(text):
         groups = match.groupdict()
         url = groups["url"]
         if url:
@@ -149,10 +155,40 @@ def called(text: str) -> tuple[Called, ...]:
             port = int(number) if number and int(number) < 65536 else None
         host = host.lower().strip("[].")
         if host and not _PAGES.search(host) and "." in host.replace(":", ".") + ("." if host == "localhost" else ""):
-            found.append(Called(host=host, port=port, url=url, position=match.start()))
+            named = url is None or bool(_CALLS.search(text[max(0, match.start() - 40) : match.start()]))
+            found.append(Called(host=host, port=port, url=url, position=match.start(), named=named))
         if len(found) >= 400:
             break
     return tuple(found)
+
+
+_CALL_WORDS = (
+    "://",
+    "host",
+    "lookup",
+    "enotfound",
+    "eai_again",
+    "getaddrinfo",
+    "resolve",
+    "connect",
+    "dial ",
+    "etimedout",
+    "enetunreach",
+    "eaddrnotavail",
+    "<title",
+    "127.0.0.1",
+    "0.0.0.0",
+)  # noqa: S104 - a word to look for
+
+
+def _matches(text: str) -> Iterator[re.Match[str]]:
+    """Places that name whom a call went to; lines without any word of one are passed over, for speed."""
+    position = 0
+    for line in text.split("\n"):
+        low = line.lower()
+        if any(word in low for word in _CALL_WORDS):
+            yield from _CALLED.finditer(text, position, position + len(line))
+        position += len(line) + 1
 
 
 def resolve_route(
@@ -169,16 +205,18 @@ def resolve_route(
     the default. Proxy and CA variables of this process do not count: the text may come from elsewhere.
     """
     variables = _variables(text)
+    # Names of providers may stand anywhere, and once is enough.
     installed = _installed(text)
     source = "argument"
     value: str | None = base_url or None
     if value is None:
         value, source = _from_text(text)
+    said = _FRAMES.sub("", text)
     if (
         value is None
         and family != "azure"
-        and not _AZURE.search(text)
-        and (mark := _gateway(text)) is not None
+        and not _AZURE.search(said)
+        and (mark := _gateway(said)) is not None
         and mark[0]
     ):
         value, source = mark[0], f"assumed: the text names {mark[1]}"
@@ -197,6 +235,7 @@ def resolve_route(
 
 
 def _by_marks(text: str, route: Route) -> Route:
+    text = _FRAMES.sub("", text)
     mark = _gateway(text)
     kind: Family
     if _AZURE.search(text):
@@ -215,7 +254,8 @@ def _gateway(text: str) -> tuple[str, str] | None:
 
 def _from_text(text: str) -> tuple[str | None, str]:
     """The base URL that a setting in the text names, else the one of the failing call itself."""
-    named = [m for m in _SETTING.finditer(text) if not _is_page(m["value"])]
+    with_urls = "\n".join(line for line in text.split("\n") if "://" in line)
+    named = [m for m in _SETTING.finditer(with_urls) if not _is_page(m["value"])]
     calls = called(text)
     direct = [c for c in calls if c.host == "api.openai.com" or c.host.endswith(".api.openai.com")]
     if named:
@@ -229,7 +269,7 @@ def _from_text(text: str) -> tuple[str | None, str]:
                 DEFAULT_BASE_URL if call.host == "api.openai.com" else f"https://{call.host}/v1",
                 "the text names the host",
             )
-        if call.url is None or _API_HINT.search(call.url) or _looks_served(call.host):
+        if call.named or _API_HINT.search(call.url or "") or _looks_served(call.host):
             return _base_of(call), "the text names the host"
     if direct:
         return DEFAULT_BASE_URL, "the text names the host"
@@ -288,7 +328,7 @@ def _variables(text: str) -> dict[str, str]:
         if name.lower() in _PROXY_NAMES or name in _OTHER_NAMES:
             found[name] = match["value"].rstrip(",;")
     if not any(name.lower() in _PROXY_NAMES[:3] for name in found):
-        in_code = _PROXY_IN_CODE.search(text)
+        in_code = _PROXY_IN_CODE.search("\n".join(line for line in text.split("\n") if "://" in line))
         if in_code is not None and "base" not in in_code[0].lower():
             found["HTTPS_PROXY"] = in_code["value"]
     return found

@@ -9,11 +9,13 @@ import codecs
 import html
 import re
 
-LONGEST_TEXT = 3_000_000
-"""Characters that the readers look at; longer input is condensed to its beginning, its end and its telling lines."""
+LONGEST_TEXT = 300_000
+"""Characters that the readers look at; of longer input they see its beginning, its end and its telling lines."""
 
-_LONGEST_LINE = 40_000
-_HEAD, _TAIL, _MIDDLE = 300_000, 1_200_000, 1_200_000
+_LONGEST_LINE = 20_000
+_SHORT = 60_000
+_BEFORE, _AFTER = 4, 12
+_HEAD, _TAIL, _MIDDLE = 200_000, 1_000_000, 1_000_000
 _AROUND = 600
 
 _BOMS = (
@@ -54,7 +56,7 @@ def normalise(data: bytes | str) -> str:
     text = _CONTROL.sub("", text)
     if _ENTITY.search(text):
         text = html.unescape(text)
-    return _shorten_lines(text)
+    return _telling_lines(_shorten_lines(text))
 
 
 def without_gutters(text: str) -> str:
@@ -84,7 +86,7 @@ def _decode(data: bytes) -> str:
 
 def _condense(data: bytes) -> bytes:
     """The whole of a short input; of a long one the beginning, the end, and between them what stands around telling words."""
-    if len(data) <= LONGEST_TEXT:
+    if len(data) <= _HEAD + _MIDDLE + _TAIL:
         return data
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or data[1:4000:2].count(0) > 1000:
         data = _decode(data).encode("utf-8", "replace")
@@ -109,6 +111,51 @@ def _condense(data: bytes) -> bytes:
             size += len(part)
         position = max(stop, found.end())
     return b"\n".join((head, *kept, tail))
+
+
+WORDS = (
+    "error", "exception", "timeout", "timed out", "time-out", "refused", "reset", "fail", "unable", "cannot", "can not", "can't", "couldn't", "could not", "denied", "disconnect",
+    "closed", "unreachable", "certificate", "x509", "tls", "ssl", "proxy", "proxies", "getaddrinfo", "enotfound", "econn", "etimed", "ehost", "enet", "eai_", "epipe", "emfile",
+    "eaddr", "eacces", "eperm", "eprot", "err_", "blocked", "violates", "errno", "not found", "no such", "no route", "eof", "hang up", "invalid", "illegal", "missing", "prematur",
+    "terminat", "abort", "unexpected", "unsupported", "not supported", "no longer supported", "too many", "unknown", "resolv", "broken pipe", "not provided", "must be set",
+    "api_key", "api key", "apikey", "browser", "origin", "status", "verify", "quota", "limit", "overload", "forbidden", "unauthorized", "http/", "http code", "traceback",
+    "base_url", "baseurl", "api_base", "endpoint", "x-request-id", "cf-ray", "<html", "<!doctype", "<title", "servers could be reached", "incorrect", "拒绝", "超时", "失败",
+    "连接", "主机", "gateway", "sinkhole", "lookup", "denied", "not authorized", "insufficient", "restrict", "unauthori", "rejected", "upstream", "unhealthy", "deployment", "does not exist",
+)  # fmt: skip
+"""What a line holds that may tell of a failure, in lower case. Searching for words is many times faster here than one expression for all."""
+
+
+def tells(line: str) -> bool:
+    """Whether a line may tell of a failure."""
+    low = line.lower()
+    return any(word in low for word in WORDS)
+
+
+def _telling_lines(text: str) -> str:
+    """Of a longer text the lines that may tell of a failure with those around them, and of repeated ones the first and the last."""
+    if len(text) <= _SHORT:
+        return text
+    lines = text.split("\n")
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for number, line in enumerate(lines):
+        key = line.translate(_NO_DIGITS)[:300]
+        if key not in first:
+            first[key] = number
+        last[key] = number
+    # What is said thousands of times is noise or the same failure again: both are told by one line.
+    telling = sorted({number for key, number in (*first.items(), *last.items()) if tells(key)})
+    kept: set[int] = set()
+    for number in telling:
+        kept.update(range(max(0, number - _BEFORE), min(len(lines), number + _AFTER)))
+    kept.update(range(min(30, len(lines))), range(max(0, len(lines) - 60), len(lines)))
+    short = "\n".join(lines[number] for number in sorted(kept))
+    if len(short) <= LONGEST_TEXT:
+        return short
+    return f"{short[: LONGEST_TEXT // 3]}\n{short[-2 * LONGEST_TEXT // 3 :]}"
+
+
+_NO_DIGITS = str.maketrans("", "", "0123456789")
 
 
 def _shorten_lines(text: str) -> str:
