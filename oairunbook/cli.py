@@ -15,7 +15,16 @@ import click
 
 from oairunbook import __version__
 from oairunbook.lab.command import lab
-from oairunbook.output import EXIT_INTERRUPTED, EXIT_TOOL_FAILED, examples, inert, json_option, say, write_json
+from oairunbook.output import (
+    EXIT_INTERRUPTED,
+    EXIT_TOOL_FAILED,
+    NotWrittenError,
+    examples,
+    inert,
+    json_option,
+    say,
+    write_json,
+)
 from oairunbook.read.command import triage
 from oairunbook.record.commands import packet, run
 
@@ -159,8 +168,13 @@ def check(
         )
     except CutShortError as cut:
         target = json_file if json_file and json_file != "-" else f"oairunbook-cut-short-{os.getpid()}.json"
-        write_json(cut.evidence, target)
-        click.echo(f"\n{cut}. They are in {target}; next: oairunbook diagnose {target}", err=True)
+        try:
+            write_json(cut.evidence, target)
+            kept = f"They are in {target}; next: oairunbook diagnose {target}"
+        except NotWrittenError as lost:
+            # That it was interrupted stays what happened, and the exit status says so.
+            kept = f"They could not be kept: {lost.message}"
+        click.echo(f"\n{cut}. {kept}", err=True)
         raise cut.__cause__ or cut from None
     if show:
         show("")

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from oairunbook import __version__, lab
 from oairunbook.cli import cli
-from oairunbook.evidence import ErrorLink, Evidence, Observation, PastedError, dumps
+from oairunbook.evidence import Connected, ErrorLink, Evidence, Observation, PastedError, dumps, load_evidence
 from oairunbook.lab.running import Lab
 from oairunbook.output import inert
 from oairunbook.route import resolve
@@ -241,22 +241,51 @@ def test_the_text_of_a_failure_shows_no_secret(canaries: Canaries) -> None:
     assert done.returncode == 4  # the guard looks for the key
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_check_ends_with_130_at_once_and_names_no_fault(number: signal.Signals, silent: Lab) -> None:
-    variables = {**os.environ, **{k: v for k, v in in_lab(silent).items() if v is not None}}
-    running = subprocess.Popen(
-        [sys.executable, "-m", "oairunbook.cli", "check", "--json", "-", "--timeout", "20"],
-        env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+def interrupted(number: signal.Signals, running: Lab, folder: Path, *arguments: str) -> tuple[int, str, str, float]:
+    """Status, output, errors and seconds until the end of a check that was interrupted under way."""
+    variables = {**os.environ, **{name: value for name, value in in_lab(running).items() if value is not None}}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "oairunbook.cli", "check", "--timeout", "20", *arguments],
+        cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    time.sleep(3.0)
-    assert running.poll() is None, "the request is never answered"
-    running.send_signal(number)
+    time.sleep(4.0)
+    assert process.poll() is None, "the request is never answered"
+    process.send_signal(number)
     began = time.monotonic()
-    output, errors = running.communicate(timeout=20)
-    assert running.returncode == 130, output + errors
+    output, errors = process.communicate(timeout=20)
+    return process.returncode, output, errors, time.monotonic() - began
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_check_ends_with_130_at_once_and_keeps_what_it_saw(
+    number: signal.Signals, silent: Lab, tmp_path: Path
+) -> None:
+    status, output, errors, seconds = interrupted(number, silent, tmp_path, "--json", "-")
+    assert (status, output) == (130, "")
     assert "Interrupted" in errors
     assert "Traceback" not in errors
-    assert time.monotonic() - began < 5
+    assert seconds < 5
+    (kept,) = tmp_path.iterdir()
+    assert kept.name in errors
+    seen = load_evidence(kept.read_bytes())
+    assert seen.practice == "http.read_timeout"
+    assert [observation for observation, _ in seen.of(Connected)]
+
+
+def test_an_interrupted_check_whose_record_cannot_be_kept_says_so_and_ends_with_130_as_well(
+    silent: Lab, tmp_path: Path
+) -> None:
+    status, _, errors, _ = interrupted(signal.SIGINT, silent, tmp_path, "--json", "/dev/full")
+    assert status == 130
+    assert "could not be kept: --json /dev/full: No space left on device" in errors
+
+
+def test_a_result_that_cannot_be_written_after_all_is_a_failure_of_the_tool(evidence: Evidence, tmp_path: Path) -> None:
+    (tmp_path / "evidence.json").write_text(dumps(evidence))
+    done = program("diagnose", "evidence.json", "--json", "/dev/full", cwd=tmp_path)
+    assert done.returncode == 4
+    assert "No space left on device" in done.stderr
+    assert "cause    unknown" in done.stdout, "the verdict was shown before"
 
 
 # -- one JSON document --------------------------------------------------------------------------------------------
