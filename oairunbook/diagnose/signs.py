@@ -165,7 +165,7 @@ SIGNS: tuple[Sign, ...] = (
     _sign("http.truncated", EXCHANGE + 5,
           r"without sending complete message body|IncompleteRead|incomplete chunked read|InvalidChunkLength|Response ended prematurely|response payload is not completed|TransferEncodingError|ClientPayloadError|"
           r"Premature (?:close|EOF)|ERR_STREAM_PREMATURE_CLOSE|ResponseEnded|ERR_INCOMPLETE_CHUNKED|ERR_CONTENT_LENGTH_MISMATCH|transfer closed with|Z_DATA_ERROR|Z_BUF_ERROR|incorrect header check|"
-          r"terminated.{0,400}other side closed|stream disconnected before completion|unexpected end of (?:file|stream)|closed before message completed|prematurely closed DURING|ended prematurely|unexpected EOF(?!.{0,20}handshake)|error decoding response body"),
+          r"terminated.{0,400}other side closed|stream closed before response\.completed|unexpected end of (?:file|stream)|closed before message completed|prematurely closed DURING|ended prematurely|unexpected EOF(?!.{0,20}handshake)|error decoding response body"),
     _sign("http.not_an_api", EXCHANGE + 4,
           r"illegal status line|BadStatusLine|HPE_INVALID|HTTPParserError|Expected HTTP/|'str' object has no attribute '(?:choices|data|_set_private_attributes|usage|model_dump|id|content|output|error)'|Unexpected token '?<|is not valid JSON.{0,10}<!|"
           r"invalid character '<' looking for beginning|Unexpected character \('<'|malformed HTTP response|illegal header line|content type \[?text/html|Invalid response body.{0,60}<|Unexpected endpoint or method|InvalidHTTPVersion|"
@@ -184,5 +184,5 @@ SIGNS: tuple[Sign, ...] = (
           r"APIConnectionError|Connection error|APITimeoutError|Request timed out|APIConnectionTimeoutError|fetch failed|Failed to fetch|Network ?Error|Load failed|Error communicating with OpenAI|Cannot connect to (?:API|host|proxy)|ConnectError\b|"
           r"ProxyError|SSLError|All connection attempts failed|Connect call failed|Max retries exceeded|ConnectionError|Timeout(?:Error|Exception)|timed out|timeout of \d|context deadline exceeded|ClientConnectorError|ClientOSError|\bI/O error on|"
           r"HttpRequestException|SSL connection could not be established|error sending request|WebException|IOException|SSLException|SSLHandshakeException|ERR_(?:NETWORK|FAILED|SSL_PROTOCOL_ERROR|TUNNEL_CONNECTION_FAILED|TIMED_OUT|NETWORK_CHANGED)|did not succeed|Couldn't connect to server|"
-          r"NetworkError when attempting|AxiosError|litellm\.(?:APIError|Timeout)|An error occurred while sending the request|could not connect|connection failed|cannot reach|unable to connect|Unable to reach|due to access control checks|RequestError"),
+          r"NetworkError when attempting|AxiosError|litellm\.(?:APIError|Timeout)|An error occurred while sending the request|could not connect|connection failed|stream disconnected|[\\/](?:httpcore2?|httpx2?)[\\/]|urllib3[\\/]connection|aiohttp[\\/]connector|cannot reach|unable to connect|Unable to reach|due to access control checks|RequestError"),
 )  # fmt: skip

@@ -131,10 +131,8 @@ def _answered(lines: str, whole: str, url: str) -> Iterator[Observation]:
     found = answers(lines)
     if whole != lines:
         # JSON is parsed with its escapes; what hid inside an escaped traceback shows only without them.
-        known = {repr(shown.body.error) for shown in found if shown.body.error}
-        found = (
-            [shown for shown in answers(whole) if repr(shown.body.error) not in known] + found if not known else found
-        )
+        known = {repr(shown.body) for shown in found}
+        found = [shown for shown in answers(whole) if repr(shown.body) not in known] + found
     for shown in found:
         yield _observation("pasted:response", _http_answer(shown, url), "http", _whose(shown))
 

@@ -55,17 +55,20 @@ CLASS_STATUS = {
 
 # Sentences of the API, Azure and gateways that name themselves without status or braces.
 _SENTENCES = re.compile(
-    r"You exceeded your current quota[^\n\"'}]{0,200}|Incorrect API key provided[^\n\"'}]{0,200}|Country, region, or territory not supported|You didn't provide an API key[^\n\"'}]{0,120}|"
-    r"The model [`'\"\\]{0,3}[\w./:@-]{1,80}[`'\"\\]{0,3} does not exist[^\n\"'}]{0,120}|Rate limit reached for [^\n\"'}]{1,400}|(?:That |The )?model is (?:currently )?overloaded[^\n\"'}]{0,200}|"
-    r"The server had an error while processing your request[^\n\"'}]{0,200}|The server is (?:currently )?overloaded[^\n\"'}]{0,120}|The engine is currently overloaded[^\n\"'}]{0,120}|"
-    r"Access denied due to (?:invalid|missing) subscription key[^\n\"'}]{0,250}|Access denied due to Virtual Network/Firewall rules[^\n\"'}]{0,60}|Public access is disabled[^\n\"'}]{0,80}|"
-    r"The API deployment for this resource does not exist[^\n\"'}]{0,160}|have exceeded (?:the )?(?:token|call) rate limit[^\n\"'}]{0,300}|No auth credentials found|No cookie auth credentials found|"
-    r"This model's maximum context length is [^\n\"'}]{1,300}|You must be a member of an organization[^\n\"'}]{0,80}|Billing hard limit has been reached|"
-    r"Your account is not active, please check your billing[^\n\"'}]{0,80}|Missing bearer or basic authentication in header|Your request was blocked\.?|"
-    r"Your organization must be verified[^\n\"'}]{0,200}|No API key provided\. You can set your API key in code[^\n]{0,40}|Request too large for [^\n\"'}]{1,300}|"
-    r"Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
-    r"Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
+    (
+        r"You exceeded your current quota[^\n\"'}]{0,200}|Incorrect API key provided[^\n\"'}]{0,200}|Country, region, or territory not supported|You didn't provide an API key[^\n\"'}]{0,120}|"
+        r"The model [`'\"\\]{0,3}[\w./:@-]{1,80}[`'\"\\]{0,3} does not exist[^\n\"'}]{0,120}|Rate limit reached for [^\n\"'}]{1,400}|(?:That |The )?model is (?:currently )?overloaded[^\n\"'}]{0,200}|"
+        r"The server had an error while processing your request[^\n\"'}]{0,200}|The server is (?:currently )?overloaded[^\n\"'}]{0,120}|The engine is currently overloaded[^\n\"'}]{0,120}|"
+        r"Access denied due to (?:invalid|missing) subscription key[^\n\"'}]{0,250}|Access denied due to Virtual Network/Firewall rules[^\n\"'}]{0,60}|Public access is disabled[^\n\"'}]{0,80}|"
+        r"The API deployment for this resource does not exist[^\n\"'}]{0,160}|have exceeded (?:the )?(?:token|call) rate limit[^\n\"'}]{0,300}|No auth credentials found|No cookie auth credentials found|"
+        r"This model's maximum context length is [^\n\"'}]{1,300}|You must be a member of an organization[^\n\"'}]{0,80}|Billing hard limit has been reached|"
+        r"Your account is not active, please check your billing[^\n\"'}]{0,80}|Missing bearer or basic authentication in header|Your request was blocked\.?|"
+        r"Your organization must be verified[^\n\"'}]{0,200}|No API key provided\. You can set your API key in code[^\n]{0,40}|Request too large for [^\n\"'}]{1,300}|"
+        r"Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
+        r"An error occurred while processing your request[^\n\"'}]{0,200}|Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
+    ).replace(" ", r"\s{1,4}")
 )
+"""Terminals break long lines, so any white space counts as a space."""
 
 _HEADER_LINE = re.compile(
     r"""^[<\s]{0,8}\\?['"]?(?P<name>[A-Za-z][A-Za-z0-9-]{2,60})\\?['"]?\s?:\s?\\?['"]?(?P<value>[^\n]{1,500}?)\\?['"]?,?\s*$""",
@@ -142,7 +145,7 @@ def from_body(text: str) -> Shown | None:
 def _objects(text: str) -> list[Shown]:
     found: list[Shown] = []
     end = 0
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(strict=False)
     starts = [m.start() for m in _START.finditer(text)]
     if len(starts) > 3 * _MOST:
         starts = starts[:_MOST] + starts[-2 * _MOST :]
@@ -310,7 +313,7 @@ def _pages(text: str) -> list[Shown]:
 def _sentences(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
     found = []
     for match in _SENTENCES.finditer(text):
-        sentence = match[0].strip()
+        sentence = " ".join(match[0].split())
         blocked = sentence.startswith(("Your request was blocked", "404 page", "Unexpected endpoint"))
         body = (
             Body(shape="text", size_bytes=len(sentence), sample=sentence)

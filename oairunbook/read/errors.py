@@ -22,6 +22,7 @@ _FRAME = re.compile(
 _CODE = re.compile(
     r"^\s*(?:-+>\s*)?\d+\s.*|^\s*(?:raise|return|await|yield|self\.|super\(|with|except|try:|if|for|def|async|import|from|throw|\^+|~+\^*)\b.*|^\s*[\^~]+\s*$"
 )
+_TRANSPORT = re.compile(r"[\\/](?:httpcore2?|httpx2?)[\\/]|urllib3[\\/]connection|aiohttp[\\/]connector")
 _HEADER = re.compile(r"Traceback \(most recent call last\)|\w+(?:Error|Exception|Timeout)\s+Traceback \(most recent")
 _ONLY_HEADER = re.compile(r"^[^\w]{0,80}(?:Exception Group )?Traceback \(most recent|^\w+\s+Traceback \(most recent")
 _CHAINED = re.compile(
@@ -145,6 +146,7 @@ def _split(text: str) -> Iterator[Chain]:
     linked = False
     code_follows = False
     functions: list[str] = []
+    transport = ""
     position = 0
     lines = text.split("\n")
     for number, raw in enumerate(lines):
@@ -172,6 +174,8 @@ def _split(text: str) -> Iterator[Chain]:
         if chain.phase is None and ("at " in line or "SSL" in line or "handshake" in line):
             chain.phase = next((phase for phase, pattern in _OTHER_PHASES if pattern.search(line)), None)
         frame = _FRAME.match(raw)
+        if frame is not None and _TRANSPORT.search(line):
+            transport = line[:300]
         if frame is not None:
             function = frame["function"] or frame["cell"]
             if function:
@@ -197,9 +201,13 @@ def _split(text: str) -> Iterator[Chain]:
             chain.phase = chain.phase or phase
         functions = []
         chain.errors.append(link)
+        transport = ""
         if not chain.python and len(chain.errors) >= _MOST_LINKS:
             yield chain
             chain = Chain(position=position)
+    if transport:
+        # The traceback is cut off before its exception; where it stood is all that is left.
+        chain.errors.append(ErrorLink(type="", text=transport))
     if chain.errors:
         yield chain
 

@@ -178,7 +178,7 @@ _CALL_WORDS = (
     "<title",
     "127.0.0.1",
     "0.0.0.0",
-)  # noqa: S104 - a word to look for
+)
 
 
 def _matches(text: str) -> Iterator[re.Match[str]]:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - one list of words
 """Any bytes as text that the readers can take in: decoded, without terminal codes and log gutters, and of bounded size.
 
 Every step is linear in the input. What is left out of a long log is what holds no word of a failure.
@@ -42,6 +43,8 @@ _GUTTER = re.compile(
     r"^(?:[ \t]*(?:[│┃║╎]|\+-[+|]?|\|(?![|:])|>(?=[ \t>])|(?:[\w.-]{1,60}-\d{1,3}|[\w.-]{1,40})[ \t]+\|(?=[ \t]|$))[ \t]?)+",
     re.MULTILINE,
 )
+# `util.inspect` prints a long string as a sum of its lines.
+_JOINT = re.compile(r"['\"`] \+\n[ \t]{0,60}['\"`]")
 # The look-behind keeps this linear on long runs of blanks.
 _RIGHT_EDGE = re.compile(r"(?<![ \t])[ \t]*[│┃║][ \t]*$", re.MULTILINE)
 
@@ -60,8 +63,8 @@ def normalise(data: bytes | str) -> str:
 
 
 def without_gutters(text: str) -> str:
-    """The text without the frames that tools draw at the left and right of each line."""
-    return _GUTTER.sub("", _RIGHT_EDGE.sub("", text))
+    """The text without the frames that tools draw at the left and right of each line, and without `'…' +` between the lines of one string."""
+    return _JOINT.sub("", _GUTTER.sub("", _RIGHT_EDGE.sub("", text)))
 
 
 def unescaped(text: str) -> str:
