@@ -26,22 +26,6 @@ from oairunbook.record.table import check_text
 
 COMMAND = (sys.executable, "-P", "-m", "oairunbook.cli")
 
-NOT_YET_TOLD = {
-    "tcp.refused": "a loopback address that refuses looks like a sinkhole",
-    "tcp.timeout": "a loopback address that is silent looks like a sinkhole",
-    "proxy.bypassed": "needs its counter-test",
-    "tls.trust_store_mismatch": "needs its counter-test",
-    "tls.client_certificate_required.tls12": "the alert handshake_failure is taken for a version or cipher that is not shared",
-    "http.idle_reset": "needs its counter-test",
-}
-"""Faults whose verdict the rules do not reach yet. A fault that is told after all fails its test, and its line goes."""
-
-
-def cases() -> Iterator[Any]:
-    for fault in lab.FAULTS:
-        marks = [pytest.mark.xfail(reason=NOT_YET_TOLD[fault.id])] if fault.id in NOT_YET_TOLD else []
-        yield pytest.param(fault, id=fault.id, marks=marks)
-
 
 @pytest.fixture
 def practise(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
@@ -64,7 +48,7 @@ def practise(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         started.close()
 
 
-@pytest.mark.parametrize("fault", tuple(cases()))
+@pytest.mark.parametrize("fault", lab.FAULTS, ids=lambda fault: fault.id)
 def test_each_fault_leads_to_the_verdict_that_it_declares(practise: Any, fault: lab.Fault) -> None:
     """The control of all of them are the faults named `ok`: the same path with nothing wrong, or with an oddity."""
     running = practise(fault.id)
@@ -75,10 +59,6 @@ def test_each_fault_leads_to_the_verdict_that_it_declares(practise: Any, fault: 
     assert (checked.verdict.cause, checked.verdict.owner) == (fault.cause, fault.owner)
     assert checked.evidence.practice == fault.id
     assert "PRACTICE" in check_text(checked.evidence, checked.verdict).splitlines()[0]
-
-
-def test_the_list_of_what_is_not_yet_told_names_faults_of_the_lab() -> None:
-    assert set(NOT_YET_TOLD) <= {fault.id for fault in lab.FAULTS}
 
 
 def test_the_lab_has_many_faults_each_with_its_own_id_named_after_its_cause() -> None:

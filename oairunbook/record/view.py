@@ -9,7 +9,7 @@ from typing import Any
 
 _LONGEST_TEXT = 4000
 _SHORT_CELL = 26
-"""Characters that a cell keeps on one line, so that no column of words is squeezed until its words break."""
+"""Characters that a cell keeps on one line, so that no column of words is squeezed until its words break. The last column gives way."""
 
 _CELL = "text-align: left; vertical-align: top; padding: 2px 8px;"
 _SHORT = f'style="{_CELL} white-space: nowrap"'
@@ -41,7 +41,8 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) ->
     head = "".join(f'<th scope="col" {_SHORT}>{inert(name)}</th>' for name in header)
     body = "".join(
         f'<tr><th scope="row" {_style(row[0])}>{inert(row[0])}</th>'
-        + "".join(f"<td {_style(cell)}>{inert(cell)}</td>" for cell in row[1:])
+        + "".join(f"<td {_style(cell)}>{inert(cell)}</td>" for cell in row[1:-1])
+        + "".join(f"<td {_LONG}>{inert(cell)}</td>" for cell in row[1:][-1:])
         + "</tr>"
         for row in lines
     )
