@@ -72,10 +72,11 @@ def _of_probes(evidence: Evidence) -> Verdict:
         if tries.intermittent and tries.certain:
             return _fault(evidence, tries.most_common(), findings, pattern.count(evidence, tries, None))
         return _healthy(evidence, findings)
-    chosen = findings[0] if findings else _by_the_sdk(evidence)
-    before_api = tries.intermittent and tries.certain
-    if before_api and (chosen is None or _says_nothing_of_the_path(chosen[0], evidence)):
-        chosen = tries.most_common()
+    comes_and_goes = tries.intermittent and tries.certain
+    if findings and not (comes_and_goes and _says_nothing_of_the_path(findings[0][0], evidence)):
+        chosen: tuple[Cause, Finding] | None = findings[0]
+    else:
+        chosen = tries.most_common() if comes_and_goes else _by_the_sdk(evidence)
     if chosen is None:
         return _undecided(evidence)
     return _fault(evidence, chosen, findings, pattern.count(evidence, tries, chosen[0]))
@@ -168,7 +169,7 @@ def _undecided(evidence: Evidence) -> Verdict:
     facts = tuple(
         cite(o, _seen(o.outcome))
         for o in evidence.observations
-        if o.outcome.kind not in ("not_tried", "local_resources")
+        if o.outcome.kind not in ("not_tried", "local_resources") and o.attempt == 1 and o.changed is None
     )
     return Verdict(
         owner=owner,

@@ -204,6 +204,9 @@ def _resolver_mismatch(evidence: Evidence) -> Finding | None:
     resolved = _resolved(evidence)
     if resolved is None or proof is None or _same_as_servers(evidence, resolved[1]):
         return None
+    if any(_same_as_servers(evidence, other) for one in attempts(evidence) for _, other in one.of(Resolved, "dns")):
+        # The name server gives its addresses in turn.
+        return None
     said = cite(resolved[0], f"the system resolver says {', '.join(resolved[1].addresses)}")
     return Finding(because=(said, told, proof), certainty="proven")
 

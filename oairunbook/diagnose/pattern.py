@@ -43,6 +43,9 @@ class Attempted:
     def most_common(self) -> tuple[Cause, Finding]:
         """The cause that most failed attempts show; of two alike the one at the earlier layer."""
         counted = Counter(cause.id for cause, _ in self.failed)
+        if counted["tcp.reset"]:
+            # The same reset can come before or after this side's first bytes.
+            counted["tcp.reset"] += counted.pop("tls.reset", 0)
         return min(self.failed, key=lambda item: (-counted[item[0].id], LAYERS.index(item[0].layer or "api")))
 
 

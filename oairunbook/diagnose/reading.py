@@ -77,10 +77,15 @@ def attempts(evidence: Evidence) -> Iterator[Evidence]:
 
 
 def path_alone(evidence: Evidence) -> Evidence:
-    """The walk up to the request without credentials: what an attempt can be compared with."""
-    kept = tuple(
-        o for o in evidence.observations if o.changed is None and o.attempt == 1 and o.probe not in ("sdk", "status")
-    )
+    """What an attempt would have met: the walk up to the request without credentials, at the address that the transport ends up with."""
+    dialled = dialled_address(evidence)
+
+    def met(observation: Observation) -> bool:
+        address = getattr(observation.outcome, "address", None)
+        elsewhere = dialled is not None and address not in (None, dialled) and observation.probe in ("tls", "http")
+        return observation.changed is None and observation.attempt == 1 and not elsewhere
+
+    kept = tuple(o for o in evidence.observations if o.probe not in ("sdk", "status") and met(o))
     return replace(evidence, observations=kept)
 
 

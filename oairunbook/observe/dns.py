@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import time
 from typing import Literal
 
 import dns.edns
@@ -101,8 +100,6 @@ def ask(
                     replies[record.rdtype] = record
     except (OSError, dns.exception.DNSException, EOFError) as error:
         last_error = error
-        # ECONNREFUSED is ICMP port unreachable here. Without a pause a resend could meet the same at once, which is no new fact.
-        time.sleep(0)
     if replies:
         wanted = [dns.rdatatype.to_text(rdtype) for rdtype in _RDTYPES]
         return DnsAnswer(

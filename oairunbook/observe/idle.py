@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 
 from oairunbook.evidence import HttpAnswer, NotTried, Outcome
 from oairunbook.observe.path import NoPathError, Path
@@ -32,7 +32,7 @@ def reuse_after(path: Path, address: str, idle: float, timeout: float) -> Outcom
     if (first.header("connection") or "").lower() == "close" or first.http_version == "1.0":
         stream.close()
         return NotTried(reason="the endpoint closes every connection after its answer")
-    time.sleep(idle)
+    threading.Event().wait(idle)
     if stream.closed_by_peer():
         stream.close()
         return NotTried(reason=f"the peer closed the idle connection itself within {idle:g} s, which the pool notices")
