@@ -173,10 +173,12 @@ SIGNS: tuple[Sign, ...] = (
     _sign("http.disconnected", EXCHANGE + 3,
           r"Server disconnected|RemoteDisconnected|Remote end closed connection|socket hang up|other side closed|UND_ERR_SOCKET|Empty reply from server|ERR_EMPTY_RESPONSE|ERR_CONNECTION_CLOSED|header parser received no bytes|"
           r"\": EOF\b|closed BEFORE response|connection closed before|invalid or unrecognized response|EndOfStream|failed to respond|ReadError: \[SSL: UNEXPECTED_EOF|NoHttpResponseException|server closed (?:the )?(?:idle )?connection|"
-          r"The socket connection was closed unexpectedly|ConnectionClosed\b|The underlying connection was closed|closed without|ServerDisconnectedError"),
+          r"ConnectionClosed\b|The underlying connection was closed|closed without|ServerDisconnectedError"),
     _sign("http.reset", EXCHANGE + 2,
           r"\bECONNRESET\b|Connection reset|ConnectionResetError|forcibly closed|\bECONNABORTED\b.{0,40}(?:read|write|software)|software caused connection abort|\bEPIPE\b|Broken pipe|ERR_CONNECTION_RESET|ERR_HTTP2|ERR_QUIC|\b10054\b|\b10053\b|"
           r"stream error: stream ID|强迫关闭|中止了一个已建立的连接|HTTP/2 stream \d+ was not closed cleanly|NS_ERROR_NET_RESET|connection was lost|RST_STREAM|ConnectionAborted|ReadError: $"),
+    # Bun says so of a reset as well, and then names ECONNRESET.
+    _sign("http.disconnected", EXCHANGE + 1, r"The socket connection was closed unexpectedly"),
     # -- an intermediary's words
     _sign("http.gateway_error", EXCHANGE + 3, r"upstream connect error|no healthy upstream|upstream request timeout|disconnect/reset before headers|cf_bad_gateway|cf_gateway_timeout|cf_service_unavailable|\b502 Bad Gateway|\b504 Gateway Time-?out"),
     # -- nothing but that no answer came

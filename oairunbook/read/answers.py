@@ -108,7 +108,7 @@ def answers(text: str) -> list[Shown]:
         # What stands inside a body that was read is the body's.
         found += [shown for shown in beside if not any(start < shown.position < end for start, end in spans)]
     for shown in found:
-        shown.around = text[max(0, shown.position - 300) : shown.position]
+        shown.around = text[max(0, shown.position - 300) : shown.position + 20]
     found.sort(key=lambda shown: shown.position)
     if found:
         pairs = headers(text)
@@ -367,6 +367,10 @@ def _words_after_status(line: str, status: int) -> str:
     return rest[:300]
 
 
+# A self-hosted server's own log of a call to the API is what that server answered.
+_API_PATH = re.compile(
+    r"(?:v1/)?(?:chat/completions|completions|embeddings|responses|models|audio/\w+|images/\w+)\b|api/(?:chat|generate|tags)\b"
+)
 _ACCESS_LOG = re.compile(r"""["'](?:GET|POST|PUT|OPTIONS|HEAD|DELETE|PATCH) /""")
 
 
@@ -375,7 +379,7 @@ def _is_access_log(text: str, match: re.Match[str]) -> bool:
     start = text.rfind("\n", 0, match.start()) + 1
     line = text[max(start, match.start() - 600) : match.end()]
     found = _ACCESS_LOG.search(line)
-    return found is not None and "://" not in line[: found.start()]
+    return found is not None and "://" not in line[: found.start()] and not _API_PATH.search(line, found.end())
 
 
 def _status(match: re.Match[str]) -> int:

@@ -210,7 +210,7 @@ def resolve_route(
     source = "argument"
     value: str | None = base_url or None
     if value is None:
-        value, source = _from_text(text)
+        value, source = _from_text(text, tuple(variables.values()))
     said = _FRAMES.sub("", text)
     if (
         value is None
@@ -234,6 +234,11 @@ def resolve_route(
     return route
 
 
+_OWN_LOG = re.compile(
+    r"""["'](?:GET|POST) /(?:v1/)?(?:chat/completions|completions|embeddings|responses|models|api/chat|api/generate)\S{0,80} HTTP/1"""
+)
+
+
 def _by_marks(text: str, route: Route) -> Route:
     text = _FRAMES.sub("", text)
     mark = _gateway(text)
@@ -242,6 +247,8 @@ def _by_marks(text: str, route: Route) -> Route:
         kind, reason = "azure", "the text shows Azure OpenAI, and no host"
     elif mark is not None:
         kind, reason = "gateway", f"the text shows {mark[1]}, and no host"
+    elif _OWN_LOG.search(text):
+        kind, reason = "gateway", "the text is a server's own log of calls to it"
     else:
         return replace(route, base_url=Setting(value=DEFAULT_BASE_URL, source="assumed: the text names no other"))
     unknown = Setting(value="", source="not shown in the text")
@@ -252,7 +259,7 @@ def _gateway(text: str) -> tuple[str, str] | None:
     return next(((url, name) for pattern, url, name in _GATEWAYS if pattern.search(text)), None)
 
 
-def _from_text(text: str) -> tuple[str | None, str]:
+def _from_text(text: str, proxies: tuple[str, ...] = ()) -> tuple[str | None, str]:
     """The base URL that a setting in the text names, else the one of the failing call itself."""
     with_urls = "\n".join(line for line in text.split("\n") if "://" in line)
     named = [m for m in _SETTING.finditer(with_urls) if not _is_page(m["value"])]
@@ -262,6 +269,8 @@ def _from_text(text: str) -> tuple[str | None, str]:
         match = named[-1]
         return match["value"].rstrip("."), f"the text: {match['name']}"
     for call in reversed(calls):
+        if call.port and any(f"{call.host}:{call.port}" in value for value in proxies):
+            continue
         if OTHER_SERVICES.search(call.host) or _only_address(call, direct):
             continue
         if call in direct:

@@ -1,0 +1,179 @@
+# ruff: noqa: E501 - error texts stand on lines of their own length
+"""The readers: any bytes, bounded time, and the numbers that decide."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from oairunbook.diagnose import diagnose
+from oairunbook.evidence import Evidence, PastedError, dumps, load_evidence, walk_text
+from oairunbook.read import beside, read
+from oairunbook.read.text import LONGEST_TEXT, normalise
+from oairunbook.runtime import this_runtime
+from oairunbook.verdict import Verdict
+
+RUNTIME = this_runtime({})
+
+
+def seen(data: bytes | str, **known: object) -> Evidence:
+    return read(data, RUNTIME, environment={}, **known)  # type: ignore[arg-type]
+
+
+def judged(data: bytes | str, **known: object) -> Verdict:
+    return diagnose(seen(data, **known))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("OSError: [WinError 10060] 由于连接方在一段时间后没有正确答复", "ETIMEDOUT"),
+        ("ConnectionResetError: [WinError 10054] Eine vorhandene Verbindung wurde geschlossen", "ECONNRESET"),
+        ("socket.gaierror: [Errno 11001] getaddrinfo failed", "EAI_NONAME"),
+        ("socket.gaierror: [Errno -3] Temporary failure in name resolution", "EAI_AGAIN"),
+        ("Error: connect EHOSTUNREACH 10.0.0.1:443", "EHOSTUNREACH"),
+        ("error sending request: tcp connect error: Connection refused (os error 111)", "ECONNREFUSED"),
+    ],
+)
+def test_numbers_of_every_system_become_names(text: str, name: str) -> None:
+    names = [link.errno_name for _, raised in seen(text).of(PastedError) for link in raised.errors]
+    assert name in names
+
+
+def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
+    text = (
+        "Traceback (most recent call last):\n"
+        '  File "/x/httpcore/_backends/sync.py", line 206, in connect_tcp\n'
+        "ConnectionRefusedError: [Errno 111] Connection refused\n\n"
+        "The above exception was the direct cause of the following exception:\n\n"
+        "Traceback (most recent call last):\n"
+        '  File "/x/openai/_base_client.py", line 982, in request\n'
+        "openai.APIConnectionError: Connection error.\n"
+    )
+    ((observation, raised),) = list(seen(text).of(PastedError))
+    assert [link.type for link in raised.errors] == ["openai.APIConnectionError", "ConnectionRefusedError"]
+    assert observation.layer == "tcp"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        # A ReadTimeout whose frames stand in the handshake, and its control.
+        ('Traceback (most recent call last):\n  File "/x/ssl.py", line 1346, in do_handshake\nTimeoutError: The read operation timed out\nReadTimeoutError: Read timed out.', "tls.timeout"),
+        ('Traceback (most recent call last):\n  File "/x/http/client.py", line 279, in _read_status\nTimeoutError: The read operation timed out\nReadTimeoutError: Read timed out.', "http.read_timeout"),
+        # An error about the proxy's own name inside a message about the API.
+        ("HTTPSConnectionPool(host='api.openai.com', port=443): Max retries exceeded (Caused by ProxyError('Unable to connect to proxy', NameResolutionError(\"Failed to resolve 'proxy.corp' ([Errno -2] Name or service not known)\")))", "proxy.unresolvable"),
+        ("HTTPSConnectionPool(host='api.openai.com', port=443): Max retries exceeded (Caused by NameResolutionError(\"Failed to resolve 'api.openai.com' ([Errno -2] Name or service not known)\"))", "dns.nxdomain"),
+        # A PermissionDeniedError around a page of the edge, and its control.
+        ("openai.PermissionDeniedError: <!DOCTYPE html><html><head><title>Just a moment...</title></head>", "http.blocked_page"),
+        ("openai.PermissionDeniedError: Error code: 403 - {'error': {'message': 'You have insufficient permissions for this operation.', 'type': 'invalid_request_error', 'param': None, 'code': None}}", "api.permission_denied"),
+        # An InternalServerError around a load balancer's 502.
+        ("openai.InternalServerError: <html>\n<head><title>502 Bad Gateway</title></head>\n<body>nginx</body></html>", "http.gateway_error"),
+        # Go: a timeout of the name server, and one of the endpoint.
+        ('Post "https://api.openai.com/v1/models": dial tcp: lookup api.openai.com on 10.0.0.2:53: read udp 10.0.0.9:4000->10.0.0.2:53: i/o timeout', "dns.timeout"),
+        ('Post "https://api.openai.com/v1/models": dial tcp 104.18.6.192:443: i/o timeout', "tcp.timeout"),
+        ('Post "https://api.openai.com/v1/models": proxyconnect tcp: dial tcp 10.1.1.1:3128: connect: connection refused', "proxy.unreachable"),
+        # A public name on a loopback address.
+        ("FetchError: request to https://api.openai.com/v1/models failed, reason: connect ECONNREFUSED 127.0.0.1:443", "dns.sinkhole"),
+        ("curl: (60) SSL certificate problem: unable to get local issuer certificate", "tls.untrusted_issuer"),
+        (";; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN, id: 4711\n;api.openai.example. IN A", "dns.nxdomain"),
+        ("* Received HTTP code 407 from proxy after CONNECT\ncurl: (56) CONNECT tunnel failed, response 407", "proxy.auth_required"),
+    ],
+)  # fmt: skip
+def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
+    assert judged(text).cause == cause
+
+
+def test_telemetry_that_fails_decides_nothing() -> None:
+    noise = "[non-fatal] Tracing client error 401: {'error': {'message': 'Incorrect API key provided: x', 'code': 'invalid_api_key'}}\n"
+    assert judged(noise).cause == "unknown"
+    refused = "httpx.ConnectError: [Errno 111] Connection refused\n"
+    assert judged(refused + noise).cause == "tcp.refused"
+    assert (
+        judged(noise.replace("Tracing client error", "Error code:").replace("[non-fatal] ", "")).cause
+        == "api.invalid_key"
+    )
+
+
+def test_text_and_check_together_give_one_verdict_and_say_where_they_disagree() -> None:
+    # The check of a path whose port is closed, as a record holds it.
+    checked = seen("httpx.ConnectError: [Errno 111] Connection refused")
+    probed = load_evidence(dumps(checked).replace('"probe": "pasted"', '"probe": "note"'))
+    text = seen(
+        "ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired"
+    )
+    both = diagnose(beside(probed, text))
+    assert both.cause == "tls.expired"
+    assert any("check of this runtime" in item for item in both.missing)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.binary(max_size=4000))
+def test_any_bytes_are_read_and_judged(data: bytes) -> None:
+    evidence = seen(data)
+    assert load_evidence(dumps(evidence)) == evidence
+    diagnose(evidence)
+
+
+PIECES = st.sampled_from(
+    [
+        "{", "}", '"', "'", "\\", "\n", "error", '{"error":', "'message': '", "Traceback (most recent call last):\n", 'File "a", line 1, in do_handshake\n', "HTTP/1.1 5", "00 ",
+        "Error code: 4", "29", " - ", "[Errno ", "111] ", "https://", "a.b", ":443", "<html>", "<title>", "│ ", "\x1b[31m", "\u2028", "sk-", "proxy", "Caused by ", "(", ")", "\r", "\x00",
+        "HTTPSConnectionPool(host='", "lookup a.b on ", "{'error': {'message': ", "None", "status: ", "\ud83d\ude00", "ECONNREFUSED ", "127.0.0.1:443", "The above exception was the direct cause",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(PIECES, max_size=120))
+def test_pieces_of_real_errors_in_any_order_are_read_and_judged(pieces: list[str]) -> None:
+    evidence = seen("".join(pieces))
+    assert load_evidence(dumps(evidence)) == evidence
+    diagnose(evidence)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(PIECES, max_size=40), st.integers(min_value=0, max_value=39))
+def test_a_key_anywhere_in_the_text_never_reaches_the_record(pieces: list[str], where: int) -> None:
+    secret = "sk-" + "proj-" + "Zz9Yy8Xx7Ww6Vv5Uu4"
+    pieces.insert(where, f" {secret} ")
+    evidence = seen("".join(pieces))
+    assert not any(secret in text for text in walk_text(evidence))
+    assert not any(secret in text for text in walk_text(diagnose(evidence)))
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["{", '{"error":', '"', "Error: ", "https://a.b/c ", "ErrorErrorException.", "│ ", "  ", "\\n", "<html><title>", "HTTPSConnectionPool(host='", "(", "a:", "status: 500 ", "\x1b]"],
+)  # fmt: skip
+def test_the_cost_of_reading_grows_no_faster_than_the_input(unit: str) -> None:
+    def cost(size: int) -> float:
+        data = (unit * (size // len(unit))).encode()
+        started = time.perf_counter()
+        diagnose(seen(data))
+        return time.perf_counter() - started
+
+    cost(20_000)
+    small, large = cost(400_000), cost(4_000_000)
+    assert large < 20 * max(small, 0.2)
+
+
+def test_fifty_megabytes_take_seconds_and_what_failed_in_the_middle_is_found() -> None:
+    line = b"2026-11-25 12:00:00 INFO request handled in 12 ms\n"
+    noise = line * (25_000_000 // len(line))
+    started = time.perf_counter()
+    verdict = judged(noise + b"httpx.ConnectError: [Errno 111] Connection refused\n" + noise)
+    assert verdict.cause == "tcp.refused"
+    assert time.perf_counter() - started < 30
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig", "utf-32", "latin-1"])
+def test_the_encodings_of_shells_and_editors_are_understood(encoding: str) -> None:
+    assert judged("Fehler: ConnectError: [Errno 111] Connection refused".encode(encoding)).cause == "tcp.refused"
+
+
+def test_long_input_is_shortened() -> None:
+    assert len(normalise(b"some error happened\n" * 1_000_000)) < 2 * LONGEST_TEXT

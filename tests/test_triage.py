@@ -1,0 +1,123 @@
+
+"""`oairunbook triage` at the command line: text in, owner and cause out, nothing sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CLEAN = {k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY") and "OPENAI" not in k.upper()}
+
+
+def triage(text: bytes | None, *arguments: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "oairunbook.cli", "triage", *arguments]
+    return subprocess.run(
+        command,
+        input=text,
+        stdin=subprocess.DEVNULL if text is None else None,
+        capture_output=True,
+        env=CLEAN | variables,
+        timeout=120,
+        check=False,
+    )
+
+
+def verdict(text: bytes | None, *arguments: str, **variables: str) -> dict[str, Any]:
+    done = triage(text, *arguments, "--json", "-", **variables)
+    document = json.loads(done.stdout)
+    assert set(document) == {"evidence", "verdict"}
+    return document["verdict"]  # type: ignore[no-any-return]
+
+
+BARE = b"openai.APIConnectionError: Connection error."
+
+
+def test_a_bare_connection_error_names_the_owner_and_what_to_fetch_and_how() -> None:
+    done = triage(BARE, "-")
+    text = done.stdout.decode()
+    assert done.returncode == 3
+    assert "owner    connection_path" in text
+    assert "cause    unknown" in text
+    assert "whole traceback" in text
+    assert "oairunbook check" in text
+    assert "rotate keys" in text
+
+
+def test_the_same_error_on_a_gateway_route_belongs_to_its_provider() -> None:
+    assert verdict(BARE, "-", "--base-url", "https://gateway.example.com/v1")["owner"] == "route_provider"
+    assert verdict(BARE + b"\nOPENAI_BASE_URL=https://gateway.example.com/v1\n", "-")["owner"] == "route_provider"
+    assert verdict(BARE, "-", OPENAI_BASE_URL="https://gateway.example.com/v1")["owner"] == "route_provider"
+    assert verdict(BARE, "-")["owner"] == "connection_path"
+
+
+def test_status_header_and_body_alone_are_enough() -> None:
+    body = '{"error":{"message":"quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}'
+    found = verdict(None, "--status", "429", "--header", "x-request-id: req_1", "--body", body)
+    assert (found["owner"], found["cause"], found["certainty"]) == ("quota_or_rate", "api.insufficient_quota", "proven")
+    assert "req_1" in found["because"][0]["fact"]
+    # The control: without the body a 429 does not tell quota from rate.
+    assert verdict(None, "--status", "429")["cause"] == "unknown"
+    assert verdict(None, "--status", "429")["owner"] == "quota_or_rate"
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [(BARE, 3), (b"httpx.ConnectError: [Errno 111] Connection refused", 1), (b"", 3)],
+)
+def test_the_exit_status_is_the_verdicts(text: bytes, status: int) -> None:
+    assert triage(text, "-").returncode == status
+
+
+def test_a_call_that_is_wrong_ends_with_2_and_says_why() -> None:
+    done = triage(None, "/nowhere/at/all.log")
+    assert done.returncode == 2
+    assert b"/nowhere/at/all.log" in done.stderr
+    assert triage(None, "--status", "42").returncode == 2
+
+
+def test_with_a_proxy_in_play_a_refusal_is_undecided_and_its_control_is_not() -> None:
+    refused = b"httpx.ConnectError: [Errno 111] Connection refused\nopenai.APIConnectionError: Connection error.\n"
+    found = verdict(b"HTTPS_PROXY=http://proxy.corp.example:3128\n" + refused, "-")
+    assert (found["owner"], found["cause"]) == ("connection_path", "unknown")
+    assert {"tcp.refused", "proxy.unreachable"} <= {item["cause"] for item in found["also"]}
+    assert verdict(refused, "-")["cause"] == "tcp.refused"
+
+
+def test_the_dialled_address_tells_the_proxy_from_the_endpoint() -> None:
+    text = b"HTTPS_PROXY=http://127.0.0.1:7890\nError: connect ECONNREFUSED 127.0.0.1:7890\n"
+    assert verdict(text, "-")["cause"] == "proxy.unreachable"
+
+
+def test_secrets_in_the_text_are_neither_kept_nor_shown() -> None:
+    secret = "sk-" + "proj-" + "a1B2c3D4e5F6g7H8"
+    text = (
+        f"httpcore.LocalProtocolError: Illegal header value b'Bearer {secret}\\n'\n"
+        f"AuthenticationError: Error code: 401 - {{'error': {{'message': 'Incorrect API key provided: {secret}.', 'code': 'invalid_api_key'}}}}\n"
+        f"HTTPS_PROXY=http://user:{secret}@proxy.example:3128\n"
+    ).encode()
+    done = triage(text, "-", "--json", "-")
+    assert secret.encode() not in done.stdout + done.stderr
+    assert secret.encode() not in triage(text, "-").stdout
+
+
+def test_the_evidence_can_be_judged_again_and_gives_the_same_verdict() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "triage.json"
+        first = triage(
+            b"openai.APITimeoutError\nhttpx.ReadTimeout: The read operation timed out", "-", "--json", str(file)
+        )
+        again = subprocess.run(
+            [sys.executable, "-m", "oairunbook.cli", "diagnose", str(file), "--json", "-"],
+            capture_output=True,
+            env=CLEAN,
+            check=False,
+        )
+        assert again.returncode == first.returncode == 1
+        assert json.loads(again.stdout)["verdict"] == json.loads(file.read_text())["verdict"]
