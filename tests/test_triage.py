@@ -1,4 +1,3 @@
-
 """`oairunbook triage` at the command line: text in, owner and cause out, nothing sent."""
 
 from __future__ import annotations

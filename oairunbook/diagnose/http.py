@@ -134,25 +134,32 @@ def _stream_stalled(evidence: Evidence) -> Finding | None:
     return None
 
 
-_PIECES, _BUFFERED_SECONDS, _ONE_PIECE_SECONDS = 5, 1.0, 0.02
-"""A tiny answer of a public model has three or four events, so that a fast one is never taken for a buffered one."""
+_PIECES, _LATE_SECONDS, _ONE_PIECE_SECONDS = 3, 0.5, 0.02
 
 
 def _in_one_piece(evidence: Evidence) -> Finding | None:
-    """Many events, nothing for a long time, then all of them at one moment."""
-    whole = request_succeeded(evidence)
+    """All events at one moment, long after the whole answer of the same request had been ready."""
+    waits = {answered.stream: _waited(answered) for _, answered in evidence.of(SdkAnswered)}
+    whole, streamed = waits.get(False), waits.get(True)
+    if whole is None or streamed is None or streamed < 2 * whole + _LATE_SECONDS:
+        return None
     for observation, answered in evidence.of(SdkAnswered):
-        first, spread, chunks = answered.first_chunk_seconds, answered.spread_seconds, answered.chunks or 0
-        if whole is None or not answered.stream or first is None or spread is None or spread > _ONE_PIECE_SECONDS:
-            continue
-        late = first >= 2 * whole.seconds + _BUFFERED_SECONDS / 2
-        if (chunks >= _PIECES and first >= _BUFFERED_SECONDS) or (chunks >= 3 and late):
+        at_once = answered.spread_seconds is not None and answered.spread_seconds <= _ONE_PIECE_SECONDS
+        if answered.stream and at_once and (answered.chunks or 0) >= _PIECES:
             fact = (
-                f"{chunks} events of a stream arrived within {spread * 1000:.0f} ms after {first:.1f} s of nothing; "
-                f"the whole answer took {whole.seconds:.1f} s"
+                f"{answered.chunks} events of a stream arrived at one moment, {streamed:.1f} s after the request; "
+                f"the whole answer was there after {whole:.1f} s"
             )
             return Finding(because=(cite(observation, fact),), certainty="likely", beside_success=True)
     return None
+
+
+def _waited(answered: SdkAnswered) -> float | None:
+    """Seconds from the request being sent, names and handshakes done, to the answer or to the first event of a stream."""
+    sent = [event.seconds for event in answered.trace if event.name.endswith("send_request_headers.complete")]
+    came = [event.seconds for event in answered.trace if event.name.endswith("receive_response_headers.complete")]
+    end = answered.first_chunk_seconds if answered.stream else (came[-1] if came else None)
+    return end - sent[-1] if sent and end is not None else None
 
 
 def _foreign(evidence: Evidence) -> list[tuple[Observation, HttpAnswer]]:

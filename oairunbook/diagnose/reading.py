@@ -223,6 +223,9 @@ def stopped(evidence: Evidence, identity: str) -> Observation | None:
     return None
 
 
+_ROUTERS_OWN = ("Not Found", "Method Not Allowed")
+
+
 def is_api_answer(evidence: Evidence, answer: HttpAnswer) -> bool:
     """Whether the API application itself (or Azure's, or the gateway's) answered, not an edge in front of it.
 
@@ -244,6 +247,9 @@ def is_api_answer(evidence: Evidence, answer: HttpAnswer) -> bool:
     error = answer.body.error
     if error is None:
         return identified and answer.body.shape in ("json", "empty", "event_stream")
+    if not identified and answer.status in (404, 405) and not error.code and (error.message or "") in _ROUTERS_OWN:
+        # A web framework that knows no such path, for example behind a base URL without /v1.
+        return False
     if identified or evidence.route.family != "direct":
         return True
     return error.shape == "object" and error.code_is_string and bool(error.code or error.type)

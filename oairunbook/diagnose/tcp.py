@@ -43,6 +43,8 @@ def failures(evidence: Evidence, *names: str) -> Finding | None:
         unreachable = (*_UNREACHABLE, "EACCES")
     if names == _UNREACHABLE:
         names = unreachable
+    if found and all(name == "ETIMEDOUT" for _, _, name in found):
+        found = _said_in_another_attempt(evidence) or found
     telling = [item for item in found if item[2] not in unreachable] or found
     matching = [item for item in telling if item[2] in names]
     if not matching or telling[0][2] not in names:
@@ -55,6 +57,14 @@ def failures(evidence: Evidence, *names: str) -> Finding | None:
         # The kernel says this of itself when it has no route at all (route(8)); a router's answer is EHOSTUNREACH or also ENETUNREACH.
         local_on_every_route=all(name in _NO_ROUTE for _, _, name in found),
     )
+
+
+def _said_in_another_attempt(evidence: Evidence) -> list[tuple[Observation, ConnectFailed, str | None]]:
+    """Routers send only so many ICMP errors a second (RFC 1812 section 4.3.2.8): what one attempt is told, another waits for in vain."""
+    if any(any(one.of(Connected)) for one in attempts(evidence)):
+        return []
+    told = [(o, f, errno_name(f.errors)) for one in attempts(evidence) for o, f in one.of(ConnectFailed)]
+    return [item for item in told if item[2] in ("EHOSTUNREACH", "ENETUNREACH", "EACCES")][:1]
 
 
 def _ipv6_broken(evidence: Evidence) -> Finding | None:

@@ -67,7 +67,10 @@ class Stream(Protocol):
         """Send all of *data*."""
 
     def closed_by_peer(self) -> bool:
-        """Whether the peer has closed or reset the connection by now; waits for nothing."""
+        """Whether anything has arrived that nobody asked for: an end, a reset, or the record that announces the end. Waits for nothing.
+
+        The transport's pool opens a new connection then (`is_socket_readable` of httpcore).
+        """
 
     def close(self) -> None:
         """Close the connection; never raises."""
@@ -115,14 +118,15 @@ class TcpStream:
         self.sent_bytes += len(data)
 
     def closed_by_peer(self) -> bool:
-        """Whether an end of file or a reset has arrived."""
+        """Whether bytes, an end of file or a reset have arrived."""
         try:
             self._socket.settimeout(0.0)
-            return not self._socket.recv(1, socket.MSG_PEEK)
+            self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return False
         except OSError:
             return True
+        return True
 
     def close(self) -> None:
         """Close the socket."""
