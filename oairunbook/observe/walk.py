@@ -418,6 +418,9 @@ class Walk:
                     return read_status(url, answer, data)
                 errors = getattr(outcome, "errors", ())
             else:
+                if opened is not None:
+                    # No TLS context could be built: nothing will take this connection over.
+                    opened.close()
                 errors = getattr(result, "errors", ())
                 if isinstance(result, ProxyAnswered):
                     refusal = f"the proxy answered {result.status} {result.reason}"
