@@ -22,6 +22,9 @@ _GATEWAY_UPSTREAM: Marks = ("openaiexception", "azureexception - ", "fetch faile
                             "no deployments available", "no healthy deployments", "deployments for selected model", "are in cooldown", "bad_response_status_code",
                             "bad response status code", "no available channel", "无可用渠道", "backend connection", "do_request_failed", "all providers failed",
                             "an invalid response was received from the upstream", "no instances available", "provider_unavailable", "connection error.")  # fmt: skip
+# The API itself never speaks so; it has no upstream to tell of.
+_UPSTREAM_SAID: Marks = ("upstream request failed", "error from provider", "upstream_error", "upstream error", "fetch failed", "no available channel", "无可用渠道", "do_request_failed",
+                         "bad_response_status_code", "all providers failed")  # fmt: skip
 _REGION: Marks = (
     "country, region, or territory not supported",
     "unsupported_country",
@@ -185,7 +188,8 @@ def _gateway(status: int, error: ApiError, words: str, family: str) -> str | Non
     kind = (error.type or "").lower()
     if kind == "budget_exceeded":
         return "api.insufficient_quota"
-    if "provider returned error" in words and status != 429:
+    about_the_call = _has(words, _QUOTA + _RATE + _INVALID_KEY + _MISSING_KEY) or _MODEL.search(words)
+    if ("provider returned error" in words and status != 429) or (_has(words, _UPSTREAM_SAID) and not about_the_call):
         return "api.gateway_upstream_failed"
     if (
         status in (0, 400, 401, 403)

@@ -39,6 +39,9 @@ _GATEWAY_WORDS = re.compile(
     r"host error|origin|cloudflare tunnel|could not reach",
     re.IGNORECASE,
 )
+_ENVOY = re.compile(
+    r"no[_ ]healthy[_ ]upstream|upstream connect error|upstream request timeout|disconnect/reset before headers"
+)
 _NOT_API = re.compile(
     r"404 page not found|cannot (?:post|get) /|unexpected endpoint|file not found|\bnot found\b|no such route|method not allowed|page not found|<!doctype|the requested url|no static resource|welcome to nginx|it works",
     re.IGNORECASE,
@@ -396,10 +399,12 @@ def _answer(evidence: Evidence, observation: Observation, answer: HttpAnswer) ->
         cause = api.by_status(status, family)
         if cause is not None and (status != 429 or error.message):
             return reading(cause, _ANSWER, "likely")
-        return reading("unknown", VAGUE, owner="unknown", missing=_MISSING_STATUS)
+        return reading("unknown", VAGUE, owner="unknown", missing=_MISSING_STATUS) if status else None
     words = body.sample if body.shape in ("text", "json") else ""
     if _BLOCK_PAGE.search(words) and status in (0, 400, 403, 429, 451, 503):
         return reading("http.blocked_page", _EDGE)
+    if _ENVOY.search(words):
+        return reading("http.gateway_error", _EDGE)
     said = ApiError(message=words) if words else ApiError(message=None)
     cause = api.named(status, said, family) if words else None
     by_edge = cause == "api.server_error" and status in (502, 504)

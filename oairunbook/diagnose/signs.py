@@ -180,7 +180,7 @@ SIGNS: tuple[Sign, ...] = (
     # Bun says so of a reset as well, and then names ECONNRESET.
     _sign("http.disconnected", EXCHANGE + 1, r"The socket connection was closed unexpectedly"),
     # -- an intermediary's words
-    _sign("http.gateway_error", EXCHANGE + 3, r"upstream connect error|no healthy upstream|upstream request timeout|disconnect/reset before headers|cf_bad_gateway|cf_gateway_timeout|cf_service_unavailable|\b502 Bad Gateway|\b504 Gateway Time-?out"),
+    _sign("http.gateway_error", EXCHANGE + 3, r"upstream connect error|no[_ ]healthy[_ ]upstream|upstream request timeout|disconnect/reset before headers|cf_bad_gateway|cf_gateway_timeout|cf_service_unavailable|\b502 Bad Gateway|\b504 Gateway Time-?out"),
     # -- nothing but that no answer came
     _sign("unknown", NOTHING,
           r"APIConnectionError|Connection error|APITimeoutError|Request timed out|APIConnectionTimeoutError|fetch failed|Failed to fetch|Network ?Error|Load failed|Error communicating with OpenAI|Cannot connect to (?:API|host|proxy)|ConnectError\b|"

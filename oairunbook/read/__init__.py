@@ -8,11 +8,22 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from oairunbook import __version__
-from oairunbook.evidence import Body, Evidence, HttpAnswer, Layer, Observation, Outcome, PastedError, Route, Runtime
+from oairunbook.evidence import (
+    Body,
+    ErrorLink,
+    Evidence,
+    HttpAnswer,
+    Layer,
+    Observation,
+    Outcome,
+    PastedError,
+    Route,
+    Runtime,
+)
 from oairunbook.observe.bodies import classify
 from oairunbook.observe.http import kept_headers
 from oairunbook.read.answers import Shown, answers
-from oairunbook.read.errors import Chain, chains
+from oairunbook.read.errors import chains
 from oairunbook.read.settings import called, resolve_route
 from oairunbook.read.text import normalise, unescaped, without_gutters
 from oairunbook.redaction import Secrets
@@ -158,14 +169,18 @@ def _whose(shown: Shown) -> str:
 def _raised(text: str) -> Iterator[Observation]:
     for chain in chains(text):
         layer = _LAYERS.get(chain.phase) if chain.phase else None
-        yield _observation("pasted:error", PastedError(errors=tuple(chain.errors)), layer, _of_chain(chain))
+        ours = tuple(link for link in chain.errors if not _TELEMETRY.search(link.text))
+        noise = tuple(link for link in chain.errors if _TELEMETRY.search(link.text))
+        if noise:
+            yield _observation("pasted:error", PastedError(errors=noise), None, TELEMETRY)
+        if ours:
+            yield _observation("pasted:error", PastedError(errors=ours), layer, _called_by(ours))
 
 
-def _of_chain(chain: Chain) -> str:
-    words = "\n".join(link.text for link in chain.errors)
-    if _TELEMETRY.search(words):
-        return TELEMETRY
-    hosts = called("\n".join(link.text for link in chain.errors if link.type)) or called(words)
+def _called_by(errors: tuple[ErrorLink, ...]) -> str:
+    """Whom the errors say was called; lines with a class of their own count first."""
+    typed = "\n".join(link.text for link in errors if link.type)
+    hosts = called(typed) or called("\n".join(link.text for link in errors))
     return hosts[0].host if hosts else WHOLE
 
 

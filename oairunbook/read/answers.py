@@ -31,7 +31,7 @@ _STATUS = re.compile(
     r"""|(?:Client|Server) error '(?P<g>[345]\d{2})\b"""
     r"""|ClientResponseError\S{0,20}\s?(?P<h>[45]\d{2}), message="""
     r"""|(?:^|[\s"'(:>-])(?P<i>[45]\d{2})[ :-]{1,3}(?:Unauthorized|Forbidden|Not Found|Too Many Requests|Bad Request|Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out|Payment Required|Request Timeout|Method Not Allowed|Proxy Authentication Required)"""
-    r"""|(?:does not indicate success|returned error|response code|responded with|returned|failed with(?: status)?|error code|StatusCode|got): ?(?:status |HTTP )?(?P<j>[45]\d{2})\b"""
+    r"""|(?:does not indicate success|returned error|response[ _]code\"?|responded with|returned|failed with(?: status)?|error code|StatusCode|got): ?(?:status |HTTP )?(?P<j>[45]\d{2})\b"""
     r"""|^\s{0,12}(?P<k>[45]\d{2})(?= [A-Z{<]|: [A-Z]| status code)"""
     r"""|<title>(?:[\w.-]{1,80} \| )?(?P<l>[45]\d{2})\b"""
     r"""|\bError (?P<m>[45]\d{2})\b""",

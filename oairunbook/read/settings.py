@@ -72,7 +72,7 @@ _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "",
         "LiteLLM's proxy",
     ),
-    (re.compile(r"x-portkey|portkey[_ .-]?(?:ai|error|gateway)", re.IGNORECASE), "https://api.portkey.ai/v1", "Portkey"),
+    (re.compile(r"x-portkey|html-message|portkey[_ .-]?(?:ai|error|gateway)", re.IGNORECASE), "https://api.portkey.ai/v1", "Portkey"),
     (re.compile(r"helicone-(?:id|auth|error|status)|helicone\.ai", re.IGNORECASE), "https://oai.helicone.ai/v1", "Helicone"),
     (re.compile(r"cf-aig-|AiGatewayError|gateway\.ai\.cloudflare", re.IGNORECASE), "", "Cloudflare AI Gateway"),
     (re.compile(r"one[-_]api_error|new[-_]api_error|x-oneapi-request-id|shell_api_error|chatanywhere"), "", "one-api"),
@@ -154,7 +154,9 @@ def called(text: str) -> tuple[Called, ...]:
             )
             port = int(number) if number and int(number) < 65536 else None
         host = host.lower().strip("[].")
-        if host and not _PAGES.search(host) and "." in host.replace(":", ".") + ("." if host == "localhost" else ""):
+        # A name without dots is a neighbour's (compose, Kubernetes) where the text gives it with its port.
+        dotted = "." in host or ":" in host or host == "localhost" or port is not None
+        if host and not _PAGES.search(host) and dotted:
             named = url is None or bool(_CALLS.search(text[max(0, match.start() - 40) : match.start()]))
             found.append(Called(host=host, port=port, url=url, position=match.start(), named=named))
         if len(found) >= 400:
