@@ -25,6 +25,20 @@ Owner = Literal[
     "unknown",
 ]
 
+GOES_TO: dict[Owner, str] = {
+    "connection_path": "whoever runs the network of this runtime: DNS, proxy, firewall, egress",
+    "client_config": "whoever sets the environment and the dependencies of this runtime",
+    "auth": "whoever manages the API key, its project and its organization",
+    "quota_or_rate": "whoever owns the account's billing, quota and rate limits",
+    "request": "whoever wrote the request: model name, endpoint, parameters",
+    "server": "the support of the API that answered, with the request id",
+    "route_provider": "the provider of the route: Azure support, or whoever runs the gateway",
+    "browser": "whoever wrote the page that calls the API; the call belongs on a server",
+    "none": "nobody: the path works",
+    "unknown": "nobody yet: the evidence does not decide; see what is missing",
+}
+"""To whom what is found is handed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Because:

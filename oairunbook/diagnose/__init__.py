@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oairunbook.diagnose import api, browser, client, dns, http, pasted, pattern, proxy, tcp, tls
-from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding, owner_of
+from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding, do_nots, owner_of
 from oairunbook.diagnose.chain import failed_step
 from oairunbook.diagnose.control import compare
 from oairunbook.diagnose.pattern import attempted
@@ -25,6 +25,7 @@ UNKNOWN = Cause(
     owner="unknown",
     meaning="The evidence does not decide.",
     next=("Fetch what is missing from the runtime that failed, then judge again.",),
+    do_not=(NO_KEY_ADVICE,),
 )
 
 CATALOGUE: tuple[Cause, ...] = (
@@ -119,7 +120,9 @@ def _fault(
     beside += [Also(cause=identity, why=why) for identity, why in (*finding.also, *counted.others)]
     because = (*finding.because, *counted.because, *compared.because)
     owner = owner_of(
-        cause, evidence, control_shows_the_same=True if finding.local_on_every_route else compared.shows_the_same
+        cause,
+        evidence.route.family,
+        control_shows_the_same=True if finding.local_on_every_route else compared.shows_the_same,
     )
     return Verdict(
         owner=owner,
@@ -132,7 +135,7 @@ def _fault(
         summary=" ".join(part for part in (cause.meaning, counted.words, finding.because[0].fact) if part),
         because=because,
         next=(*finding.next, *cause.next),
-        do_not=(*cause.do_not, *_general_do_nots(cause)),
+        do_not=do_nots(cause),
         also=tuple(dict.fromkeys(beside)),
         missing=compared.missing if owner == "route_provider" and cause.owner is None else (),
     )
@@ -153,7 +156,7 @@ def _healthy(evidence: Evidence, findings: list[tuple[Cause, Finding]]) -> Verdi
         summary=OK.meaning,
         because=tuple(because),
         next=OK.next,
-        do_not=(),
+        do_not=OK.do_not,
         also=tuple(Also(cause=cause.id, why=finding.because[0].fact) for cause, finding in findings),
         missing=tuple(_untried(evidence)),
     )
@@ -180,7 +183,7 @@ def _undecided(evidence: Evidence) -> Verdict:
         summary=UNKNOWN.meaning,
         because=facts[:12],
         next=UNKNOWN.next,
-        do_not=(NO_KEY_ADVICE,),
+        do_not=UNKNOWN.do_not,
         missing=tuple(_untried(evidence)) or ("a same-path test from the runtime that failed: oairunbook check",),
     )
 
@@ -198,8 +201,3 @@ def _untried(evidence: Evidence) -> list[str]:
     for observation, given_up in evidence.of(Stopped):
         found.append(f"{observation.target}: stopped, {given_up.reason}")
     return found
-
-
-def _general_do_nots(cause: Cause) -> tuple[str, ...]:
-    before_api = cause.layer is not None and LAYERS.index(cause.layer) < LAYERS.index("api")
-    return (NO_KEY_ADVICE,) if before_api else ()

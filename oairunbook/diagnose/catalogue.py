@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from oairunbook.evidence import Evidence, Layer
+from oairunbook.evidence import Evidence, Family, Layer
 from oairunbook.verdict import Because, Owner
 
 LAYERS: tuple[Layer, ...] = ("client", "dns", "tcp", "proxy", "tls", "http", "api", "browser")
@@ -71,22 +71,28 @@ NO_KEY_ADVICE = (
 """Owner rule 5: said for every cause whose layer comes before `api`."""
 
 
-def owner_of(cause: Cause, evidence: Evidence, *, control_shows_the_same: bool | None) -> Owner:
+def do_nots(cause: Cause) -> tuple[str, ...]:
+    """What to leave alone while this cause is the verdict: its own, and owner rule 5 where it applies."""
+    before_api = cause.layer is not None and LAYERS.index(cause.layer) < LAYERS.index("api")
+    return (*cause.do_not, NO_KEY_ADVICE) if before_api else cause.do_not
+
+
+def owner_of(cause: Cause, family: Family, *, control_shows_the_same: bool | None) -> Owner:
     """The owner rule of the cause catalogue, computed once.
 
     Args:
         cause: What was found.
-        evidence: Its route decides between the path and its provider.
+        family: Of the route; it decides between the path and the route's provider.
         control_shows_the_same: Whether a control test of the direct route failed alike; None if there was none.
     """
     if cause.owner is not None:
         return cause.owner
     if cause.layer == "client":
         return "client_config"
-    if cause.id == "http.not_an_api" and evidence.route.family == "direct":
+    if cause.id == "http.not_an_api" and family == "direct":
         return "client_config"
     # A resolver that answers for the control's name is alive: its silence for this one name is not local.
     local = cause.local_on_every_route and control_shows_the_same is not False
-    if evidence.route.family == "direct" or local or cause.layer == "proxy":
+    if family == "direct" or local or cause.layer == "proxy":
         return "connection_path"
     return "connection_path" if control_shows_the_same else "route_provider"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from oairunbook.diagnose import api
-from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Certainty, Finding, owner_of
+from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Certainty, Finding, do_nots, owner_of
 from oairunbook.diagnose.reading import cite
 from oairunbook.diagnose.signs import PROXY, SIGNS, TLS, VAGUE
 from oairunbook.evidence import ApiError, ErrorLink, Evidence, HttpAnswer, Observation, PastedError, Route
@@ -545,7 +545,7 @@ def judge(evidence: Evidence, catalogue: Mapping[str, Cause]) -> Verdict:
             missing=tuple(what for what, _ in decision.missing),
         )
     assert finding is not None
-    owner = decision.owner or owner_of(cause, evidence, control_shows_the_same=None)
+    owner = decision.owner or owner_of(cause, evidence.route.family, control_shows_the_same=None)
     before_api = cause.layer is not None and LAYERS.index(cause.layer) < LAYERS.index("api")
     missing = tuple(what for what, _ in decision.missing)
     if owner == "route_provider" and cause.owner is None:
@@ -563,7 +563,7 @@ def judge(evidence: Evidence, catalogue: Mapping[str, Cause]) -> Verdict:
         summary=f"{cause.meaning} {finding.because[0].fact}",
         because=finding.because,
         next=(*finding.next, *cause.next),
-        do_not=(*cause.do_not, *((NO_KEY_ADVICE,) if before_api else ())),
+        do_not=do_nots(cause),
         also=tuple(Also(cause=identity, why=why) for identity, why in finding.also),
         missing=missing,
     )

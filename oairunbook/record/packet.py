@@ -13,7 +13,7 @@ from oairunbook.record.describe import brief, chain, exception, fact, request_id
 from oairunbook.record.files import make_private, write_whole
 from oairunbook.record.steps import Step, steps
 from oairunbook.record.view import clean
-from oairunbook.verdict import Owner, Verdict
+from oairunbook.verdict import GOES_TO, Owner, Verdict
 
 PACKET_SCHEMA = "oairunbook.packet/1"
 
@@ -22,19 +22,6 @@ _LONGEST = 400
 
 _MOST_STEPS, _MOST_LINES, _MOST_POINTS = 16, 20, 8
 """Steps proved, lines of exceptions and log, points of a list. What is left out is counted, and stands in the evidence."""
-
-GOES_TO: dict[Owner, str] = {
-    "connection_path": "whoever runs the network of this runtime: DNS, proxy, firewall, egress",
-    "client_config": "whoever sets the environment and the dependencies of this runtime",
-    "auth": "whoever manages the API key, its project and its organization",
-    "quota_or_rate": "whoever owns the account's billing, quota and rate limits",
-    "request": "whoever wrote the request: model name, endpoint, parameters",
-    "server": "the support of the API that answered, with the request id",
-    "route_provider": "the provider of the route: Azure support, or whoever runs the gateway",
-    "browser": "whoever wrote the page that calls the API; the call belongs on a server",
-    "none": "nobody: the path works",
-    "unknown": "nobody yet: the evidence does not decide; see what is missing",
-}
 
 OWNER_NAMES: dict[Owner, str] = {
     "connection_path": "connection path",

@@ -13,7 +13,7 @@ from oairunbook.record.describe import exception, fact, returned, state
 from oairunbook.record.picture import path
 from oairunbook.record.steps import steps
 from oairunbook.record.view import View, listing, paragraph, table, together
-from oairunbook.verdict import Owner, Verdict
+from oairunbook.verdict import GOES_TO, Owner, Verdict
 
 __all__ = [
     "attempts",
@@ -218,7 +218,7 @@ def statement(p: packets.Packet) -> View:
 def handed_over(evidence: Evidence, verdict: Verdict) -> View:
     """To whom the packet goes, and why to them."""
     rows = [
-        ("Goes to", packets.GOES_TO[verdict.owner]),
+        ("Goes to", GOES_TO[verdict.owner]),
         ("Owner", packets.OWNER_NAMES[verdict.owner]),
         *((reason.observation, reason.fact) for reason in verdict.because),
     ]
@@ -295,7 +295,7 @@ def verdict(evidence: Evidence, what: Verdict) -> View:
     """The verdict with next steps, do-nots and what is missing; the JSON goes along for programs."""
     counted = f", {what.failed} of {what.tried} attempts failed" if what.tried is not None else ""
     rows = [
-        ("Owner", f"{packets.OWNER_NAMES[what.owner]}: {packets.GOES_TO[what.owner]}"),
+        ("Owner", f"{packets.OWNER_NAMES[what.owner]}: {GOES_TO[what.owner]}"),
         ("Layer", what.layer or "none"),
         ("Cause", what.cause),
         ("Certainty", what.certainty or "none: the evidence does not decide"),
