@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    import threading
+
     from oairunbook.evidence import Evidence
     from oairunbook.verdict import Verdict
 
@@ -34,6 +36,7 @@ def check(
     idle: float | None = None,
     control_url: str | None = None,
     progress: Callable[[str], None] | None = None,
+    cancelled: threading.Event | None = None,
 ) -> Checked:
     """Run the same-path test here and now, and judge it.
 
@@ -48,9 +51,10 @@ def check(
         idle: Also use a connection again that was idle for so many seconds.
         control_url: Direct route of the control test of an Azure or gateway route; empty for none, None for the public API.
         progress: Called with a short text as each step begins.
+        cancelled: Set it from another thread to end the test; None if nobody will.
 
     Raises:
-        oairunbook.observe.CutShortError: It was interrupted, or the tool failed; what had been seen is in it.
+        oairunbook.observe.CutShortError: It was interrupted or cancelled, or the tool failed; what had been seen is in it.
         ValueError: *route* is unknown, *timeout* or *budget* is not positive, *repeat* is below 1, or *idle* is negative.
     """
     import os
@@ -84,5 +88,6 @@ def check(
         idle=idle,
         control_url=control_url,
         progress=progress,
+        cancelled=cancelled,
     )
     return Checked(evidence=evidence, verdict=diagnose(evidence))

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 
 from oairunbook import practice
@@ -26,6 +27,9 @@ __all__ = ["DEFAULT_REPEAT", "CutShortError", "observe"]
 DEFAULT_REPEAT = 10
 """Of a fault that hits every third attempt, ten miss two in a hundred."""
 
+_LOOK_SECONDS = 0.02
+"""How often it is looked whether the walk has ended."""
+
 
 def observe(
     route: Route,
@@ -37,6 +41,7 @@ def observe(
     idle: float | None = None,
     control_url: str | None = None,
     progress: Progress | None = None,
+    cancelled: threading.Event | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Evidence:
     """Look at the whole path once, and return what was seen, redacted.
@@ -50,10 +55,11 @@ def observe(
         idle: Also use a connection again that was idle for so many seconds; they come on top of the budget.
         control_url: Direct route of the control test of an Azure or gateway route; empty for none, None for the public API.
         progress: Called with a short text as each step begins.
+        cancelled: Once it is set, nothing more is begun, and what had been seen is in the CutShortError; None if nobody will ask.
         environment: Variables to take credentials from; those of this process if None.
 
     Raises:
-        CutShortError: It was interrupted, or the tool failed; what had been seen is in it.
+        CutShortError: It was interrupted or cancelled, or the tool failed; what had been seen is in it.
     """
     from oairunbook import __version__
 
@@ -69,9 +75,13 @@ def observe(
         control_url=CONTROL_URL if control_url is None else control_url,
         status_url=rehearsal.status_url if rehearsal else STATUS_URL,
     )
+    walk = Walk(route, environment, collection, options).run
     ended: BaseException | None = None
     try:
-        Walk(route, environment, collection, options).run()
+        if cancelled is None:
+            walk()
+        else:
+            _until_cancelled(walk, cancelled, collection)
     except (Exception, KeyboardInterrupt) as error:
         # Whatever ends the walk, nothing that was seen is lost.
         ended = error
@@ -91,8 +101,32 @@ def observe(
     return whole
 
 
+def _until_cancelled(walk: Callable[[], None], cancelled: threading.Event, collection: Collection) -> None:
+    """Walk in a thread of its own, so that whoever cancels does not wait for a probe that waits for a silent peer.
+
+    Raises:
+        KeyboardInterrupt: It was cancelled. Probes under way end with their own step, and none of them is recorded any more.
+    """
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            walk()
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="oairunbook walk", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        if cancelled.wait(_LOOK_SECONDS):
+            collection.stop()
+            raise KeyboardInterrupt("cancelled")
+    if failed:
+        raise failed[0]
+
+
 class CutShortError(Exception):
-    """The walk was interrupted (`__cause__` is KeyboardInterrupt) or failed; `evidence` is what had been seen by then, redacted."""
+    """The walk was interrupted or cancelled (`__cause__` is KeyboardInterrupt) or failed; `evidence` is what had been seen by then, redacted."""
 
     def __init__(self, evidence: Evidence) -> None:
         super().__init__(f"the check was cut short after {len(evidence.observations)} observations")

@@ -14,6 +14,10 @@ from oairunbook.observe.stream import Deadline
 Progress = Callable[[str], None]
 
 
+def _not_begun() -> NotTried:
+    return NotTried(reason="the collection had been stopped")
+
+
 class Task:
     """One probe under way in a thread of its own. The thread is a daemon: getaddrinfo(3) cannot be called off."""
 
@@ -94,6 +98,7 @@ class Collection:
         self._lock = threading.Lock()
         self._noted: dict[str, Observation] = {}
         self._tasks: list[Task] = []
+        self.stopped = False
         self._closed = False
 
     def begin(
@@ -106,7 +111,9 @@ class Collection:
         changed: str | None = None,
     ) -> Task:
         """Start a probe; *look* returns its outcome, or the outcome and something for the probes that follow."""
-        if self._progress is not None:
+        if self.stopped:
+            look = _not_begun
+        elif self._progress is not None:
             self._progress(f"{probe}: {target}{', ' * bool(changed)}{changed or ''}")
         task = Task(self, identity, probe, layer, target, look, changed)
         with self._lock:
@@ -154,6 +161,11 @@ class Collection:
         """What has been recorded by now."""
         with self._lock:
             return tuple(self._noted.values())
+
+    def stop(self) -> None:
+        """Look at nothing more: what begins from now on is not tried, and what waits for the deadline finds that it has passed."""
+        self.stopped = True
+        self.deadline = Deadline.after(0.0)
 
     def close(self) -> tuple[Observation, ...]:
         """All observations, by the time at which they began. What ends later is not recorded any more."""

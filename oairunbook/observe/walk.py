@@ -117,7 +117,8 @@ class Walk:
         )
         reached = self._connect(self._names())
         healthy = self._requests(reached)
-        self._finish(healthy, attempts)
+        if not self._collection.stopped:
+            self._finish(healthy, attempts)
 
     # -- counter-tests --------------------------------------------------------------------------------------------
 
@@ -166,7 +167,7 @@ class Walk:
         """Wait for *done*, at most so long, and begin counter-tests as they become due."""
         last = self._collection.deadline.sooner(seconds)
         looked = 0.0
-        while not done() and last.left > 0:
+        while not done() and last.left > 0 and not self._collection.stopped:
             if time.monotonic() - looked > _LOOK_SECONDS:
                 looked = time.monotonic()
                 self._begin_tests()
