@@ -19,6 +19,7 @@ from oairunbook.evidence import (
     Header,
     HttpAnswer,
     HttpFailed,
+    Layer,
     LocalResources,
     NotTried,
     Outcome,
@@ -39,6 +40,18 @@ from oairunbook.evidence import (
 
 State = Literal["worked", "answered", "failed", "given", "not tried", "stopped", "tool failed"]
 """`answered`: something came back, and what it means is the verdict's to say. `stopped`: the budget ended first."""
+
+LAYER_NAMES: tuple[tuple[Layer, str], ...] = (
+    ("client", "Client"),
+    ("dns", "DNS"),
+    ("tcp", "TCP"),
+    ("proxy", "Proxy"),
+    ("tls", "TLS"),
+    ("http", "HTTP"),
+    ("api", "API"),
+    ("browser", "Browser"),
+)
+"""The layers in the order in which a request meets them, and how people write them."""
 
 REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id", "x-ms-request-id", "request-id")
 

@@ -12,7 +12,9 @@ from oairunbook.record import packet as packets
 from oairunbook.record.describe import exception, fact, returned, state
 from oairunbook.record.picture import path
 from oairunbook.record.steps import steps
+from oairunbook.record.timeline import over_time
 from oairunbook.record.view import View, listing, paragraph, table, together
+from oairunbook.record.waterfall import waterfall
 from oairunbook.verdict import GOES_TO, Owner, Verdict
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "exception_chain",
     "handed_over",
     "header",
+    "over_time",
     "owners",
     "packet",
     "path",
@@ -33,6 +36,7 @@ __all__ = [
     "statement",
     "step",
     "verdict",
+    "waterfall",
     "what_changed",
     "written",
 ]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from oairunbook.evidence import Observation
+from oairunbook.evidence import Evidence, Observation
 from oairunbook.record.describe import State, brief, fact, state
+from oairunbook.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,16 @@ def steps(observations: Iterable[Observation]) -> tuple[Step, ...]:
     # An address that the first attempt did not meet.
     lines += [line for group in further.values() for line in _alike(group)]
     return tuple(lines)
+
+
+def first_change(evidence: Evidence, verdict: Verdict) -> str | None:
+    """Id of the first cited observation of the path itself; of a counter-test or an attempt only where no other is cited."""
+    if verdict.cause in ("ok", "unknown"):
+        return None
+    known = {o.id: o for o in evidence.observations}
+    cited = [known[reason.observation] for reason in verdict.because if reason.observation in known]
+    own = [o for o in cited if o.changed is None and o.attempt == 1]
+    return (own or cited)[0].id if cited else None
 
 
 def _alone(observation: Observation) -> Step:

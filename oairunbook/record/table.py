@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from oairunbook.evidence import Evidence
-from oairunbook.record.steps import steps
+from oairunbook.record.steps import first_change, steps
 from oairunbook.verdict import Verdict
 
 _WIDTH = 110
@@ -23,7 +23,7 @@ def check_text(evidence: Evidence, verdict: Verdict) -> str:
     lines.append(f"proxy    {route.proxy.url or 'none'}: {route.proxy.rule}")
     lines.append(f"trust    {route.trust.path or route.trust.origin}: {route.trust.reason}")
     lines.append("")
-    change = _first_change(evidence, verdict)
+    change = first_change(evidence, verdict)
     for step in steps(evidence.observations):
         mark = "-> " if change in [o.id for o in step.observations] else "   "
         head = f"{mark}{step.state:<11} {step.first.probe:<7} {step.first.seconds:7.3f} s  "
@@ -32,16 +32,6 @@ def check_text(evidence: Evidence, verdict: Verdict) -> str:
     if change:
         lines.append("   (-> is the first point where the evidence changes)")
     return "\n".join(lines) + "\n\n" + verdict_text(verdict)
-
-
-def _first_change(evidence: Evidence, verdict: Verdict) -> str | None:
-    """Id of the first cited observation of the path itself; of a counter-test or an attempt only where no other is cited."""
-    if verdict.cause in ("ok", "unknown"):
-        return None
-    known = {o.id: o for o in evidence.observations}
-    cited = [known[reason.observation] for reason in verdict.because if reason.observation in known]
-    own = [o for o in cited if o.changed is None and o.attempt == 1]
-    return (own or cited)[0].id if cited else None
 
 
 def practice_text(evidence: Evidence) -> str:
