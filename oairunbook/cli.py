@@ -27,10 +27,11 @@ from oairunbook.output import (
 )
 from oairunbook.read.command import triage
 from oairunbook.record.commands import packet, run
+from oairunbook.record.compare_command import compare
 
 _COMMAND_GROUPS = (
     ("In an incident", ("check", "triage", "run", "packet")),
-    ("Afterwards", ("diagnose",)),
+    ("Afterwards", ("diagnose", "compare")),
     ("For practice", ("lab",)),
 )
 
@@ -269,6 +270,7 @@ def _contract() -> Iterator[None]:
 cli.add_command(triage)
 cli.add_command(run)
 cli.add_command(packet)
+cli.add_command(compare)
 cli.add_command(lab)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence
 
-_NOT_TAKEN = "fingerprint not taken"
+NOT_TAKEN = "fingerprint not taken"
 """Stands where a record cannot tell one key from another: it was made without an archive."""
 
 _Variables = Callable[[Evidence], tuple[tuple[str, str], ...]]
@@ -28,7 +28,7 @@ class Compared:
     @property
     def same(self) -> bool:
         """Whether both records agree, and say enough to tell."""
-        return self.failing == self.now and _NOT_TAKEN not in self.failing
+        return self.failing == self.now and NOT_TAKEN not in self.failing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def prove(attempts: tuple[Evidence, ...], failing: Evidence | None) -> Proof:
         statement = f"{healthy}: {count}. That it was fixed is not proved: no failing record was given to compare with."
         return Proof(proved=False, statement=statement, succeeded=succeeded, tried=tried, conditions=(), changes=())
     conditions = _compared(failing, attempts[-1], conditions_of)
-    changes = tuple(c for c in _compared(failing, attempts[-1], _circumstances_of) if not c.same)
+    changes = tuple(c for c in _compared(failing, attempts[-1], circumstances_of) if not c.same)
     cause = diagnose(failing).cause
     differing = [c.name for attempt in attempts for c in _compared(failing, attempt, conditions_of) if not c.same]
     if any(observation.probe == "pasted" for observation in failing.observations):
@@ -99,7 +99,7 @@ def conditions_of(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         ("user", runtime.user),
         ("base URL", route.base_url.value),
         ("API version", route.api_version.value if route.api_version else "none"),
-        ("key scope", f"key {key.fingerprint or _NOT_TAKEN}" if key.present else "no key"),
+        ("key scope", f"key {key.fingerprint or NOT_TAKEN}" if key.present else "no key"),
         ("organization and project", _settings(evidence, ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID"))),
         ("model", route.model.value if route.model else "none named"),
         ("route", route.family),
@@ -108,7 +108,7 @@ def conditions_of(evidence: Evidence) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _circumstances_of(evidence: Evidence) -> tuple[tuple[str, str], ...]:
+def circumstances_of(evidence: Evidence) -> tuple[tuple[str, str], ...]:
     """What may change between failure and fix, and may be the fix."""
     route, runtime = evidence.route, evidence.runtime
     return (

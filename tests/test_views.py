@@ -51,6 +51,20 @@ def views(record: Evidence) -> dict[str, View]:
         "proved": show.proved(proof),
         "path": show.path(record, verdict),
         "verdict": show.verdict(record, verdict),
+        "follows": show.follows(record, verdict),
+        **{f"compare {name}": view for name, view in comparisons(record).items()},
+    }
+
+
+def comparisons(record: Evidence) -> dict[str, View]:
+    result = show.compare.compared(record, FAULT, "practice, variables")
+    return {
+        "records": show.compare.records(record, FAULT),
+        "conditions": show.compare.conditions(record, FAULT, result),
+        "steps": show.compare.steps(result),
+        "circumstances": show.compare.circumstances(result),
+        "verdicts": show.compare.verdicts(result),
+        "statement": show.compare.statement(result),
     }
 
 
@@ -73,8 +87,9 @@ def test_hostile_text_makes_no_element_no_link_and_no_escape_sequence(name: str)
     view = views(HOSTILE_RECORD)[name]
     found = Elements(view.html)
     allowed = {"table", "caption", "thead", "tbody", "tr", "th", "td", "p", "strong", "span", "div", "ul", "li", "img"}
-    assert found.tags <= allowed
-    assert found.attributes <= {"style", "scope", "alt", "src", "width"}
+    links = {"a", "href"} if name == "follows" else set()
+    assert found.tags <= allowed | links
+    assert found.attributes <= {"style", "scope", "alt", "src", "width"} | links
     assert not any(ord(c) < 32 and c not in "\n\t" for c in view.html + view.text)
     assert "\u202e" not in view.html + view.text
 
@@ -151,6 +166,12 @@ def test_a_table_names_its_rows_and_columns_and_its_text_is_aligned() -> None:
     assert '<th scope="col"' in view.html
     assert '<th scope="row"' in view.html
     assert "b &amp; &lt;c&gt;" in view.html
+
+
+def test_the_way_on_leads_to_a_notebook_beside_this_one() -> None:
+    view = show.follows(HEALTHY, diagnose(HEALTHY))
+    assert re.findall(r'href="([^"]*)"', view.html) == ["08_verify_fix.ipynb"]
+    assert "08_verify_fix" not in show.follows(HEALTHY, diagnose(HEALTHY), "08_verify_fix").text
 
 
 def test_formulas_are_not_typeset_and_long_texts_are_cut() -> None:

@@ -189,8 +189,9 @@ def _checked_together(values: Mapping[str, Value], *, alone: bool) -> Evidence |
     """
     try:
         check_values(values)
-        if values.get("failing"):
-            read(str(values["failing"]))
+        for name in ("failing", "other"):
+            if values.get(name):
+                read(str(values[name]))
         recorded = read(str(values["evidence"])) if values.get("evidence") else None
     except OSError as error:
         raise ParameterError(f"{error.filename} cannot be read: {error.strerror}. Nothing was run.") from error

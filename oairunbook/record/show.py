@@ -9,19 +9,23 @@ from pathlib import Path
 from oairunbook import proof as proofs
 from oairunbook.evidence import Evidence, Layer, to_document
 from oairunbook.record import packet as packets
+from oairunbook.record.branches import compare
 from oairunbook.record.describe import exception, fact, returned, state
+from oairunbook.record.follow import follows as follow_ups
 from oairunbook.record.picture import path
 from oairunbook.record.steps import steps
 from oairunbook.record.timeline import over_time
-from oairunbook.record.view import View, listing, paragraph, table, together
+from oairunbook.record.view import View, links, listing, paragraph, table, together
 from oairunbook.record.waterfall import waterfall
 from oairunbook.verdict import GOES_TO, Owner, Verdict
 
 __all__ = [
     "attempts",
     "comparable",
+    "compare",
     "conditions",
     "exception_chain",
+    "follows",
     "handed_over",
     "header",
     "over_time",
@@ -315,6 +319,11 @@ def verdict(evidence: Evidence, what: Verdict) -> View:
         listing("Missing", what.missing, none="Nothing that the rules ask for is missing from this record."),
     )
     return _with_practice(evidence, View(html=shown.html, text=shown.text, data={VERDICT_MIME: to_document(what)}))
+
+
+def follows(evidence: Evidence, what: Verdict, here: str = "") -> View:
+    """Links to the notebooks that the verdict calls for; *here* is the one that shows them."""
+    return links("Continue with", [(follow.name, follow.why) for follow in follow_ups(evidence, what, here)])
 
 
 def _own_request(evidence: Evidence) -> str:

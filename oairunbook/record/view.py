@@ -18,7 +18,7 @@ _LONG = f'style="{_CELL} white-space: pre-wrap; overflow-wrap: anywhere"'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """One answer, as HTML without script or link, and as text."""
+    """One answer, as HTML without script, and as text. The only links are those to the runbook's own notebooks."""
 
     html: str
     text: str
@@ -67,6 +67,23 @@ def paragraph(text: str, *, strong: bool = False) -> View:
     """One paragraph."""
     line = clean(text)
     return View(html=f"<p><strong>{inert(line)}</strong></p>" if strong else f"<p>{inert(line)}</p>", text=line)
+
+
+def links(title: str, notebooks: Iterable[tuple[str, str]]) -> View:
+    """Links to notebooks beside this one, each with what it is for.
+
+    Args:
+        title: What the list is.
+        notebooks: Names without `.ipynb`, of this package's own, and words.
+    """
+    rows = [(clean(name), clean(words)) for name, words in notebooks]
+    points = "".join(
+        f'<li><a href="{inert(name)}.ipynb">{inert(name)}</a>: {inert(words)}</li>' for name, words in rows
+    )
+    return View(
+        html=f"<p><strong>{inert(title)}</strong></p><ul>{points}</ul>",
+        text="\n".join((title, *(f"  - {name}: {words}" for name, words in rows))),
+    )
 
 
 def together(*views: View) -> View:
