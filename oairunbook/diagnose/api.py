@@ -225,9 +225,11 @@ def _has(words: str, marks: Marks) -> bool:
 
 def _rule(identity: str) -> Callable[[Evidence], Finding | None]:
     def applies(evidence: Evidence) -> Finding | None:
-        if request_succeeded(evidence):
-            return None
+        succeeded = request_succeeded(evidence)
         for observation, answer, own_key in answers(evidence):
+            if succeeded and not (observation.id == "sdk.stream" and answer.status >= 500):
+                # What works whole and is refused as a stream is the application's affair; a server that fails now and then is not.
+                continue
             # Without the application's own key a refusal for want of it is what the path should answer.
             if (not own_key and answer.status in (401, 403)) or not is_api_answer(evidence, answer):
                 continue

@@ -66,10 +66,11 @@ def _nxdomain(evidence: Evidence) -> Finding | None:
     found = _rcode(evidence, "NXDOMAIN")
     if found is not None:
         return found
-    # With no name server to ask, EAI_NONAME is all there is.
+    # With no name server to ask EAI_NONAME is all there is; and one that denies a name now and then may own to it when it is asked again.
     for observation, outcome in evidence.of(ResolveFailed, "dns"):
         asked = any(evidence.of(DnsAnswer)) or any(evidence.of(DnsNoAnswer))
-        if errno_name(outcome.errors) == "EAI_NONAME" and not _proxy_name(evidence) and not asked:
+        denied = errno_name(outcome.errors) == "EAI_NONAME" and not _proxy_name(evidence)
+        if denied and (not asked or _of_servers(evidence)):
             return Finding(because=(cite(observation, words(outcome.errors)),), certainty="likely")
     return None
 
@@ -193,6 +194,9 @@ def _resolver_mismatch(evidence: Evidence) -> Finding | None:
         if others or passing or _temporary(evidence):
             # A server that says no, or an answer that comes and goes, is reason enough without any disagreement.
             return None
+        if proof is None and absolute is None and not _walked(evidence):
+            # An attempt alone is two answers at two moments.
+            return None
         because = [failed, told]
         if absolute is not None:
             because.append(
@@ -200,7 +204,7 @@ def _resolver_mismatch(evidence: Evidence) -> Finding | None:
             )
         if proof is not None:
             because.append(proof)
-        return Finding(because=tuple(because), certainty="proven")
+        return Finding(because=tuple(because), certainty="proven" if proof or absolute else "likely")
     resolved = _resolved(evidence)
     if resolved is None or proof is None or _same_as_servers(evidence, resolved[1]):
         return None
@@ -209,6 +213,11 @@ def _resolver_mismatch(evidence: Evidence) -> Finding | None:
         return None
     said = cite(resolved[0], f"the system resolver says {', '.join(resolved[1].addresses)}")
     return Finding(because=(said, told, proof), certainty="proven")
+
+
+def _walked(evidence: Evidence) -> bool:
+    """Whether this is the walk, which begins with the client, and not a single attempt or the control."""
+    return any(o.probe == "client" for o in evidence.observations)
 
 
 def _temporary(evidence: Evidence) -> bool:

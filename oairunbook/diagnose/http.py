@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
 from oairunbook.diagnose.reading import (
     answers,
+    attempts,
     cite,
     counter_test,
+    counter_tests,
     failed_requests,
     is_api_answer,
     request_succeeded,
@@ -22,28 +26,63 @@ from oairunbook.evidence import (
     SdkFailed,
     TraceEvent,
 )
+from oairunbook.verdict import Because
 
 _BLOCK_MARKS = ("zscaler", "fortiguard", "web filter violation", "web page blocked", "access denied", "blocked", "netskope", "forcepoint", "umbrella",
                 "captive", "just a moment", "attention required", "policy")  # fmt: skip
 _INTERMEDIARY = (502, 503, 504)
 
 
-def _failed_exchanges(evidence: Evidence) -> list[tuple[Observation, tuple[ErrorLink, ...], bool]]:
-    """Exchanges that ended without a response: the SDK's own, then the plain one. The flag says whether a response had begun."""
-    found = [
-        (observation, failed.errors, _headers_came(failed.trace))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Exchange:
+    """An exchange that ended without a whole response."""
+
+    observation: Observation
+    errors: tuple[ErrorLink, ...]
+    begun: bool
+    """Whether a response had begun."""
+
+    reset: bool
+    """Whether a reset came, by the socket itself or because the request could not be written to its end."""
+
+
+def _failed_exchanges(evidence: Evidence) -> list[_Exchange]:
+    """The plain exchange if it failed, as it was seen on the socket; else the SDK's own.
+
+    The SDK tells less: a reset after the handshake often reaches Python's `ssl` as a plain end of file.
+    """
+    plain = [
+        _Exchange(
+            observation=observation,
+            errors=failed.errors,
+            begun=failed.status is not None,
+            reset=failed.ended == "reset",
+        )
+        for observation, failed in evidence.of(HttpFailed, "http")
+        if failed.phase in ("send", "headers", "body") and not request_succeeded(evidence)
+    ]
+    return plain or [
+        _Exchange(
+            observation=observation,
+            errors=failed.errors,
+            begun=_headers_came(failed.trace),
+            reset=_write_failed(failed.trace),
+        )
         for observation, failed in failed_requests(evidence)
         if _request_was_sent(failed.trace)
     ]
-    if not request_succeeded(evidence):
-        for observation, plain in evidence.of(HttpFailed, "http"):
-            if plain.phase in ("send", "headers", "body"):
-                found.append((observation, plain.errors, plain.status is not None))
-    return found
 
 
 def _request_was_sent(trace: tuple[TraceEvent, ...]) -> bool:
     return any("send_request_headers" in event.name for event in trace)
+
+
+def _write_failed(trace: tuple[TraceEvent, ...]) -> bool:
+    """Whether writing the request failed: the transport then reads on and reports only that nothing came (`http11.py` of httpcore).
+
+    A peer that has closed in good order lets the first write pass; what lets one fail is its reset (RFC 9293 section 3.10.7.4).
+    """
+    return any(event.name.startswith("http11.send_request") and event.name.endswith(".failed") for event in trace)
 
 
 def _headers_came(trace: tuple[TraceEvent, ...]) -> bool:
@@ -55,9 +94,9 @@ def _mentions(errors: tuple[ErrorLink, ...], *marks: str) -> bool:
 
 
 def _broken(evidence: Evidence, *marks: str, begun: bool | None = None) -> Finding | None:
-    for observation, errors, headers_came in _failed_exchanges(evidence):
-        if _mentions(errors, *marks) and begun in (None, headers_came):
-            return Finding(because=(cite(observation, words(errors)),), certainty="proven")
+    for exchange in _failed_exchanges(evidence):
+        if _mentions(exchange.errors, *marks) and begun in (None, exchange.begun):
+            return Finding(because=(cite(exchange.observation, words(exchange.errors)),), certainty="proven")
     return None
 
 
@@ -77,14 +116,38 @@ def _idle_reset(evidence: Evidence) -> Finding | None:
 
 
 def _reset(evidence: Evidence) -> Finding | None:
-    for observation, plain in evidence.of(HttpFailed, "http"):
-        if not request_succeeded(evidence) and plain.ended == "reset":
-            return Finding(because=(cite(observation, words(plain.errors)),), certainty="proven")
-    return _broken(evidence, "ECONNRESET", "EPIPE")
+    for exchange in _failed_exchanges(evidence):
+        if exchange.reset or _mentions(exchange.errors, "ECONNRESET", "EPIPE"):
+            fact = words(exchange.errors)
+            if isinstance(exchange.observation.outcome, SdkFailed) and exchange.reset:
+                fact = f"the connection was reset while the request was being written; the SDK says {fact}"
+            return Finding(because=(cite(exchange.observation, fact),), certainty="proven")
+        if _mentions(exchange.errors, *_CLOSED) and not exchange.begun and (seen := _resets_elsewhere(evidence)):
+            because = (cite(exchange.observation, words(exchange.errors)), *seen)
+            return Finding(because=because, certainty="likely")
+    return None
+
+
+_CLOSED = ("Server disconnected", "RemoteDisconnected", "UNEXPECTED_EOF")
+
+
+def _resets_elsewhere(evidence: Evidence) -> tuple[Because, ...]:
+    """What the SDK takes for an end of file other exchanges of this path saw on the socket: resets, and nothing else."""
+    failed = [
+        ("attempts", outcome)
+        for one in attempts(evidence)
+        for _, outcome in one.of(HttpFailed, "http")
+        if outcome.phase in ("send", "headers", "body")
+    ]
+    failed += [(o.id, outcome) for o, outcome in counter_tests(evidence, HttpFailed, "http.large_body")]
+    if not failed or any(outcome.ended != "reset" for _, outcome in failed):
+        return ()
+    where, outcome = failed[0]
+    return (Because(observation=where, fact=f"the same seen on the socket: {words(outcome.errors)}"),)
 
 
 def _disconnected(evidence: Evidence) -> Finding | None:
-    return _broken(evidence, "Server disconnected", "RemoteDisconnected", "UNEXPECTED_EOF", begun=False)
+    return _broken(evidence, *_CLOSED, begun=False)
 
 
 def _truncated(evidence: Evidence) -> Finding | None:

@@ -18,6 +18,9 @@ Find = Callable[[Evidence], "list[tuple[Cause, Finding]]"]
 _SILENT = ("dns.timeout", "tcp.timeout", "tls.timeout", "http.read_timeout")
 """Silence of a single attempt can be this machine's own load; a reset, a refusal or an answer cannot."""
 
+_SINGLE = (*_SILENT, "api.server_error", "api.overloaded")
+"""What a single attempt does not make certain: a 500 to one request of ours is no fault of the application's path yet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempted:
@@ -37,8 +40,8 @@ class Attempted:
 
     @property
     def certain(self) -> bool:
-        """Whether the failures are more than one silence."""
-        return len(self.failed) > 1 or any(cause.id not in _SILENT for cause, _ in self.failed)
+        """Whether the failures are more than one silence or one error of the server."""
+        return len(self.failed) > 1 or any(cause.id not in _SINGLE for cause, _ in self.failed)
 
     def most_common(self) -> tuple[Cause, Finding]:
         """The cause that most failed attempts show; of two alike the one at the earlier layer."""
@@ -60,7 +63,7 @@ def interval(failed: int, tried: int) -> tuple[float, float]:
 
 
 def attempted(evidence: Evidence, find: Find) -> Attempted:
-    """Judge each attempt by the same rules as the walk. An API answer of any status is a success of the path."""
+    """Judge each attempt by the same rules as the walk. An API answer is a success of the path, but for one that says that the server failed."""
     judged = [(one, _of_the_path(find(one))) for one in (path_alone(evidence), *attempts(evidence))]
     known = next((found[0] for _, found in judged if found), None)
     failed: list[tuple[Cause, Finding]] = []
@@ -82,13 +85,20 @@ def attempted(evidence: Evidence, find: Find) -> Attempted:
 
 
 def _of_the_path(found: list[tuple[Cause, Finding]]) -> list[tuple[Cause, Finding]]:
-    """An attempt sends no key and no request of the application: what these would meet says nothing of it."""
+    """An attempt sends no key and no request of the application: what these would meet says nothing of it.
+
+    That the server itself failed is the one API answer that a request without a key can share with the application's own.
+    """
     return [
-        item for item in found if item[0].layer not in ("api", "browser") and not item[0].id.startswith(_OF_THE_KEY)
+        item
+        for item in found
+        if item[0].id in _OF_THE_SERVER
+        or (item[0].layer not in ("api", "browser") and not item[0].id.startswith(_OF_THE_KEY))
     ]
 
 
 _OF_THE_KEY = ("client.api_key_",)
+_OF_THE_SERVER = ("api.server_error", "api.overloaded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +133,7 @@ def count(evidence: Evidence, tries: Attempted, chosen: Cause | None) -> Counted
         comes_and_goes = (
             own_failed > 0
             and tries.tried > 0
-            and (before_http or (own_passed > 0 and chosen.id == "http.gateway_error"))
+            and (before_http or (own_passed > 0 and chosen.id in ("http.gateway_error", *_OF_THE_SERVER)))
         )
     if not comes_and_goes:
         repeated = tries.tried > 1 and (probes == tries.tried or (chosen is not None and chosen.layer == "http"))
@@ -150,15 +160,16 @@ _NOT_A_STEP = ("tls.client_certificate_required", "tcp.path_mtu", "tcp.ipv6_brok
 
 
 def _own_requests(evidence: Evidence) -> tuple[int, int]:
-    """How many of the SDK's own requests failed before the API, and how many reached it."""
+    """How many of the SDK's own requests failed before the API or by its own failure, and how many were answered."""
     failed = passed = 0
     for observation in evidence.observations:
         outcome = observation.outcome
         if isinstance(outcome, SdkAnswered):
             passed += 1
         elif isinstance(outcome, SdkFailed):
-            reached = outcome.answer is not None and is_api_answer(evidence, outcome.answer)
-            failed, passed = failed + (not reached), passed + reached
+            answer = outcome.answer
+            answered = answer is not None and answer.status < 500 and is_api_answer(evidence, answer)
+            failed, passed = failed + (not answered), passed + answered
     return failed, passed
 
 

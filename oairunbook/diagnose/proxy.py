@@ -145,8 +145,40 @@ def _forwarded_407(evidence: Evidence) -> Finding | None:
     return None
 
 
-def _protocol_error(evidence: Evidence) -> Finding | None:
+def _upstream_failed(evidence: Evidence) -> Finding | None:
+    return _by(evidence, "upstream_failed") or _waits_for_upstream(evidence)
+
+
+def _waits_for_upstream(evidence: Evidence) -> Finding | None:
+    """The proxy is alive and says nothing to a request that it needs somebody else for.
+
+    Proxies wait longer for an endpoint than a client waits for them (squid's connect_timeout is a minute).
+    """
     if any(evidence.of(TunnelOpened)):
+        return None
+    alive = counter_test(evidence, HttpAnswer, "proxy.itself")
+    for observation, failed in evidence.of(ProxyFailed):
+        if failed.ended != "silence" or failed.phase != "handshake":
+            continue
+        silent = cite(
+            observation, f"{failed.proxy} gives no answer to the request for a tunnel: {words(failed.errors)}"
+        )
+        if failed.received.startswith(_SOCKS_GREETING):
+            spoke = cite(observation, "before that it had answered the greeting of SOCKS")
+        elif alive is not None:
+            spoke = cite(alive[0], f"a request for itself it answers at once, with status {alive[1].status}")
+        else:
+            continue
+        return Finding(because=(silent, spoke, _decision(evidence), *_direct_path(evidence)), certainty="likely")
+    return None
+
+
+_SOCKS_GREETING = r"\x05"
+"""Version 5, as `oairunbook.observe.stream.printable` shows it (RFC 1928 section 3)."""
+
+
+def _protocol_error(evidence: Evidence) -> Finding | None:
+    if any(evidence.of(TunnelOpened)) or _waits_for_upstream(evidence):
         return None
     for observation, failed in evidence.of(ProxyFailed):
         received = f"; it sent {failed.received!r}" if failed.received else "; it sent nothing"
@@ -196,7 +228,7 @@ CAUSES = (
         id="proxy.upstream_failed",
         meaning="The proxy cannot reach the endpoint.",
         next=(_ASK, "It is the proxy's own DNS, route or firewall that fails, not this runtime's."),
-        applies=lambda evidence: _by(evidence, "upstream_failed"),
+        applies=_upstream_failed,
     ),
     Cause(
         id="proxy.protocol_error",

@@ -85,7 +85,8 @@ def path_alone(evidence: Evidence) -> Evidence:
         elsewhere = dialled is not None and address not in (None, dialled) and observation.probe in ("tls", "http")
         return observation.changed is None and observation.attempt == 1 and not elsewhere
 
-    kept = tuple(o for o in evidence.observations if o.probe not in ("sdk", "status") and met(o))
+    # An attempt builds no client of the SDK.
+    kept = tuple(o for o in evidence.observations if o.probe not in ("client", "sdk", "status") and met(o))
     return replace(evidence, observations=kept)
 
 
@@ -164,22 +165,22 @@ def request_succeeded(evidence: Evidence) -> Observation | None:
 def stream_failed(evidence: Evidence) -> Observation | None:
     """The SDK's streamed minimal request, if the transport failed it, it stopped arriving, or it ended without its end mark.
 
-    An API answer that refuses to stream is no failure of the path.
+    An API answer that refuses to stream is no failure of the path; one that says that the server failed is a failure all the same.
     """
     for observation in evidence.observations:
         outcome = observation.outcome
         if observation.id == "sdk.stream" and isinstance(outcome, Stopped):
             return observation
-        if isinstance(outcome, SdkFailed) and outcome.stream and not _reached(evidence, outcome):
+        if isinstance(outcome, SdkFailed) and outcome.stream and not _refused(evidence, outcome):
             return observation
         if isinstance(outcome, SdkAnswered) and outcome.stream and outcome.shape == "stream" and not outcome.completed:
             return observation
     return None
 
 
-def _reached(evidence: Evidence, failed: SdkFailed) -> bool:
+def _refused(evidence: Evidence, failed: SdkFailed) -> bool:
     """Whether the API itself refused."""
-    return failed.answer is not None and is_api_answer(evidence, failed.answer)
+    return failed.answer is not None and failed.answer.status < 500 and is_api_answer(evidence, failed.answer)
 
 
 def failed_requests(evidence: Evidence) -> Iterator[tuple[Observation, SdkFailed]]:

@@ -8,10 +8,10 @@ import ipaddress
 import socket
 import ssl
 
-from oairunbook.evidence import ProxyAnswered, ProxyDecision, ProxyFailed, TunnelOpened
+from oairunbook.evidence import HttpAnswer, HttpFailed, ProxyAnswered, ProxyDecision, ProxyFailed, TunnelOpened
 from oairunbook.observe.bodies import classify
 from oairunbook.observe.errors import error_chain
-from oairunbook.observe.http import MOST_BODY_BYTES, StreamSocket, kept_headers
+from oairunbook.observe.http import MOST_BODY_BYTES, StreamSocket, exchange, kept_headers
 from oairunbook.observe.stream import Stream, TlsStream, printable
 
 _SOCKS_REPLIES = {
@@ -70,6 +70,23 @@ def open_tunnel(
         return result, below
     below.close()
     return result, None
+
+
+def ask_itself(stream: Stream, decision: ProxyDecision) -> HttpAnswer | HttpFailed:
+    """Ask an HTTP proxy for a page of its own, without credentials: it needs nobody else for the answer, most often a 400.
+
+    Raises:
+        OSError: TLS to an https proxy failed.
+    """
+    if decision.scheme == "https":
+        secured = TlsStream(stream, ssl.create_default_context(), decision.host or "")
+        secured.handshake()
+        stream = secured
+    authority = (decision.url or "").partition("://")[2]
+    answer, _ = exchange(
+        stream, method="GET", url=f"{decision.url}/", target="/", host=authority, address=decision.host
+    )
+    return answer
 
 
 def _connect(

@@ -14,6 +14,7 @@ from pathlib import Path as FilePath
 from urllib.parse import urlsplit
 
 from oairunbook.evidence import (
+    Connected,
     ConnectFailed,
     DnsAnswer,
     ErrorLink,
@@ -91,6 +92,7 @@ class Walk:
         self._client: Task | None = None
         self._arrived = threading.Event()
         self._tick = threading.Event()
+        self._walkers: list[threading.Thread] = []
         self._first: tuple[str, Stream] | None = None
         self._lock = threading.Lock()
 
@@ -216,14 +218,14 @@ class Walk:
         """Walk to every address at once; the first that gets through to HTTP is where the requests go."""
         if not addresses:
             return None
-        pending = [threading.Thread(target=self._reach, args=(address,), daemon=True) for address in addresses]
-        for thread in pending:
+        self._walkers = [threading.Thread(target=self._reach, args=(address,), daemon=True) for address in addresses]
+        for thread in self._walkers:
             thread.start()
         # TCP, the proxy and TLS each have one step's time.
         self._until(
-            lambda: self._arrived.is_set() or not any(thread.is_alive() for thread in pending), 3 * self._timeout + 0.5
+            lambda: self._arrived.is_set() or not any(thread.is_alive() for thread in self._walkers),
+            3 * self._timeout + 0.5,
         )
-        self._walkers = pending
         with self._lock:
             return self._first
 
@@ -302,11 +304,15 @@ class Walk:
             tasks.append(self._sdk_task(client, model, stream=True, own=own))
         self._until(lambda: plain.done, self._timeout + 0.5)
         # Somebody who answers a request without credentials may take longer for one that computes.
-        patience = _ANSWER_SECONDS if isinstance(plain.outcome, HttpAnswer) else 1.0
+        answers = isinstance(plain.outcome, HttpAnswer)
+        # A new connection of the SDK first tries the dead addresses, one after another.
+        dialling = self._timeout * self._unreached_addresses() if answers else 0.0
+        patience = (_ANSWER_SECONDS if answers else 1.0) + dialling
         whole, *streamed = tasks
         self._until(lambda: whole.done, patience)
         # What arrives whole in so long does not take twice as long to begin and end as a stream.
-        self._until(lambda: all(task.done for task in streamed), min(patience, max(self._timeout, whole.seconds)))
+        longest = max(self._timeout, whole.seconds) + dialling
+        self._until(lambda: all(task.done for task in streamed), min(patience, longest))
         for task in tasks:
             if not task.done:
                 task.stop("no answer in time")
@@ -343,6 +349,14 @@ class Walk:
         task = self._sdk_task(client, model, stream=False, own=False)
         if not self._until(lambda: task.done, min(self._timeout, 3.0)):
             task.stop("no answer in time")
+
+    def _unreached_addresses(self) -> int:
+        """How many addresses of the dialled host have not accepted a connection, or not yet."""
+        reached = sum(
+            o.probe == "tcp" and o.changed is None and o.attempt == 1 and isinstance(o.outcome, Connected)
+            for o in self._collection.so_far()
+        )
+        return max(0, len(self._walkers) - reached)
 
     def _path_is_silent(self) -> bool:
         """Whether a step ended in silence or was stopped: nobody refused, nobody answered."""
@@ -479,7 +493,7 @@ class Walk:
             # Name servers were asked at the beginning; their last word comes as late as this.
             quiet = Deadline(max(quiet.at, self._collection.began + self._timeout + _ICMP_SECONDS + 0.2))
         attempts.wait(max(quiet.left, settled.left if attempts.differ else 0.0))
-        for thread in getattr(self, "_walkers", ()):
+        for thread in self._walkers:
             thread.join(max(0.0, quiet.left))
         for task in (*self._side, *self._tests.values()):
             if not task.wait(quiet.left):

@@ -1,0 +1,62 @@
+"""Counter-tests of connections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oairunbook.evidence import ConnectFailed, Outcome, TlsFailed
+from oairunbook.observe.counter.declared import Seen, Test, errno_of, first
+from oairunbook.observe.counter.looking import closing, without_proxy
+from oairunbook.observe.errors import error_chain
+from oairunbook.observe.path import Path
+from oairunbook.observe.stream import Deadline
+
+_UNTOUCHED_SECONDS = 1.0
+
+
+def loopback(seen: Seen) -> Iterator[Test]:
+    """EACCES: may this process not connect, or is it that destination?"""
+    port = seen.path.route.dialled_port
+    if any(errno_of(observation.outcome) in ("EACCES", "EPERM") for observation in seen.of(ConnectFailed)):
+        yield Test(
+            "tcp.loopback",
+            "tcp",
+            "tcp",
+            f"127.0.0.1 port {port}",
+            "this machine itself instead of the endpoint",
+            lambda deadline: closing(*without_proxy(seen.path).connect("127.0.0.1", deadline)),
+        )
+
+
+def untouched_connection(seen: Seen) -> Iterator[Test]:
+    """The handshake is cut before a byte came: is the connection cut also when nothing is sent?"""
+    path = seen.path
+    for observation in first(seen.of(TlsFailed)):
+        outcome = observation.outcome
+        assert isinstance(outcome, TlsFailed)
+        if outcome.ended in ("reset", "eof") and not outcome.received_bytes and not path.route.proxy.url:
+            yield Test(
+                f"tcp.untouched:{outcome.address}",
+                "tcp",
+                "tcp",
+                f"{outcome.address} port {path.route.dialled_port}",
+                "nothing is sent on the connection",
+                lambda _, address=outcome.address: _untouched(path, address),  # type: ignore[misc]
+            )
+
+
+def _untouched(path: Path, address: str) -> Outcome:
+    outcome, stream = path.connect(address, Deadline.after(_UNTOUCHED_SECONDS))
+    if stream is None:
+        return outcome
+    stream.deadline = Deadline.after(_UNTOUCHED_SECONDS)
+    try:
+        stream.read()
+    except TimeoutError:
+        # Nothing came: what waits for a ClientHello does just that.
+        pass
+    except OSError as error:
+        return ConnectFailed(address=address, port=path.route.dialled_port, errors=error_chain(error))
+    finally:
+        stream.close()
+    return outcome

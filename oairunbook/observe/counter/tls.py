@@ -1,0 +1,183 @@
+"""Counter-tests of TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from oairunbook.evidence import (
+    HttpFailed,
+    NotTried,
+    Outcome,
+    SdkFailed,
+    TlsFailed,
+    TlsHandshake,
+)
+from oairunbook.observe import issuers, stores, tls
+from oairunbook.observe.counter.declared import SMALL_SEGMENT_BYTES, Seen, Test, first
+from oairunbook.observe.counter.looking import shake, unverified, verified
+from oairunbook.observe.path import Path
+from oairunbook.observe.stream import Deadline
+
+OTHER_NAME = "example.org"
+"""A name that no filter of the API's name would match; it is only sent as SNI to the endpoint's own address (RFC 2606)."""
+
+
+def _broken_off(seen: Seen) -> Iterator[str]:
+    """Addresses at which the handshake was reset, closed, or is silent."""
+    for observation in seen.of(TlsFailed):
+        outcome = observation.outcome
+        assert isinstance(outcome, TlsFailed)
+        if outcome.verify_code is None and outcome.ended in ("reset", "eof", "silence") and not outcome.received:
+            yield outcome.address
+    yield from seen.silent_addresses("tls")
+
+
+def other_names(seen: Seen) -> Iterator[Test]:
+    """Reset or silence in the handshake: is it this name, or the host itself?"""
+    path = seen.path
+    if seen.has(TlsHandshake):
+        return
+    for address in tuple(dict.fromkeys(_broken_off(seen)))[:2]:
+        for identity, name, changed in (
+            ("tls.other_name", OTHER_NAME, f"the server name {OTHER_NAME}"),
+            ("tls.no_name", "", "no server name"),
+        ):
+            yield Test(
+                f"{identity}:{address}",
+                "tls",
+                "tls",
+                f"{name or 'no name'} at {address}",
+                f"{changed} instead of {path.route.host}",
+                lambda deadline, address=address, name=name: unverified(path, address, name, deadline),  # type: ignore[misc]
+            )
+
+
+def small_segments(seen: Seen) -> Iterator[Test]:
+    """Silence after a good connect: do small segments pass?"""
+    path = seen.path
+    if seen.has(TlsHandshake) or path.route.proxy.url:
+        return
+    for address in seen.silent_addresses("tls")[:2]:
+        yield Test(
+            f"tls.small_segments:{address}",
+            "tls",
+            "tls",
+            f"{path.route.host} at {address}",
+            f"segments of at most {SMALL_SEGMENT_BYTES} bytes in both directions",
+            lambda deadline, address=address: unverified(  # type: ignore[misc]
+                path, address, path.route.host, deadline, max_segment=SMALL_SEGMENT_BYTES
+            ),
+        )
+
+
+def older_versions(seen: Seen) -> Iterator[Test]:
+    """Alert, reset or end of file with nothing received: does an older version or a weaker cipher pass?"""
+    path = seen.path
+    for observation in first(seen.of(TlsFailed)):
+        outcome = observation.outcome
+        assert isinstance(outcome, TlsFailed)
+        cut = outcome.ended in ("reset", "eof") and not outcome.received_bytes
+        if outcome.verify_code is None and not outcome.received and (outcome.alert or cut or outcome.ended == "open"):
+            yield Test(
+                f"tls.older_versions:{outcome.address}",
+                "tls",
+                "tls",
+                f"{path.route.host} at {outcome.address}",
+                "TLS 1.0 and later with every cipher instead of what the transport allows",
+                lambda deadline, address=outcome.address: unverified(  # type: ignore[misc]
+                    path, address, path.route.host, deadline, context=tls.any_version_context()
+                ),
+            )
+
+
+def client_certificate(seen: Seen) -> Iterator[Test]:
+    """An alert, or an error right after the handshake: had the peer asked for a client certificate?"""
+    path = seen.path
+    address = next((o.outcome.address for o in seen.of(TlsFailed) if o.outcome.alert), None)  # type: ignore[union-attr]
+    if address is None and seen.has(HttpFailed, SdkFailed):
+        address = next((o.outcome.address for o in seen.of(TlsHandshake)), None)  # type: ignore[union-attr]
+    if address is not None:
+        yield Test(
+            f"tls.certificate_request:{address}",
+            "tls",
+            "tls",
+            f"{path.route.host} at {address}",
+            "the handshake's messages are watched, and the certificate is not verified",
+            lambda deadline, address=address: unverified(  # type: ignore[misc]
+                path, address, path.route.host, deadline, context=tls.watching_context()
+            ),
+        )
+
+
+def _unverified_chains(seen: Seen) -> Iterator[TlsFailed]:
+    for observation in first(seen.of(TlsFailed)):
+        outcome = observation.outcome
+        if isinstance(outcome, TlsFailed) and outcome.verify_code in (18, 19, 20, 21) and not seen.has(TlsHandshake):
+            yield outcome
+
+
+def other_stores(seen: Seen) -> Iterator[Test]:
+    """The chain ends nowhere in this store: does it in another one on this machine?"""
+    path = seen.path
+    for failed in _unverified_chains(seen):
+        for store in stores.on_this_machine(path.route.trust, path.environment):
+            yield Test(
+                f"tls.store:{store.name}",
+                "tls",
+                "tls",
+                f"{path.route.host} at {failed.address}",
+                f"the trust store {store.name} ({store.path}) instead of the transport's",
+                lambda deadline, store=store, address=failed.address: verified(  # type: ignore[misc]
+                    path, address, deadline, context=store.context
+                ),
+            )
+
+
+def completed_chain(seen: Seen) -> Iterator[Test]:
+    """An issuer is missing from the chain as sent: does the chain verify once it is fetched from where the leaf says?"""
+    path = seen.path
+    for failed in _unverified_chains(seen):
+        url = issuers.missing_issuer_url(failed.chain)
+        if url is None:
+            continue
+        yield Test(
+            "tls.completed_chain",
+            "tls",
+            "tls",
+            f"{path.route.host} at {failed.address}, issuer from {url}",
+            "the issuer that the chain leaves out is fetched from the address in the certificate",
+            lambda deadline, failed=failed: _completed(path, failed, deadline),  # type: ignore[misc]
+        )
+
+
+def _completed(path: Path, failed: TlsFailed, deadline: Deadline) -> Outcome:
+    context = stores.same_store(path.route.trust)
+    if context is None:
+        return NotTried(reason="the transport's store cannot be opened a second time")
+    fetched = issuers.fetch(failed.chain, path, deadline, endpoint=failed.address)
+    if isinstance(fetched, HttpFailed):
+        return fetched
+    for certificate in fetched:
+        context.load_verify_locations(cadata=certificate)
+    return verified(path, failed.address, deadline, context=lambda: context)
+
+
+def date(seen: Seen) -> Iterator[Test]:
+    """Expired or not yet valid: by whose clock?"""
+    path = seen.path
+    for observation in first(seen.of(TlsFailed)):
+        outcome = observation.outcome
+        if isinstance(outcome, TlsFailed) and outcome.verify_code in (9, 10):
+            yield Test(
+                "tls.date",
+                "http",
+                "tls",
+                f"{path.route.host} at {outcome.address}",
+                "without verification and without credentials, for the Date that the endpoint sends",
+                lambda deadline, address=outcome.address: _date_of(path, address, deadline),  # type: ignore[misc]
+            )
+
+
+def _date_of(path: Path, address: str, deadline: Deadline) -> Outcome:
+    outcome, stream = shake(path, address, path.route.host, deadline, tls.unverified_context())
+    return path.request(stream, address) if stream is not None else outcome
