@@ -1,0 +1,113 @@
+# ruff: noqa: E501 - sentences for people
+"""Judging what was pasted: the deepest evidence decides, not the outermost class name.
+
+Text alone rarely proves: a dead proxy and a dead endpoint raise the same chain to the last word. What an API answer says by its code is proven;
+what only fits best is likely; what the text leaves open is `unknown`, with the owner that the route gives and with what is missing.
+
+`signs/` holds the words that show a cause, `errors.py` and `answers.py` judge one observation each, `decide.py` weighs them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, do_nots, owner_of
+from oairunbook.diagnose.pasted import fetch
+from oairunbook.diagnose.pasted.decide import decide
+from oairunbook.evidence import Evidence
+from oairunbook.verdict import Also, Verdict
+
+
+def split(evidence: Evidence) -> tuple[Evidence | None, Evidence | None]:
+    """What probes saw and what was pasted, as two records; None where there is nothing of the kind."""
+    probed = tuple(o for o in evidence.observations if o.probe != "pasted")
+    text = tuple(o for o in evidence.observations if o.probe == "pasted")
+    if not text:
+        return evidence, None
+    return (
+        dataclasses.replace(evidence, observations=probed) if probed else None,
+        dataclasses.replace(evidence, observations=text),
+    )
+
+
+def judge(evidence: Evidence, catalogue: Mapping[str, Cause]) -> Verdict:
+    """The verdict on what was pasted alone."""
+    decision = decide(evidence)
+    cause, finding = catalogue[decision.cause], decision.finding
+    if cause.id == "unknown":
+        return Verdict(
+            owner=decision.owner or "unknown",
+            layer=None,
+            cause="unknown",
+            certainty=None,
+            pattern=None,
+            summary=" ".join(
+                part
+                for part in (
+                    cause.meaning,
+                    finding.because[0].fact if finding else "The text shows no failure of a call to the API.",
+                )
+                if part
+            ),
+            because=finding.because if finding else (),
+            next=tuple(how for _, how in decision.missing),
+            do_not=() if decision.owner in ("quota_or_rate", "auth") else (NO_KEY_ADVICE,),
+            also=tuple(Also(cause=identity, why=why) for identity, why in finding.also) if finding else (),
+            missing=tuple(what for what, _ in decision.missing),
+        )
+    assert finding is not None
+    owner = decision.owner or owner_of(cause, evidence.route.family, control_shows_the_same=None)
+    before_api = cause.layer is not None and LAYERS.index(cause.layer) < LAYERS.index("api")
+    missing = tuple(what for what, _ in decision.missing)
+    if owner == "route_provider" and cause.owner is None:
+        missing += (
+            "a control test of the direct route from the same runtime: until it shows the same symptom, the route's provider owns this",
+        )
+    if before_api and cause.layer != "client":
+        missing += (fetch.CHECK[0],)
+    return Verdict(
+        owner=owner,
+        layer=cause.layer,
+        cause=cause.id,
+        certainty=finding.certainty,
+        pattern=None,
+        summary=f"{cause.meaning} {finding.because[0].fact}",
+        because=finding.because,
+        next=(*finding.next, *cause.next),
+        do_not=do_nots(cause),
+        also=tuple(Also(cause=identity, why=why) for identity, why in finding.also),
+        missing=missing,
+    )
+
+
+def combine(probed: Verdict, text: Verdict) -> Verdict:
+    """One verdict from a check and a text of the same runtime. What was seen here counts first; where the text says otherwise, it says so."""
+    if text.cause == "unknown":
+        return dataclasses.replace(probed, because=(*probed.because, *text.because))
+    if probed.cause == text.cause:
+        return dataclasses.replace(probed, because=(*probed.because, *text.because), missing=probed.missing)
+    said = text.because[0].fact if text.because else text.summary
+    if probed.cause == "unknown":
+        note = "the check of this runtime does not show it: it may have passed, or need the application's own request"
+        return dataclasses.replace(
+            text, certainty="likely" if text.certainty else None, missing=(*text.missing, *probed.missing, note)
+        )
+    if probed.cause == "client.api_key_missing" and text.layer == "api":
+        # The path is open up to the API's own 401, and the application that has a key got further than this check.
+        return dataclasses.replace(text, because=(*text.because, *probed.because))
+    if probed.cause == "ok":
+        meaning = f"The pasted text showed {text.cause}, and this path is healthy now: it comes and goes, it was mended since, or the text came from another runtime or other settings."
+        steps = (
+            "Compare runtime, key scope, model and base URL of the text with this check's; repeat the check while it fails (--repeat).",
+        )
+    else:
+        meaning = f"The pasted text showed {text.cause}, and the check shows {probed.cause}: either the fault changed, or the text came from another runtime or other settings."
+        steps = ("Take text and check from the same runtime at the same time, then judge again.",)
+    return dataclasses.replace(
+        probed,
+        summary=f"{probed.summary} {meaning}",
+        next=(*probed.next, *steps),
+        also=(*probed.also, Also(cause=text.cause, why=f"{said} (pasted; the check disagrees)")),
+        missing=(*probed.missing, "whether the text and the check are of the same runtime and time"),
+    )

@@ -1,0 +1,179 @@
+# ruff: noqa: E501 - the texts that are looked for stand on lines of their own length
+"""Judging the answers that a text shows: an API error, an intermediary's page, or a bare status."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from oairunbook.diagnose import api
+from oairunbook.diagnose.catalogue import Certainty
+from oairunbook.diagnose.pasted import fetch
+from oairunbook.diagnose.pasted.reading import Missing, Reading
+from oairunbook.diagnose.pasted.signs.sign import PROXY, VAGUE
+from oairunbook.evidence import ApiError, Evidence, HttpAnswer, Observation
+from oairunbook.verdict import Owner
+
+_ANSWER, _EDGE, _STATUS = 75, 74, 30
+_BLOCK_PAGE = re.compile(
+    r"just a moment|attention required|access denied|access is denied|blocked|web filter|zscaler|fortiguard|netskope|forcepoint|umbrella|captive|request was blocked|error code: 10(?:06|07|08|09|10|12|15|20)\b|"
+    r"enable javascript and cookies|verify you are human|checking your browser|cf-mitigated|incident id|security policy|sorry, you have been|ray id|forbidden by policy|policy violation",
+    re.IGNORECASE,
+)
+_GATEWAY_WORDS = re.compile(
+    r"bad gateway|gateway time-?out|upstream connect error|no healthy upstream|upstream request timeout|service (?:temporarily )?unavailable|error code: 5\d\d|web server is down|connection timed out|"
+    r"host error|origin|cloudflare tunnel|could not reach",
+    re.IGNORECASE,
+)
+_ENVOY = re.compile(
+    r"no[_ ]healthy[_ ]upstream|upstream connect error|upstream request timeout|disconnect/reset before headers"
+)
+_NOT_API = re.compile(
+    r"404 page not found|cannot (?:post|get) /|unexpected endpoint|file not found|\bnot found\b|no such route|method not allowed|page not found|<!doctype|the requested url|no static resource|welcome to nginx|it works",
+    re.IGNORECASE,
+)
+
+
+def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer) -> Reading | None:
+    """What one answer shows; None where it shows no failure, or nothing."""
+    body, status, family = answer.body, answer.status, evidence.route.family
+    fact = _fact(answer)
+
+    def reading(
+        cause: str,
+        weight: int,
+        certainty: Certainty = "likely",
+        owner: Owner | None = None,
+        missing: Missing = (),
+    ) -> Reading:
+        return Reading(
+            cause=cause,
+            weight=weight,
+            certainty=certainty,
+            observation=observation,
+            fact=fact,
+            owner=owner,
+            missing=missing,
+        )
+
+    if status == 407:
+        return reading("proxy.auth_required", PROXY + 6, "proven")
+    if body.shape == "html":
+        return reading(*_page(status, f"{body.title or ''} {body.sample}"))
+    if body.shape in ("api_object", "event_stream") and body.error is None:
+        return None
+    error = body.error
+    if error is not None:
+        if _edge_json(status, error, family):
+            return reading("http.gateway_error", _EDGE)
+        if error.shape == "flat" and error.message and error.message.lower() in ("not found", "method not allowed"):
+            return reading("http.not_an_api", _EDGE)
+        cause = api.named(status, error, family)
+        if cause is not None:
+            return reading(cause, _ANSWER + 1, "proven" if _certain(status, error) else "likely")
+        cause = api.by_status(status, family)
+        if cause is not None and (status != 429 or error.message):
+            return reading(cause, _ANSWER, "likely")
+        return reading("unknown", VAGUE, owner="unknown", missing=fetch.STATUS) if status else None
+    words = body.sample if body.shape in ("text", "json") else ""
+    if _BLOCK_PAGE.search(words) and status in (0, 400, 403, 429, 451, 503):
+        return reading("http.blocked_page", _EDGE)
+    if _ENVOY.search(words):
+        return reading("http.gateway_error", _EDGE)
+    said = ApiError(message=words) if words else ApiError(message=None)
+    cause = api.named(status, said, family) if words else None
+    by_edge = cause == "api.server_error" and status in (502, 504)
+    # Bare reason phrases name no cause: `Too Many Requests` is what every 429 says.
+    if cause is not None and not by_edge and not _is_reason_phrase(words):
+        return reading(cause, _ANSWER if status else _ANSWER - 1)
+    return _status_alone(reading, status, words, family)
+
+
+def _status_alone(reading: Callable[..., Reading], status: int, words: str, family: str) -> Reading | None:
+    if 300 <= status < 400:
+        return reading("http.redirected", _STATUS) if status in (301, 302, 303, 307, 308) else None
+    if status in (502, 503, 504) or 520 <= status <= 530:
+        return reading("http.gateway_error", _STATUS + 4)
+    if status in (404, 405):
+        return reading("http.not_an_api", _STATUS if not _NOT_API.search(words) else _STATUS + 6)
+    if status == 401:
+        return reading(api.by_status(401, family), _STATUS)
+    if status == 402:
+        return reading("api.insufficient_quota", _STATUS)
+    if status == 403:
+        return reading("unknown", _STATUS - 2, owner="unknown", missing=fetch.BODY_OF_403)
+    if status == 429:
+        return reading("unknown", _STATUS, owner="quota_or_rate", missing=fetch.BODY_OF_429)
+    if status == 408:
+        return reading("unknown", _STATUS - 4, missing=fetch.STATUS)
+    if status >= 500:
+        return reading("api.server_error", _STATUS - 5)
+    if status >= 400:
+        return reading("api.bad_request", _STATUS)
+    return None
+
+
+def _page(status: int, words: str) -> tuple[str, int]:
+    """A page in the API's place: a filter's, a load balancer's, or some other server's."""
+    if not status:
+        match = re.search(r"\b([345]\d\d)\b", words[:200])
+        status = int(match[1]) if match else 0
+    if status in (502, 503, 504) or 520 <= status <= 530:
+        return (
+            ("http.blocked_page", _EDGE)
+            if re.search(r"just a moment|verify you are human", words, re.IGNORECASE)
+            else ("http.gateway_error", _EDGE)
+        )
+    if 300 <= status < 400:
+        return "http.redirected", _EDGE
+    if status in (403, 429, 451, 511) or _BLOCK_PAGE.search(words):
+        return "http.blocked_page", _EDGE
+    if status >= 500 or (not status and _GATEWAY_WORDS.search(words)):
+        return "http.gateway_error", _EDGE
+    return "http.not_an_api", _EDGE
+
+
+def _edge_json(status: int, error: ApiError, family: str) -> bool:
+    """An edge can send an API-shaped error: its code is a number, and its type says so."""
+    kind = (error.type or "").lower()
+    if kind.startswith("cf_"):
+        return True
+    message = (error.message or "").lower().strip(". ")
+    return (
+        family == "direct"
+        and status in (502, 503, 504, 520, 521, 522, 523, 524)
+        and (not error.code_is_string or message in ("bad gateway", "gateway timeout", "gateway time-out"))
+    )
+
+
+def _certain(status: int, error: ApiError) -> bool:
+    return bool(error.code or error.type) or bool(status)
+
+
+def _is_reason_phrase(words: str) -> bool:
+    return len(words) < 40 and bool(
+        re.fullmatch(
+            r"\W*(?:\d{3}\W+)?(?:too many requests|internal server error|service (?:temporarily )?unavailable|unauthorized|forbidden|not found|bad request|bad gateway|gateway time-?out|server error|client error)\W*(?:\d{3})?\W*(?:for url.*|none)?",
+            words,
+            re.IGNORECASE,
+        )
+    )
+
+
+def _fact(answer: HttpAnswer) -> str:
+    error = answer.body.error
+    parts = [f"status {answer.status}" if answer.status else "no status shown"]
+    if error is not None:
+        parts += [
+            f"{name} {value!r}"
+            for name, value in (("type", error.type), ("code", error.code), ("message", (error.message or "")[:300]))
+            if value
+        ]
+    elif answer.body.title:
+        parts.append(f"a page titled {answer.body.title!r}")
+    elif answer.body.sample:
+        parts.append(f"{answer.body.sample[:200]!r}")
+    request_id = answer.header("apim-request-id") or answer.header("x-request-id")
+    if request_id:
+        parts.append(f"request id {request_id}")
+    return ", ".join(parts)

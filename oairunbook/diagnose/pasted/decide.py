@@ -1,0 +1,71 @@
+"""The reading of a text that decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oairunbook.diagnose.catalogue import Finding
+from oairunbook.diagnose.pasted import fetch
+from oairunbook.diagnose.pasted.answers import read_answer
+from oairunbook.diagnose.pasted.errors import beside_a_proxy, read_errors
+from oairunbook.diagnose.pasted.reading import Missing, Reading
+from oairunbook.diagnose.reading import cite
+from oairunbook.evidence import Evidence, HttpAnswer, Observation, PastedError, Route
+from oairunbook.services import OTHER_SERVICES
+from oairunbook.verdict import Owner
+
+_TELEMETRY = "telemetry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The reading that decides, and the others that showed something else."""
+
+    cause: str
+    owner: Owner | None
+    finding: Finding | None
+    missing: Missing
+
+
+def decide(evidence: Evidence) -> Decision:
+    """The heaviest reading decides; among equals the last, because a log ends with what the application saw."""
+    readings: list[Reading] = []
+    for observation in evidence.observations:
+        if observation.probe != "pasted" or _of_another_service(evidence.route, observation):
+            continue
+        outcome = observation.outcome
+        found: Reading | None = None
+        if isinstance(outcome, HttpAnswer):
+            found = read_answer(evidence, observation, outcome)
+        elif isinstance(outcome, PastedError):
+            found = read_errors(evidence.route, observation, outcome.errors)
+        if found is not None:
+            readings.append(found)
+    if _guard_of_another_sdk(evidence):
+        readings = [r for r in readings if r.cause != "browser.key_exposed"]
+    if not readings:
+        return Decision(cause="unknown", owner="unknown", finding=None, missing=fetch.ERROR)
+    best = max(enumerate(readings), key=lambda item: (item[1].weight, item[0]))[1]
+    best = beside_a_proxy(evidence.route, best)
+    others = {r.cause: r for r in readings if r.cause not in (best.cause, "unknown")}
+    also = tuple((r.cause, r.fact) for r in others.values())
+    finding = Finding(
+        because=(cite(best.observation, best.fact),), certainty=best.certainty, also=(*best.also, *also)[:6]
+    )
+    if best.cause == "unknown":
+        owner = best.owner or ("connection_path" if evidence.route.family == "direct" else "route_provider")
+        return Decision(cause="unknown", owner=owner, finding=finding, missing=best.missing or fetch.CHAIN)
+    return Decision(cause=best.cause, owner=best.owner, finding=finding, missing=best.missing)
+
+
+def _guard_of_another_sdk(evidence: Evidence) -> bool:
+    """Other vendors' SDKs say the same in a page; the line of code that they show names the class."""
+    words = " ".join(link.text for _, raised in evidence.of(PastedError) for link in raised.errors)
+    return "new Anthropic(" in words and "new OpenAI(" not in words
+
+
+def _of_another_service(route: Route, observation: Observation) -> bool:
+    """Failures of tracing, package indexes and other tools are no failures of the call."""
+    if observation.target == _TELEMETRY:
+        return True
+    return observation.target != route.host and bool(OTHER_SERVICES.search(observation.target))

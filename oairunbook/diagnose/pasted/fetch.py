@@ -1,0 +1,69 @@
+# ruff: noqa: E501 - sentences for people
+"""Which evidence to fetch next, and how: pairs of what is missing and the way to it."""
+
+from __future__ import annotations
+
+from oairunbook.diagnose.pasted.reading import Missing
+
+CHECK = (
+    "a same-path test",
+    "Run oairunbook check in the runtime that failed, with the same base URL; then judge text and check together: oairunbook triage FILE --evidence check.json.",
+)
+ERROR: Missing = (
+    ("the error itself", "Take the last lines of the log: class, message, and what stands under `caused by`."),
+    (
+        "status, headers and body, if a response came",
+        "In Python print e.status_code, e.response.headers and e.body; in Node err.status, err.headers and err.error.",
+    ),
+    CHECK,
+)
+CHAIN: Missing = (
+    (
+        "the exception behind it",
+        "Take the whole traceback; or in Python `cause = e` and print repr(cause := cause.__cause__ or cause.__context__) until it is None; in Node print err.cause and its code.",
+    ),
+    (
+        "the address that was really dialled, and whether a proxy is in play",
+        "Print HTTPS_PROXY, ALL_PROXY and NO_PROXY of the process that failed; take the transport's log (logging level DEBUG of httpcore or httpcore2 shows connect_tcp with host and port).",
+    ),
+    CHECK,
+)
+BODY_OF_429: Missing = (
+    (
+        "the body of the 429",
+        "Print e.body: its `code` tells quota (insufficient_quota) from rate (rate_limit_exceeded).",
+    ),
+    ("the headers x-ratelimit-* and retry-after", "Print e.response.headers: they are absent on a billing 429."),
+)
+BODY_OF_403: Missing = (
+    (
+        "body and headers of the 403",
+        "Print e.body and e.response.headers: an API error has a code and x-request-id, a filter's page has server, cf-ray or its own name.",
+    ),
+    CHECK,
+)
+BROWSER: Missing = (
+    (
+        "the line of the browser's console and of its network panel",
+        "Copy the console's line (net::ERR_…, CORS text) and the status of the request: what JavaScript sees is the same for every network and CORS failure.",
+    ),
+    ("the same request from outside the browser", "Send it with curl -v from the same machine."),
+)
+DIALLED: Missing = (
+    (
+        "the address that was really dialled",
+        "Take the transport's log (connect_tcp with host and port): with a proxy in play a dead proxy and a dead endpoint raise the same text.",
+    ),
+    CHECK,
+)
+PROXY: Missing = (
+    (
+        "how the proxy failed",
+        "Take the rest of this message, and the answer of the proxy: curl -v -x PROXY https://HOST/.",
+    ),
+    CHECK,
+)
+STATUS: Missing = (
+    ("status, body and headers of the answer", "Print e.status_code, e.body and e.response.headers."),
+    CHECK,
+)

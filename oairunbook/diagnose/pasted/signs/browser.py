@@ -1,0 +1,55 @@
+"""Console texts of Chromium, Firefox and WebKit (facts from the engines' own sources)."""
+
+from __future__ import annotations
+
+from oairunbook.diagnose.pasted.signs.sign import BROWSER, sign
+
+SIGNS = (
+    sign(
+        "browser.mixed_content",
+        BROWSER + 2,
+        r"Mixed Content: The page",
+        r"Blocked loading mixed active content",
+        r"requested insecure content from http:",
+        certainty="proven",
+    ),
+    sign(
+        "browser.blocked_by_client",
+        BROWSER + 2,
+        r"ERR_BLOCKED_BY_(?:CLIENT|ADMINISTRATOR|CSP|LOCAL_NETWORK|PRIVATE_NETWORK)",
+        r"violates the following Content Security Policy",
+        r"violates the document's Content Security Policy",
+        r"Content-Security-Policy: The page.s settings blocked",
+        r"NS_ERROR_CONTENT_BLOCKED",
+        r"Permission was denied for this request to access the `?\w+`? address space",
+        r"more-private address space",
+        r'Content Security Policy directive: "?connect-src',
+        certainty="proven",
+    ),
+    sign(
+        "browser.key_exposed",
+        BROWSER + 3,
+        r"running in a browser-like environment",
+        r"dangerouslyAllowBrowser",
+        certainty="proven",
+    ),
+    # Firefox says so of every network failure.
+    sign(
+        "unknown",
+        BROWSER + 4,
+        r"CORS request did not succeed",
+    ),
+    sign(
+        "browser.cors_blocked",
+        BROWSER + 1,
+        r"blocked by CORS policy",
+        r"Access-Control-Allow-(?:Origin|Headers|Methods|Credentials)",
+        r"Cross-Origin Request Blocked(?!.{0,300}did not succeed)",
+        r"ERR_BLOCKED_BY_RESPONSE",
+        r"(?:is not allowed|not allowed) by Access-Control",
+        r"Preflight response is not successful",
+        r"CORS (?:header|preflight response|request external redirect|request not HTTP)",
+        r"preflight request doesn't pass",
+        r"cross-origin request",
+    ),
+)

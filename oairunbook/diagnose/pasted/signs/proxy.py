@@ -1,0 +1,108 @@
+# ruff: noqa: E501 - one phrase a line
+"""A forward proxy: urllib3, requests, httpx, aiohttp, Node, Go, curl, Java, .NET."""
+
+from __future__ import annotations
+
+from oairunbook.diagnose.pasted.signs.sign import PROXY, sign
+
+_URLLIB3 = r"ProxyError\(\\?['\"](?:Cannot|Unable to) connect to proxy\.?\\?['\"],? ?"
+"""What urllib3 wraps around how the proxy failed."""
+
+SIGNS = (
+    sign(
+        "proxy.auth_required",
+        PROXY + 6,
+        r"Tunnel connection failed: (?:407|401)",
+        r"\b407\b.{0,40}Proxy Authentication",
+        r"Proxy Authentication Required",
+        r"ProxyError: 407",
+        r"statusCode=407",
+        r"Proxy response \(407\)",
+        r"HTTP code 407 from proxy",
+        r"response 407",
+        r"ERR_PROXY_AUTH",
+        r"ERR_CACHE_ACCESS_DENIED",
+        r'Proxy returns "HTTP/1\.[01] 407',
+        r"proxy tunnel request .{1,200}'407'",
+        r"ClientHttpProxyError.{0,20}407",
+        r"Requested NO AUTHENTICATION",
+        r"SOCKS5 authentication failed",
+        r"Invalid username/password",
+        r"proxy authentication",
+        certainty="proven",
+    ),
+    sign(
+        "proxy.denied",
+        PROXY + 5,
+        r"Tunnel connection failed: 4(?!00|01|04|05|07)\d\d",
+        r"ProxyError: 403",
+        r"statusCode=403",
+        r"Proxy response \(403\)",
+        r"HTTP code 403 from proxy",
+        r"CONNECT tunnel failed, response 403",
+        r'Proxy returns "HTTP/1\.[01] 403',
+        r"proxy tunnel request .{1,200}'403'",
+        r"ClientHttpProxyError.{0,20}403",
+        r"blocked-by-allowlist",
+        r"X-Proxy-Error: blocked",
+        certainty="proven",
+    ),
+    sign(
+        "proxy.upstream_failed",
+        PROXY + 5,
+        r"Tunnel connection failed: (?:5(?!01)\d\d|404)",
+        r"ProxyError: 5(?!01)\d\d",
+        r"statusCode=5\d\d",
+        r"Proxy response \(5\d\d\)",
+        r"HTTP code 5\d\d from proxy",
+        r"CONNECT tunnel failed, response 5\d\d",
+        r'Proxy returns "HTTP/1\.[01] 5\d\d',
+        r"proxy tunnel request .{1,200}'5\d\d'",
+        r"ClientHttpProxyError.{0,20}5\d\d",
+        r"Proxy Server could not connect",
+        r"General SOCKS server failure",
+        r"0x0[1345]: (?:General|Network|Host|Connection)",
+        r"socks connect tcp .{1,200}(?:general SOCKS|host unreachable|network unreachable)",
+        certainty="proven",
+    ),
+    sign(
+        "proxy.unresolvable",
+        PROXY + 4,
+        _URLLIB3 + r".{0,260}(?:getaddrinfo|Name or service|name resolution|nodename|NameResolutionError)",
+        r"Could not resolve proxy",
+        r"proxyconnect tcp: dial tcp: lookup",
+        r"Failed to resolve proxy",
+        r"ERR_PROXY_NAME",
+        r"proxy.{0,60}(?:ENOTFOUND|EAI_AGAIN)",
+    ),
+    sign(
+        "proxy.unreachable",
+        PROXY + 3,
+        _URLLIB3
+        + r".{0,260}(?:NewConnectionError|ConnectTimeoutError|Connection refused|ConnectionRefused|actively refused|10061|timed out|10060|Errno 11[013]|No route)",
+        r"proxyconnect tcp: dial",
+        r"ERR_PROXY_CONNECTION_FAILED",
+        r"ClientProxyConnectionError",
+        r"tunneling socket could not be established, cause=connect",
+        r"Failed to connect to proxy",
+        r"socks connect tcp .{1,200}dial tcp",
+        r"Error connecting to SOCKS\d? proxy",
+        r"Connection to proxy closed",
+        r"Can't connect to (?:SOCKS )?proxy",
+        r"ProxyConnectionError",
+        certainty="proven",
+    ),
+    sign(
+        "proxy.protocol_error",
+        PROXY + 2,
+        _URLLIB3
+        + r".{0,260}(?:RemoteDisconnected|SSLError|SSLEOFError|ConnectionReset|WRONG_VERSION|FileNotFoundError|wrong version|Connection aborted|10054|104)",
+        r"Tunnel connection failed: (?:400|405|501)",
+        r"proxy appears to only use HTTP",
+        r"proxyconnect tcp: (?:tls|EOF|read)",
+        r"Connection closed unexpectedly.{0,30}SOCKS",
+        r"SOCKSError",
+        r"Malformed reply",
+        r"proxy.{0,40}first record does not look like a TLS",
+    ),
+)

@@ -1,0 +1,29 @@
+"""What a sign is, and how much the kinds of signs weigh against each other."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from oairunbook.diagnose.catalogue import Certainty
+
+CLIENT, BROWSER, PROXY, NAME, TLS, CONNECT, EXCHANGE, VAGUE, NOTHING = 90, 85, 80, 70, 65, 60, 50, 20, 10
+"""In one text the heaviest sign decides, because the outermost class name says least: a reset inside a handshake, a proxy's own name inside
+a message about the API, an old keyword that is called `proxies` each outweigh what stands around them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """Texts that show one cause."""
+
+    cause: str
+    """`unknown` for texts that show only that no answer came."""
+
+    pattern: re.Pattern[str]
+    weight: int
+    certainty: Certainty = "likely"
+
+
+def sign(cause: str, weight: int, *phrases: str, certainty: Certainty = "likely") -> Sign:
+    """A sign of *cause*: any of the *phrases*, each a regular expression of its own, in upper or lower case."""
+    return Sign(cause=cause, weight=weight, pattern=re.compile("|".join(phrases), re.IGNORECASE), certainty=certainty)
