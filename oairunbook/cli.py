@@ -26,12 +26,13 @@ from oairunbook.output import (
     write_json,
 )
 from oairunbook.read.command import triage
+from oairunbook.record.archive.commands import archive
 from oairunbook.record.commands import packet, run
 from oairunbook.record.compare_command import compare
 
 _COMMAND_GROUPS = (
     ("In an incident", ("check", "triage", "run", "packet")),
-    ("Afterwards", ("diagnose", "compare")),
+    ("Afterwards", ("archive", "diagnose", "compare")),
     ("For practice", ("lab",)),
 )
 
@@ -271,6 +272,7 @@ cli.add_command(triage)
 cli.add_command(run)
 cli.add_command(packet)
 cli.add_command(compare)
+cli.add_command(archive)
 cli.add_command(lab)
 
 

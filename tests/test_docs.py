@@ -29,15 +29,17 @@ def calls() -> list[tuple[str, str]]:
 
 
 def options_of(command: click.Command) -> set[str]:
-    return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)} | {
-        "--help",
-        "-h",
-    }
+    """Its own options, and of a group those of its commands."""
+    own = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    below = command.commands.values() if isinstance(command, click.Group) and command is not cli else ()
+    return own.union({"--help", "-h"}, *(options_of(one) for one in below))
 
 
 def test_every_command_is_documented_in_the_readme() -> None:
-    for name in cli.commands:
+    for name, command in cli.commands.items():
         assert f"`oairunbook {name}`" in README
+        for below in command.commands if isinstance(command, click.Group) else ():
+            assert f"oairunbook {name} {below}" in README
 
 
 @pytest.mark.parametrize(("document", "call"), calls(), ids=lambda value: str(value)[:60])
@@ -48,6 +50,9 @@ def test_every_call_in_a_document_names_a_command_and_options_that_exist(documen
         return
     assert words[0] in cli.commands, f"{document}: oairunbook {call}"
     command = cli.commands[words[0]]
+    if isinstance(command, click.Group) and len(words) > 1:
+        assert words[1] in command.commands, f"{document}: oairunbook {call}"
+        command = command.commands[words[1]]
     for word in words[1:]:
         if re.fullmatch(r"-{1,2}[a-z][a-z-]*", word):
             assert word in options_of(command), f"{document}: {words[0]} has no {word}"

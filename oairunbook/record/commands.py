@@ -50,6 +50,9 @@ from oairunbook.output import (
     default="",
     help="Where the run is kept.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
 )
+@click.option(
+    "--sign-key", metavar="FILE", default="", help="Ed25519 key that signs the record.  [default: $OAIRUNBOOK_SIGN_KEY]"
+)
 @click.option("--lab", "fault", metavar="FAULT", help="Practise against the lab with this fault; the record says so.")
 @json_option('{"run", "evidence", "verdict", "notebooks"}')
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
@@ -57,6 +60,7 @@ def run(
     names: tuple[str, ...],
     parameters: tuple[tuple[str, str], ...],
     archive: str,
+    sign_key: str,
     fault: str | None,
     json_file: str | None,
     quiet: bool,
@@ -87,6 +91,7 @@ def run(
                 names,
                 given,
                 archive=archive,
+                sign_key=sign_key,
                 environment=environment,
                 progress=(lambda _: None) if quiet else (lambda line: click.echo(inert(line), err=True)),
                 interrupted=interrupted,

@@ -21,13 +21,14 @@ from oairunbook.evidence import Evidence, dumps, load_evidence, to_document
 from oairunbook.record import archive as archives
 from oairunbook.record import packet as packets
 from oairunbook.record import runbooks, runner
+from oairunbook.record.archive.about import about
+from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_root
+from oairunbook.record.archive.signing import SigningKeyError, load_signer, sign_key_file
 from oairunbook.record.outcome import Execution, not_run
 from oairunbook.record.runbooks import ParameterError, Value
-from oairunbook.record.source import ARCHIVE_VARIABLE, EVIDENCE_FILE, KEEP_VARIABLE, check_values, read
+from oairunbook.record.source import EVIDENCE_FILE, KEEP_VARIABLE, check_values, read
 from oairunbook.redaction import Secrets
 from oairunbook.verdict import Verdict
-
-DEFAULT_ARCHIVE = "archive"
 
 FIRST = ("01_response_evidence", "02_same_path")
 AFTER_A_FAULT = "07_escalate"
@@ -78,6 +79,7 @@ def run(
     given: Sequence[tuple[str, str]],
     *,
     archive: str = "",
+    sign_key: str = "",
     environment: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
     interrupted: threading.Event | None = None,
@@ -93,6 +95,7 @@ def run(
         names: Notebooks in the order to run them; empty for the chain.
         given: Parameters as given, name and text; each goes to the notebooks that declare it.
         archive: Folder; empty for `OAIRUNBOOK_ARCHIVE`, else `./archive`.
+        sign_key: File of the private key that signs the record; empty for `OAIRUNBOOK_SIGN_KEY`, else it is not signed.
         environment: Of the kernels; that of this process if None.
         progress: Called with a line as each notebook begins and ends.
         interrupted: Once it is set, what runs is ended and what there is is archived; see `interruptible`.
@@ -119,9 +122,12 @@ def run(
     seconds = 2 * budget + _SPARE_SECONDS * (len(chain) + (not names)) if seconds is None else seconds
     last = time.monotonic() + seconds
 
-    root = Path(archive or variables.get(ARCHIVE_VARIABLE) or DEFAULT_ARCHIVE).absolute()
+    root = archive_root(archive, variables).absolute()
     try:
-        draft = archives.begin(root, host=socket.gethostname(), practice=practice)
+        signer = load_signer(sign_key_file(sign_key, variables))
+        draft = archives.begin(root, host=socket.gethostname(), practice=practice, signer=signer)
+    except SigningKeyError as error:
+        raise ParameterError(f"{error}. Nothing was run.") from error
     except OSError as error:
         raise ParameterError(f"The archive {root} cannot be written: {error.strerror}. Nothing was run.") from error
     variables |= {ARCHIVE_VARIABLE: str(root), KEEP_VARIABLE: str(draft.folder)}
@@ -167,6 +173,8 @@ def run(
             practice=practice,
         )
         _finish(draft, result)
+    except archives.ArchiveError as error:
+        raise BrokenOffError(f"{error} What was seen so far: {draft.folder}") from error
     except OSError as error:
         raise BrokenOffError(
             f"The run could not be written to its end: {error.strerror or error}. What was seen so far: {draft.folder}"
@@ -211,15 +219,13 @@ def _finish(draft: archives.Draft, result: Run) -> None:
         draft.write("verdict.json", dumps(result.verdict))
         draft.write("packet.md", packets.to_markdown(built))
         draft.write("packet.json", packets.to_json(built))
-    verdict = result.verdict
-    about = {
+    manifest = {
         "host": socket.gethostname(),
         "notebooks": [_summary(notebook) for notebook in result.notebooks],
         "interrupted": result.interrupted,
-        "verdict": verdict
-        and {"owner": verdict.owner, "layer": verdict.layer, "cause": verdict.cause, "certainty": verdict.certainty},
+        **about(result.evidence, result.verdict),
     }
-    draft.finish("whole" if result.whole and not result.interrupted else "partial", about)
+    draft.finish("whole" if result.whole and not result.interrupted else "partial", manifest)
 
 
 def _summary(notebook: Execution) -> dict[str, Any]:

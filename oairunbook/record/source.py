@@ -12,6 +12,7 @@ from oairunbook import check, pasted
 from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence, dumps, load_evidence
 from oairunbook.proof import Proof, prove
+from oairunbook.record.archive.find import ARCHIVE_VARIABLE
 from oairunbook.record.files import write_whole
 from oairunbook.redaction import Secrets
 from oairunbook.route import resolve
@@ -21,7 +22,6 @@ KEEP_VARIABLE = "OAIRUNBOOK_KEEP"
 """Set by `oairunbook run`: the folder into which a notebook puts the evidence that it collected or read."""
 
 EVIDENCE_FILE = "evidence.json"
-ARCHIVE_VARIABLE = "OAIRUNBOOK_ARCHIVE"
 ROUTES = ("auto", "direct", "azure", "gateway")
 DEFAULT_BUDGET = 30.0
 _DAY_SECONDS = 86400.0

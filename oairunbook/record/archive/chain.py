@@ -1,0 +1,199 @@
+"""The chain: `chain.jsonl`, one line a run, in the order in which the runs were entered.
+
+A line holds the hash of its run's manifest and the hash of the line before. A manifest holds the hash of the line before its own. So every
+run vouches for the whole chain before it, also where runs are gone; and a line still names a run that somebody removed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from oairunbook.record.files import PRIVATE_FILE, sync_folder
+
+CHAIN = "chain.jsonl"
+MANIFEST = "manifest.json"
+UNFINISHED = ".partial"
+
+_LOCK = ".lock"
+_LONGEST_LINE_BYTES = 4096
+_WANTED = {"sequence": int, "run": str, "manifest_sha256": str}
+
+
+class ArchiveError(Exception):
+    """The archive is not there, or not as this tool leaves it. The text says what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the chain."""
+
+    sequence: int
+    """Counted from 1."""
+
+    run: str
+    """Path of the run inside the archive."""
+
+    manifest_sha256: str
+    previous_sha256: str | None
+    """Of the line before, without its line feed; None in the first line."""
+
+    sha256: str
+    """Of this line."""
+
+    end: int
+    """Offset in the file of what follows this line."""
+
+
+def sha256(data: bytes) -> str:
+    """SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_chain(archive: Path, offset: int = 0) -> Iterator[Entry | str]:
+    """The lines from *offset* on; of a line that cannot be read a text that says where it is.
+
+    A last line without its line feed is the rest of a write that was broken off, and nobody counts on it.
+    """
+    try:
+        file = (archive / CHAIN).open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        file.seek(offset)
+        for number, line in enumerate(file, 1):
+            offset += len(line)
+            if not line.endswith(b"\n"):
+                return
+            yield parse(line[:-1], offset) or f"line {number}"
+
+
+def parse(line: bytes, end: int) -> Entry | None:
+    """One line without its line feed; None if it is no line of a chain."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict) or any(type(fields.get(name)) is not kind for name, kind in _WANTED.items()):
+        return None
+    if not is_run_name(fields["run"]):
+        return None
+    previous = fields.get("previous_sha256")
+    return Entry(
+        fields["sequence"], fields["run"], fields["manifest_sha256"], previous and str(previous), sha256(line), end
+    )
+
+
+def is_run_name(name: str) -> bool:
+    """Whether this is `YYYY/MM/DD/folder`: what a file names must not lead out of the archive."""
+    parts = name.split("/")
+    return len(parts) == 4 and all(part[:1].isdecimal() for part in parts) and "\0" not in name
+
+
+def newest(archive: Path) -> Entry | None:
+    """The last whole line of the chain; None if there is none.
+
+    Raises:
+        ArchiveError: It cannot be read. Nobody may go on from there, or the chain would hide what was done to it.
+    """
+    try:
+        with (archive / CHAIN).open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 2 * _LONGEST_LINE_BYTES))
+            tail = file.read()
+    except FileNotFoundError:
+        return None
+    whole = tail[: tail.rfind(b"\n") + 1]
+    if not whole:
+        return None
+    end = size - (len(tail) - len(whole))
+    entry = parse(whole[:-1].rpartition(b"\n")[2], end)
+    if entry is None:
+        raise ArchiveError(
+            f"The last line of {archive / CHAIN} is no line of a chain, so no run can be entered behind it. "
+            f"Next: oairunbook archive verify --archive {archive}, and keep that archive as it is; use a new one meanwhile."
+        )
+    return entry
+
+
+def pending(archive: Path, entry: Entry) -> bool:
+    """Whether this run was announced and has not got its name yet; its manifest is the announced one."""
+    try:
+        manifest = (archive / (entry.run + UNFINISHED) / MANIFEST).read_bytes()
+    except OSError:
+        return False
+    return sha256(manifest) == entry.manifest_sha256
+
+
+@contextmanager
+def locked(archive: Path) -> Iterator[None]:
+    """Nobody else enters a run meanwhile (flock(2)); the kernel lets go when this process ends, however it ends."""
+    descriptor = os.open(archive / _LOCK, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def carry_out(archive: Path) -> Entry | None:
+    """Under the lock: finish what a crash broke off, and give the newest entry.
+
+    Raises:
+        ArchiveError: The chain's last line cannot be read.
+        OSError: The archive cannot be written.
+    """
+    entry = newest(archive)
+    if entry is None:
+        return None
+    if (archive / CHAIN).stat().st_size != entry.end:
+        os.truncate(archive / CHAIN, entry.end)
+    if not (archive / entry.run).exists() and pending(archive, entry):
+        # All of it was on the disk before it was announced: only its name is missing.
+        name_run(archive, entry.run)
+    return entry
+
+
+def append(archive: Path, run: str, manifest: bytes, last: Entry | None) -> None:
+    """Under the lock: announce a run whose manifest is on the disk. The line is there whole or not at all.
+
+    Raises:
+        OSError: It could not be written; the chain is as it was.
+    """
+    line = json.dumps(
+        {
+            "sequence": last.sequence + 1 if last else 1,
+            "run": run,
+            "manifest_sha256": sha256(manifest),
+            "previous_sha256": last.sha256 if last else None,
+        }
+    ).encode("ascii")
+    new = not (archive / CHAIN).exists()
+    descriptor = os.open(archive / CHAIN, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+    try:
+        before = os.fstat(descriptor).st_size
+        try:
+            if os.write(descriptor, line + b"\n") != len(line) + 1:
+                # Part of it fitted on the disk; what is missing will not.
+                raise OSError(28, os.strerror(28))
+            os.fsync(descriptor)
+        except BaseException:
+            os.ftruncate(descriptor, before)
+            raise
+    finally:
+        os.close(descriptor)
+    if new:
+        sync_folder(archive)
+
+
+def name_run(archive: Path, run: str) -> None:
+    """Give a finished run its name."""
+    folder = archive / (run + UNFINISHED)
+    folder.rename(archive / run)
+    sync_folder(folder.parent)

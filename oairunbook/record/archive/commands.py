@@ -1,0 +1,269 @@
+"""The commands `archive list`, `archive show`, `archive verify` and `archive prune`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from oairunbook.output import examples, inert, json_option, say, write_json
+
+if TYPE_CHECKING:
+    from oairunbook.record.archive.index import Row
+
+_SHOWN = 50
+_MOST_NAMES = 20
+
+_archive_option = click.option(
+    "--archive", "root", metavar="DIR", default="", help="The archive.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]"
+)
+
+
+@contextmanager
+def _wrong_calls() -> Iterator[None]:
+    """What somebody gave wrongly ends with status 2 and a text that says what to do."""
+    from oairunbook.record.archive.chain import ArchiveError
+    from oairunbook.record.archive.signing import SigningKeyError
+
+    try:
+        yield
+    except (ArchiveError, SigningKeyError) as error:
+        raise click.UsageError(inert(str(error))) from error
+
+
+@click.group()
+def archive() -> None:
+    """The archive of runs: list, show, verify, prune."""
+
+
+def _time(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
+    from oairunbook.record.archive.times import moment
+
+    try:
+        return moment(text, datetime.now(UTC)) if text else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@archive.command(
+    "list",
+    epilog=examples(
+        "oairunbook archive list --since 7d --owner connection_path",
+        "oairunbook archive list --cause tls --host web-3 --json - | jq -r '.runs[].run'",
+    ),
+)
+@_archive_option
+@click.option("--since", callback=_time, metavar="TIME", help="Began at this time or later: 7d, 12h, or a date.")
+@click.option("--until", callback=_time, metavar="TIME", help="Began before this time.")
+@click.option("--host", default="", metavar="NAME", help="Ran on this host.")
+@click.option("--owner", default="", metavar="OWNER", help="Verdict's owner.")
+@click.option("--cause", default="", metavar="CAUSE", help="Verdict's cause, or a layer for all its causes.")
+@click.option("--route", default="", metavar="ROUTE", help="direct, azure, gateway, or a part of the base URL.")
+@click.option("--practice/--real", default=None, help="Only practice runs, or none of them.")
+@click.option(
+    "--last",
+    type=click.IntRange(min=0),
+    default=_SHOWN,
+    show_default=True,
+    help="At most so many, the newest; 0 for all.",
+)
+@json_option('{"archive", "runs", "matching", "unfinished"}')
+def list_runs(
+    root: str,
+    since: datetime | None,
+    until: datetime | None,
+    host: str,
+    owner: str,
+    cause: str,
+    route: str,
+    practice: bool | None,
+    last: int,
+    json_file: str | None,
+) -> None:
+    """List runs, in the order in which they were archived.
+
+    Killed and running runs (folders that end in .partial) are told apart and never counted as whole.
+    """
+    from oairunbook.record.archive.find import archive_root
+    from oairunbook.record.archive.index import Wanted, moment, open_index
+
+    wanted = Wanted(since=since, until=until, host=host, owner=owner, cause=cause, route=route, practice=practice)
+    folder = archive_root(root)
+    with _wrong_calls(), open_index(folder) as index:
+        runs, matching = index.runs(wanted, last=last or None), index.count(wanted)
+        unfinished = [
+            row
+            for row in index.unfinished()
+            if not (owner or cause or route)
+            and (not host or row.host == host)
+            and (since is None or row.started_at >= moment(since))
+            and (until is None or row.started_at < moment(until))
+            and (practice is None or practice == (row.practice is not None))
+        ]
+    if json_file:
+        document = {
+            "archive": str(folder),
+            "runs": [asdict(row) for row in runs],
+            "matching": matching,
+            "unfinished": [asdict(row) for row in unfinished],
+        }
+        write_json(document, json_file)
+    if json_file != "-":
+        say(inert(_table(folder, [*runs, *unfinished])))
+        left_out = f", the newest of {matching}" if matching > len(runs) else ""
+        click.echo(f"{_number(len(runs), 'run')}{left_out}; {len(unfinished)} unfinished", err=True)
+
+
+@archive.command(epilog=examples("oairunbook archive show latest", "oairunbook archive show 1a2b3c4d --json -"))
+@click.argument("run", metavar="RUN")
+@_archive_option
+@json_option('{"run", "state", "problems", "manifest", "verdict", "notebooks"}')
+def show(run: str, root: str, json_file: str | None) -> None:
+    """Show one RUN: what it found, how its notebooks ended, its place in the chain.
+
+    RUN is a folder, a name in the archive or a part of it, or `latest`.
+    """
+    from oairunbook.evidence import EvidenceError
+    from oairunbook.record.archive.find import archive_root, find_run
+    from oairunbook.record.archive.show import read_run, to_text
+
+    with _wrong_calls():
+        folder = find_run(archive_root(root), run)
+        try:
+            shown = read_run(folder)
+        except (OSError, ValueError, EvidenceError) as error:
+            raise click.UsageError(inert(f"{folder} cannot be read as a run: {error}")) from error
+    if json_file:
+        write_json(shown.document(), json_file)
+    if json_file != "-":
+        say(inert(to_text(shown)))
+
+
+@archive.command(
+    epilog=examples(
+        "oairunbook archive verify --archive /var/lib/oairunbook",
+        "oairunbook archive verify --public-key sign.pub --json -",
+    )
+)
+@_archive_option
+@click.option(
+    "--public-key",
+    "public_keys",
+    multiple=True,
+    metavar="FILE",
+    help="Whose Ed25519 signatures count; from the first signed run on, every run must have one. May be given more than once.",
+)
+@click.option(
+    "--knows",
+    default="",
+    metavar="SHA256",
+    help="A chain's newest line as an earlier verify told it; it must still be there.",
+)
+@json_option('{"archive", "intact", "problems", "runs", "pruned", "unfinished", "signed", "newest"}')
+def verify(root: str, public_keys: tuple[str, ...], knows: str, json_file: str | None) -> None:
+    """Check every file, every manifest, the chain, and signatures.
+
+    Says which run was changed, removed or inserted. Nothing is changed, and no index is used.
+
+    Exit status: 0 all is as it was left, 1 something is not, 2 there is no archive.
+    """
+    from oairunbook.record.archive.chain import CHAIN
+    from oairunbook.record.archive.find import archive_root
+    from oairunbook.record.archive.signing import load_public_keys
+    from oairunbook.record.archive.verify import check, run_folders
+
+    folder = archive_root(root)
+    with _wrong_calls():
+        keys = load_public_keys(public_keys)
+    if not folder.is_dir() or not ((folder / CHAIN).exists() or any(run_folders(folder))):
+        raise click.UsageError(inert(f"{folder} is no archive: it holds neither a {CHAIN} nor a run."))
+    checked = check(folder, keys, knows=knows)
+    if json_file:
+        write_json({"archive": str(folder), "intact": checked.intact, **asdict(checked)}, json_file)
+    if json_file != "-":
+        lines = [f"{problem.path}: {problem.what}" for problem in checked.problems]
+        told = [_number(checked.runs, "run"), f"{checked.pruned} pruned", f"{len(checked.unfinished)} unfinished"]
+        told += [f"{checked.signed} signed"] * bool(keys)
+        end = "intact" if checked.intact else f"NOT intact, {_number(len(checked.problems), 'problem')}"
+        lines.append(f"{end}: {', '.join(told)}")
+        if checked.newest:
+            lines.append(f"newest line of the chain: {checked.newest} (keep it elsewhere; --knows checks it)")
+        say(inert("\n".join(lines) + "\n"))
+    raise SystemExit(0 if checked.intact else 1)
+
+
+@archive.command(
+    epilog=examples(
+        "oairunbook archive prune --keep 90d", "oairunbook archive prune --before 2026-01-01 --dry-run --json -"
+    )
+)
+@_archive_option
+@click.option("--keep", metavar="AGE", help="Keep runs that began within this time: 90d, 12w.")
+@click.option("--before", callback=_time, metavar="TIME", help="Remove runs that began before this time.")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
+@click.option("--sign-key", default="", metavar="FILE", help="Sign the record of it.  [default: $OAIRUNBOOK_SIGN_KEY]")
+@json_option('{"archive", "before", "removed", "tombstone"}')
+def prune(
+    root: str, keep: str | None, before: datetime | None, dry_run: bool, sign_key: str, json_file: str | None
+) -> None:
+    """Remove old runs, killed ones too, and leave a record that names them.
+
+    The record is a run of its own in the chain, so `archive verify` still passes and says how many were pruned.
+    """
+    from oairunbook.record.archive.find import archive_root
+    from oairunbook.record.archive.prune import prune as remove
+    from oairunbook.record.archive.signing import load_signer, sign_key_file
+    from oairunbook.record.archive.times import age
+
+    if (keep is None) == (before is None):
+        raise click.UsageError("Say which runs go: either --keep 90d or --before DATE. Nothing was removed.")
+    try:
+        kept = age(keep) if keep is not None else None
+    except ValueError as error:
+        raise click.UsageError(f"--keep: {error}. Nothing was removed.") from error
+    folder = archive_root(root)
+    with _wrong_calls():
+        signer = load_signer(sign_key_file(sign_key))
+        done = remove(folder, keep=kept, before=before, signer=signer, only_look=dry_run)
+    if json_file:
+        document = {
+            "archive": str(folder),
+            "before": done.before.isoformat(timespec="seconds"),
+            "removed": [asdict(one) for one in done.removed],
+            "tombstone": str(done.tombstone) if done.tombstone else None,
+        }
+        write_json(document, json_file)
+    if json_file != "-":
+        lines = [f"{one.run}  {one.cause or one.state}" for one in done.removed[:_MOST_NAMES]]
+        if len(done.removed) > _MOST_NAMES:
+            lines.append(f"… and {len(done.removed) - _MOST_NAMES} more")
+        word = "would be removed" if dry_run else "removed"
+        lines.append(f"{_number(len(done.removed), 'run')} {word} that began before {done.before:%Y-%m-%d %H:%M} UTC")
+        lines += [f"record of it: {done.tombstone}"] * (done.tombstone is not None)
+        say(inert("\n".join(lines) + "\n"))
+
+
+def _table(folder: Path, rows: list[Row]) -> str:
+    """One line a run; widths fit what is in the columns."""
+    lines = [("began (UTC)", "state", "owner", "cause", "failed", "route", "run")]
+    for row in rows:
+        cause = row.cause or ("pruned" if row.kind == "prune" else "")
+        if row.kind == "verify":
+            cause += ", fix proved" if row.proved else ", fix not proved"
+        rate = f"{row.failed}/{row.tried}" if row.tried else ""
+        began = row.started_at[:19].replace("T", " ")
+        lines.append((began, row.state, row.owner or "", cause, rate, row.route or "", str(folder / row.run)))
+    widths = [max(len(line[column]) for line in lines) for column in range(6)]
+    return "".join(
+        "  ".join((*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1])).rstrip() + "\n"
+        for line in lines
+    )
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"

@@ -1,0 +1,106 @@
+"""One archived run for people and programs, also one that was broken off."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from oairunbook.evidence import EvidenceError, to_document
+from oairunbook.record.archive.chain import MANIFEST, UNFINISHED
+from oairunbook.record.archive.draft import is_running
+from oairunbook.record.archive.verify import Problem, check_files
+from oairunbook.record.table import verdict_text
+from oairunbook.verdict import Verdict, load_verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What is in the run's folder."""
+
+    folder: Path
+    state: str
+    """`whole`, `partial`, `killed` or `running`."""
+
+    manifest: dict[str, Any]
+    verdict: Verdict | None
+    notebooks: tuple[tuple[str, str, str], ...]
+    """Name, state and problem of each executed notebook that is there."""
+
+    problems: tuple[Problem, ...]
+    """What is not as it was archived; of an unfinished run nothing is known."""
+
+    def document(self) -> dict[str, Any]:
+        """The run for programs."""
+        return {
+            "run": str(self.folder),
+            "state": self.state,
+            "problems": [asdict(problem) for problem in self.problems],
+            "manifest": self.manifest,
+            "verdict": to_document(self.verdict),
+            "notebooks": [{"name": name, "state": state, "problem": text} for name, state, text in self.notebooks],
+        }
+
+
+def read_run(folder: Path) -> Shown:
+    """Read a run's folder.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: Its manifest is none.
+    """
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    if not isinstance(manifest, dict):
+        raise ValueError(f"its {MANIFEST} is no manifest")
+    unfinished = folder.name.endswith(UNFINISHED)
+    files = manifest.get("files")
+    return Shown(
+        folder=folder,
+        state=("running" if is_running(folder) else "killed") if unfinished else str(manifest.get("state")),
+        manifest=manifest,
+        verdict=_verdict(folder),
+        notebooks=tuple(_notebook(path) for path in sorted(folder.glob("*.ipynb"))),
+        problems=()
+        if unfinished
+        else tuple(check_files(folder.name, folder, files if isinstance(files, dict) else {})),
+    )
+
+
+def to_text(shown: Shown) -> str:
+    """The run for people."""
+    about = shown.manifest
+    practice = f", PRACTICE against {about['practice']}" if about.get("practice") else ""
+    lines = [
+        f"run       {shown.folder}",
+        f"state     {shown.state}{practice}",
+        f"began     {about.get('started_at')}, ended {about.get('finished_at')}, on {about.get('host')}",
+        f"route     {about.get('route')}: {about.get('base_url')}, model {about.get('model') or 'none named'}",
+    ]
+    if about.get("kind") == "prune":
+        lines[-1] = f"pruned    {about.get('removed')} runs that began before {about.get('before')}"
+    fix = about.get("verify")
+    if isinstance(fix, dict):
+        lines += [f"fix of    {(fix.get('failing') or {}).get('run')}", f"          {fix.get('statement')}"]
+    lines += [f"notebook  {name}: {state}{': ' * bool(text)}{text}" for name, state, text in shown.notebooks]
+    if about.get("sequence"):
+        previous = about.get("previous") or {}
+        lines.append(f"chain     number {about['sequence']}, after {previous.get('run') or 'none'}")
+        lines.append(f"signed    {'by key ' + str(about['signed_by']) if about.get('signed_by') else 'no'}")
+    lines += [f"PROBLEM   {problem.path}: {problem.what}" for problem in shown.problems]
+    return "\n".join(lines) + "\n" + (f"\n{verdict_text(shown.verdict)}" if shown.verdict else "")
+
+
+def _verdict(folder: Path) -> Verdict | None:
+    try:
+        return load_verdict((folder / "verdict.json").read_bytes())
+    except (OSError, EvidenceError):
+        return None
+
+
+def _notebook(path: Path) -> tuple[str, str, str]:
+    try:
+        about = json.loads(path.read_bytes())["metadata"]["oairunbook"]
+        return path.stem, str(about["state"]), str(about["problem"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return path.stem, "unreadable", ""

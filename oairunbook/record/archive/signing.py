@@ -1,0 +1,125 @@
+"""Signatures of manifests: Ed25519 (RFC 8032), made with a key from a file, checked with the public key alone.
+
+`manifest.sig` holds the 64 bytes of the signature of `manifest.json`, as `openssl pkeyutl -verify -rawin` reads them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oairunbook.record.archive.chain import sha256
+
+SIGNATURE = "manifest.sig"
+SIGN_KEY_VARIABLE = "OAIRUNBOOK_SIGN_KEY"
+"""Names the file of the private key, where no option does."""
+
+MAKE_A_KEY = "openssl genpkey -algorithm ed25519 -out sign.pem && openssl pkey -in sign.pem -pubout -out sign.pub"
+
+
+class SigningKeyError(ValueError):
+    """A key file cannot be used. The text says why, and holds nothing of the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Signs manifests."""
+
+    key_id: str
+    """The first 16 digits of the SHA-256 of the public key (DER, SubjectPublicKeyInfo)."""
+
+    _key: Any
+
+    def sign(self, manifest: bytes) -> bytes:
+        """The 64 bytes of the signature."""
+        return bytes(self._key.sign(manifest))
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """Checks signatures."""
+
+    key_id: str
+    _key: Any
+
+    def signed(self, manifest: bytes, signature: bytes) -> bool:
+        """Whether the holder of the private key has signed this manifest."""
+        from cryptography.exceptions import InvalidSignature
+
+        try:
+            self._key.verify(signature, manifest)
+        except InvalidSignature:
+            return False
+        return True
+
+
+def sign_key_file(given: str, environment: Mapping[str, str] = os.environ) -> str:
+    """The file of the private key: the one that was named, else that of `OAIRUNBOOK_SIGN_KEY`; empty for none."""
+    return given or environment.get(SIGN_KEY_VARIABLE, "")
+
+
+def load_signer(path: str) -> Signer | None:
+    """The signer whose private key is in that file (PEM, not encrypted); None for an empty name.
+
+    Raises:
+        SigningKeyError: There is no such key.
+    """
+    if not path:
+        return None
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    data = _read(path)
+    try:
+        key = load_pem_private_key(data, password=None)
+    except TypeError as error:
+        raise SigningKeyError(
+            f"{path} is encrypted, and nobody is there to unlock it. Next: {MAKE_A_KEY}, readable by this user alone"
+        ) from error
+    except ValueError as error:
+        raise SigningKeyError(f"{path} holds no private key in PEM. Next: {MAKE_A_KEY}") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise SigningKeyError(
+            f"{path} holds another kind of key, and records are signed by Ed25519. Next: {MAKE_A_KEY}"
+        )
+    return Signer(_key_id(key.public_key()), key)
+
+
+def load_public_keys(paths: Sequence[str]) -> tuple[PublicKey, ...]:
+    """The public keys in those files (PEM).
+
+    Raises:
+        SigningKeyError: One of them is none.
+    """
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    keys = []
+    for path in paths:
+        data = _read(path)
+        try:
+            key = load_pem_public_key(data)
+        except ValueError as error:
+            raise SigningKeyError(
+                f"{path} holds no public key in PEM. Next: openssl pkey -in sign.pem -pubout -out sign.pub"
+            ) from error
+        if not isinstance(key, Ed25519PublicKey):
+            raise SigningKeyError(f"{path} holds another kind of key, and records are signed by Ed25519")
+        keys.append(PublicKey(_key_id(key), key))
+    return tuple(keys)
+
+
+def _key_id(public: Any) -> str:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))[:16]
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise SigningKeyError(f"{path} cannot be read: {error.strerror}") from error

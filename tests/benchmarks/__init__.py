@@ -1,0 +1,1 @@
+"""Measurements that no test run makes; each is one command that prints a table."""
