@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 
 import pytest
 
-from tests.corpus import Case, cases
+from tests.corpus import FORM, Case, cases
 from tests.corpus.__main__ import judge
 
 CASES = cases()
@@ -30,6 +31,15 @@ def test_owner_and_cause_are_right_as_often_as_we_promise(judged: list[tuple[Cas
     causes = sum(case.cause == verdict.cause for case, verdict in half)  # type: ignore[attr-defined]
     assert owners / len(half) >= 0.95
     assert causes / len(half) >= 0.9
+
+
+def test_a_form_and_guesses_around_a_text_change_nothing(judged: list[tuple[Case, object]]) -> None:
+    moved = []
+    for case, alone in judged:
+        whole = judge(dataclasses.replace(case, text=FORM.replace("{text}", case.text)))
+        if (whole.owner, whole.cause) != (alone.owner, alone.cause):  # type: ignore[attr-defined]
+            moved.append(case.id)
+    assert moved == []
 
 
 def test_no_wrong_verdict_is_called_proven(judged: list[tuple[Case, object]]) -> None:

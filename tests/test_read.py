@@ -80,11 +80,43 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ("FetchError: request to https://api.openai.com/v1/models failed, reason: connect ECONNREFUSED 127.0.0.1:443", "dns.sinkhole"),
         ("curl: (60) SSL certificate problem: unable to get local issuer certificate", "tls.untrusted_issuer"),
         (";; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN, id: 4711\n;api.openai.example. IN A", "dns.nxdomain"),
+        # A header of an answer is no CORS failure, and the console's line is.
+        ("Status: 500 (Internal Server Error)\nContent:\n{\"error\": {\"message\": \"The server had an error\", \"type\": \"server_error\", \"param\": null, \"code\": null}}\nHeaders:\nAccess-Control-Allow-Origin: *", "api.server_error"),
+        ("Access to fetch at 'https://api.openai.com/v1/models' from origin 'https://x.example' has been blocked by CORS policy: No 'Access-Control-Allow-Origin' header is present on the requested resource.", "browser.cors_blocked"),
+        # The header that is refused: the answer's content type, or the key.
+        ('Caused by:\n    Invalid header value: "text/html; charset=utf-8"', "http.not_an_api"),
+        ('Caused by:\n    Invalid header value: "Bearer x\\n"', "client.api_key_malformed"),
+        # An application's sentence and the API's own.
+        ("Something went wrong. An error occurred while processing your request. Please contact the Admin.", "unknown"),
+        ("An error occurred while processing your request. You can retry your request. Please include the request ID 9533aa9c in your message.", "api.server_error"),
+        # A status in front of a line of prose is no line number of a notebook's code.
+        ("403 Invalid response body while trying to fetch https://api.openai.com/v1/models: Parse Error: Expected HTTP/", "http.not_an_api"),
+        # No scheme that any SDK can use, and its control.
+        ('OpenAI API error: Connection error.\nbase_url = "http//127.0.0.1:8000/v1"', "client.base_url_invalid"),
+        ('OpenAI API error: Connection error.\nbase_url = "http://127.0.0.1:8000/v1"', "unknown"),
+        ("APICallError [AI_APICallError]: Not Found", "http.not_an_api"),
+        ("OSError: Es konnte keine Verbindung hergestellt werden, da der Zielcomputer die Verbindung verweigerte", "tcp.refused"),
         ("* Received HTTP code 407 from proxy after CONNECT\ncurl: (56) CONNECT tunnel failed, response 407", "proxy.auth_required"),
     ],
 )  # fmt: skip
 def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
     assert judged(text).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("text", "owner"),
+    [
+        ("error sending request for url (https://chatgpt.com/backend-api/codex/responses)", "connection_path"),
+        ("error sending request for url (https://chatgpt.com.example.net/v1/responses)", "route_provider"),
+        ("Connection error.\n- model added from one-api", "route_provider"),
+        (
+            "Connection error.\n- [x] I have searched the issues about one-api\nOllama (if applicable): none",
+            "connection_path",
+        ),
+    ],
+)
+def test_the_route_is_what_the_text_names_and_not_what_a_form_asks(text: str, owner: str) -> None:
+    assert judged(text).owner == owner
 
 
 def test_telemetry_that_fails_decides_nothing() -> None:

@@ -23,7 +23,8 @@ _GATEWAY_UPSTREAM: Marks = ("openaiexception", "azureexception - ", "fetch faile
                             "bad response status code", "no available channel", "无可用渠道", "backend connection", "do_request_failed", "all providers failed",
                             "an invalid response was received from the upstream", "no instances available", "provider_unavailable", "connection error.")  # fmt: skip
 # The API itself never speaks so; it has no upstream to tell of.
-_UPSTREAM_SAID: Marks = ("upstream request failed", "error from provider", "upstream_error", "upstream error", "fetch failed", "no available channel", "无可用渠道", "do_request_failed",
+_UPSTREAM_SAID: Marks = ("upstream request failed", "error from provider", "upstream_error", "upstream error", "fetch failed", "no available channel", "no available upstream",
+                         "no available account", "no available candidate", "no available provider", "无可用渠道", "do_request_failed",
                          "bad_response_status_code", "all providers failed")  # fmt: skip
 _REGION: Marks = (
     "country, region, or territory not supported",

@@ -34,7 +34,8 @@ _STATUS = re.compile(
     r"""|(?:does not indicate success|returned error|response[ _]code\"?|responded with|returned|failed with(?: status)?|error code|StatusCode|got): ?(?:status |HTTP )?(?P<j>[45]\d{2})\b"""
     r"""|^\s{0,12}(?P<k>[45]\d{2})(?= [A-Z{<]|: [A-Z]| status code)"""
     r"""|<title>(?:[\w.-]{1,80} \| )?(?P<l>[45]\d{2})\b"""
-    r"""|\bError (?P<m>[45]\d{2})\b""",
+    r"""|\bError (?P<m>[45]\d{2})\b"""
+    r"""|\bhttp(?:_?(?:status|code))?=(?P<n>[1-5]\d{2})\b""",
     re.IGNORECASE | re.MULTILINE,
 )
 _NO_BODY = re.compile(r"(\d{3}) status code \(no body\)")
@@ -53,6 +54,17 @@ CLASS_STATUS = {
     "ContextWindowExceededError": 400, "ContentPolicyViolationError": 400, "InsufficientQuotaError": 429,
 }  # fmt: skip
 
+# Where a status line came without a body, some SDKs (Vercel's) say nothing but its reason phrase.
+_PHRASE = re.compile(
+    r"(?:Error|Exception)\]?: (?P<phrase>Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Method Not Allowed|Unprocessable Entity|Too Many Requests|"
+    r"Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)\s*$",
+    re.MULTILINE,
+)
+_PHRASE_STATUS = {
+    "Bad Request": 400, "Unauthorized": 401, "Payment Required": 402, "Forbidden": 403, "Not Found": 404, "Method Not Allowed": 405, "Unprocessable Entity": 422,
+    "Too Many Requests": 429, "Internal Server Error": 500, "Bad Gateway": 502, "Service Unavailable": 503, "Gateway Timeout": 504, "Gateway Time-out": 504,
+}  # fmt: skip
+
 # Sentences of the API, Azure and gateways that name themselves without status or braces.
 _SENTENCES = re.compile(
     (
@@ -65,7 +77,8 @@ _SENTENCES = re.compile(
         r"Your account is not active, please check your billing[^\n\"'}]{0,80}|Missing bearer or basic authentication in header|Your request was blocked\.?|"
         r"Your organization must be verified[^\n\"'}]{0,200}|No API key provided\. You can set your API key in code[^\n]{0,40}|Request too large for [^\n\"'}]{1,300}|"
         r"Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
-        r"An error occurred while processing your request[^\n\"'}]{0,200}|Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
+        r"An error occurred while processing your request(?=[^{}]{0,250}(?:You can retry|help\.openai\.com|[Rr]equest ID))[^\n\"'}]{0,200}|"
+        r"OpenAI's services are not available in your country[^\n\"'}]{0,60}|Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
     ).replace(" ", r"\s{1,4}")
 )
 """Terminals break long lines, so any white space counts as a space."""
@@ -340,6 +353,14 @@ def _bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
         line = text[position : position + 400].split("\n")[0]
         words = _words_after_status(line, status)
         found.append(Shown(status=status, position=position, body=_text_body(words)))
+    for match in _PHRASE.finditer(text):
+        found.append(
+            Shown(
+                status=_PHRASE_STATUS[match["phrase"]],
+                position=match.start("phrase"),
+                body=Body(shape="empty", size_bytes=0),
+            )
+        )
     for match in _CLASS.finditer(text):
         status = CLASS_STATUS.get(match["class"], 0)
         words = match["text"].strip()

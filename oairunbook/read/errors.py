@@ -20,7 +20,7 @@ _FRAME = re.compile(
     r'^\s*File "?[^"\n]{1,400}"?, line \d+(?:, in (?P<function>[\w.<>]+))?\s*$|^\s*at .{1,400}$|^File \S{1,300}:\d+, in (?P<cell>[\w.]+)'
 )
 _CODE = re.compile(
-    r"^\s*(?:-+>\s*)?\d+\s.*|^\s*(?:raise|return|await|yield|self\.|super\(|with|except|try:|if|for|def|async|import|from|throw|\^+|~+\^*)\b.*|^\s*[\^~]+\s*$"
+    r"^\s*(?:-+>\s*)?\d+\s(?![A-Z][a-z]+ [a-z]).*|^\s*(?:raise|return|await|yield|self\.|super\(|with|except|try:|if|for|def|async|import|from|throw|\^+|~+\^*)\b.*|^\s*[\^~]+\s*$"
 )
 _TRANSPORT = re.compile(r"[\\/](?:httpcore2?|httpx2?)[\\/]|urllib3[\\/]connection|aiohttp[\\/]connector")
 _HEADER = re.compile(r"Traceback \(most recent call last\)|\w+(?:Error|Exception|Timeout)\s+Traceback \(most recent")
@@ -80,7 +80,7 @@ _REASON = re.compile(
     r"\[(?:SSL|X509|ASN1|PEM)(?::\s?([A-Z0-9_]{3,60}))?\]|\b(TLSV1\d?_ALERT_[A-Z_]{3,40}|SSLV3_ALERT_[A-Z_]{3,40}|WRONG_VERSION_NUMBER|UNEXPECTED_EOF_WHILE_READING|CERTIFICATE_VERIFY_FAILED)\b"
 )
 _SECRET_HEADER = re.compile(
-    r"(Illegal header value|Invalid header value|invalid header field value(?: for \"Authorization\")?)\s?:?\s?b?['\"].*",
+    r"(Illegal header value|Invalid header value|invalid header field value(?: for \"Authorization\")?)\s?:?\s?b?['\"](?!(?:text|application)/).*",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -61,8 +61,9 @@ _PAGES = re.compile(
 )
 
 _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
+    (re.compile(r"\bcli-?proxy-?api\b|\bcopilot-api\b|claude-code-router", re.IGNORECASE), "", "a proxy of a subscription"),
     (re.compile(r"openrouter", re.IGNORECASE), "https://openrouter.ai/api/v1", "OpenRouter"),
-    (re.compile(r"ollama", re.IGNORECASE), "http://localhost:11434/v1", "Ollama"),
+    (re.compile(r"ollama|:11434\b", re.IGNORECASE), "http://localhost:11434/v1", "Ollama"),
     (re.compile(r"lm[ _-]?studio", re.IGNORECASE), "http://localhost:1234/v1", "LM Studio"),
     (
         re.compile(
@@ -75,11 +76,12 @@ _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"x-portkey|html-message|portkey[_ .-]?(?:ai|error|gateway)", re.IGNORECASE), "https://api.portkey.ai/v1", "Portkey"),
     (re.compile(r"helicone-(?:id|auth|error|status)|helicone\.ai", re.IGNORECASE), "https://oai.helicone.ai/v1", "Helicone"),
     (re.compile(r"cf-aig-|AiGatewayError|gateway\.ai\.cloudflare", re.IGNORECASE), "", "Cloudflare AI Gateway"),
-    (re.compile(r"one[-_]api_error|new[-_]api_error|x-oneapi-request-id|shell_api_error|chatanywhere"), "", "one-api"),
+    (re.compile(r"\b(?:one|new)[-_]?api\b|(?:one|new|shell)[-_]api_error|x-oneapi-request-id|chatanywhere", re.IGNORECASE), "", "one-api"),
     (re.compile(r"x-kong-|\bkong/\d", re.IGNORECASE), "", "Kong"),
     (re.compile(r"\bvllm\b", re.IGNORECASE), "", "vLLM"),
     (re.compile(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b", re.IGNORECASE), "", "a self-hosted server"),
     (re.compile(r"\bERR_NGROK_\d+"), "", "ngrok"),
+    (re.compile(r"\bopenai[- _]?(?:api[- _]?)?compatible\b", re.IGNORECASE), "", "an OpenAI-compatible service"),
 )  # fmt: skip
 _AZURE = re.compile(
     r"AzureOpenAI|AzureChatOpenAI|AzureException|azure[_ -]openai|\bazure/|Azure\.RequestFailedException|Azure\.AI\.OpenAI|apim-request-id|DeploymentNotFound|"
@@ -101,6 +103,18 @@ _MODEL = re.compile(
     r"""(?:["']?model["']?\s?[=:]\s?["'`]|The model ["'`]|--model[= ]["']?|model=)(?P<model>[A-Za-z0-9][\w./:@-]{1,79})"""
 )
 
+
+# What a form asks is nobody's answer: check boxes, and names of programs that may not be there.
+_FORM = re.compile(r"^\s{0,20}[-*+] \[[ xX]\].{0,400}$|^.{0,80}\(if applicable\).{0,80}$", re.MULTILINE)
+
+# A base URL whose scheme is broken: no SDK can use it.
+_BROKEN_SETTING = re.compile(
+    rf"""(?<![\w.-])["']?(?P<name>{_BASE_URL_NAMES})["']?\s{{0,4}}(?:=|:|=>)\s{{0,4}}["'`]?(?P<value>https?(?:;?//|:/(?!/))[^\s"'`,;<>(){{}}|\\]{{3,300}})""",
+    re.IGNORECASE,
+)
+
+# Hosts of OpenAI itself beside the API's: Codex and other clients with a ChatGPT login call them.
+_OWN_HOSTS = re.compile(r"(?:^|\.)(?:chatgpt\.com|openai\.com)$")
 
 # The names of folders and environments in frames say nothing of the route.
 _FRAMES = re.compile(
@@ -213,7 +227,7 @@ def resolve_route(
     value: str | None = base_url or None
     if value is None:
         value, source = _from_text(text, tuple(variables.values()))
-    said = _FRAMES.sub("", text)
+    said = _FORM.sub("", _FRAMES.sub("", text))
     if (
         value is None
         and family != "azure"
@@ -231,6 +245,8 @@ def resolve_route(
     route = resolve(base_url=value, model=found_model, family=family, environment=settings, installed=installed)
     if value is not None:
         route = replace(route, base_url=replace(route.base_url, source=source))
+        if family == "auto" and route.family == "gateway" and _OWN_HOSTS.search(route.host):
+            route = replace(route, family="direct", family_reason=f"{route.host} is OpenAI's own")
     elif route.base_url.source == "default" and family == "auto":
         route = _by_marks(text, route)
     return route
@@ -242,7 +258,7 @@ _OWN_LOG = re.compile(
 
 
 def _by_marks(text: str, route: Route) -> Route:
-    text = _FRAMES.sub("", text)
+    text = _FORM.sub("", _FRAMES.sub("", text))
     mark = _gateway(text)
     kind: Family
     if _AZURE.search(text):
@@ -266,6 +282,9 @@ def _from_text(text: str, proxies: tuple[str, ...] = ()) -> tuple[str | None, st
     with_urls = "\n".join(line for line in text.split("\n") if "://" in line)
     named = [m for m in _SETTING.finditer(with_urls) if not _is_page(m["value"])]
     calls = called(text)
+    broken = None if named else _BROKEN_SETTING.search(text)
+    if broken is not None:
+        return broken["value"], f"the text: {broken['name']}"
     direct = [c for c in calls if c.host == "api.openai.com" or c.host.endswith(".api.openai.com")]
     if named:
         match = named[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from oairunbook.diagnose.catalogue import Finding
@@ -9,6 +10,7 @@ from oairunbook.diagnose.pasted import fetch
 from oairunbook.diagnose.pasted.answers import read_answer
 from oairunbook.diagnose.pasted.errors import beside_a_proxy, read_errors
 from oairunbook.diagnose.pasted.reading import Missing, Reading
+from oairunbook.diagnose.pasted.signs.sign import NOTHING
 from oairunbook.diagnose.reading import cite
 from oairunbook.evidence import Evidence, HttpAnswer, Observation, PastedError, Route
 from oairunbook.services import OTHER_SERVICES
@@ -46,7 +48,7 @@ def decide(evidence: Evidence) -> Decision:
     if not readings:
         return Decision(cause="unknown", owner="unknown", finding=None, missing=fetch.ERROR)
     best = max(enumerate(readings), key=lambda item: (item[1].weight, item[0]))[1]
-    best = beside_a_proxy(evidence.route, best)
+    best = _with_the_base_url(evidence.route, beside_a_proxy(evidence.route, best))
     others = {r.cause: r for r in readings if r.cause not in (best.cause, "unknown")}
     also = tuple((r.cause, r.fact) for r in others.values())
     finding = Finding(
@@ -56,6 +58,14 @@ def decide(evidence: Evidence) -> Decision:
         owner = best.owner or ("connection_path" if evidence.route.family == "direct" else "route_provider")
         return Decision(cause="unknown", owner=owner, finding=finding, missing=best.missing or fetch.CHAIN)
     return Decision(cause=best.cause, owner=best.owner, finding=finding, missing=best.missing)
+
+
+def _with_the_base_url(route: Route, found: Reading) -> Reading:
+    """Where only that no answer came is shown, and with it a base URL that no SDK can use, that is the reason."""
+    if found.weight > NOTHING or not route.problems or not route.base_url.source.startswith("the text:"):
+        return found
+    fact = f"{found.fact}; the text gives the base URL {route.base_url.value!r}: {'; '.join(route.problems)}"
+    return dataclasses.replace(found, cause="client.base_url_invalid", certainty="likely", fact=fact, owner=None)
 
 
 def _guard_of_another_sdk(evidence: Evidence) -> bool:

@@ -43,7 +43,7 @@ SIGNS = (
         "browser.cors_blocked",
         BROWSER + 1,
         r"blocked by CORS policy",
-        r"Access-Control-Allow-(?:Origin|Headers|Methods|Credentials)",
+        r"Access-Control-Allow-(?:Origin|Headers|Methods|Credentials)(?!['\"]?\s?:)",
         r"Cross-Origin Request Blocked(?!.{0,300}did not succeed)",
         r"ERR_BLOCKED_BY_RESPONSE",
         r"(?:is not allowed|not allowed) by Access-Control",

@@ -65,7 +65,7 @@ SIGNS = (
         r"Cannot convert argument to a ByteString",
         r"is not a legal HTTP header value",
         r"Invalid character in header content",
-        r"Invalid header value",
+        r"Invalid header value(?=:? ?[b'\"(])(?!:? ?\"(?:text|application)/)",
         r"invalid header field value",
         r"return character\(s\) in header",
         r"is an invalid header value",
@@ -136,6 +136,8 @@ SIGNS = (
         r"unsupported URL",
         r"Invalid URL '(?!.{0,3}\()",
         r"Invalid non-printable ASCII character in URL",
+        r"URL using bad/illegal format",
+        r"CURLE_URL_MALFORMAT",
         certainty="proven",
     ),
     sign(
@@ -158,6 +160,9 @@ SIGNS = (
         r"(?:FileNotFoundError|No such file or directory).{0,200}(?:cacert\.pem|ca-bundle|ca-certificates|certifi|\.crt\b|SSL_CERT)",
         r"cacert\.pem.{0,80}(?:No such file|not found|does not exist)",
         r"Ignoring extra certs from .{1,200}load failed",
+        r"Problem with the SSL CA cert",
+        r"CURLE_SSL_CACERT_BADFILE",
+        r"cURL error 77\b",
     ),
     sign(
         "client.resource_exhausted",

@@ -83,5 +83,16 @@ SIGNS = (
         r"dns error",
         r"DNS server returned answer with no data",
         r"UnresolvedAddressException",
+        r"Couldn't resolve host",
+        r"CURLE_COULDNT_RESOLVE_HOST",
+        r"cURL error 6\b",
+        # Windows in German, Spanish, French, Portuguese, Russian, Japanese and Korean.
+        r"Host ist unbekannt|kein solcher Host bekannt",
+        r"Host desconocido|host es desconocido",
+        r"H[oô]te inconnu",
+        r"host n[aã]o [eé] conhecido",
+        r"хост неизвестен",
+        r"そのようなホストは不明",
+        r"알려진 호스트가 없습니다",
     ),
 )

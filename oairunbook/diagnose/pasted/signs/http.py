@@ -42,6 +42,8 @@ SIGNS = (
         r"stopped after \d{1,3} redirects",
         r"Maximum number of redirects",
         r"ERR_INVALID_REDIRECT",
+        r"Number of redirects hit maximum",
+        r"CURLE_TOO_MANY_REDIRECTS",
     ),
     sign(
         "http.stream_stalled",
@@ -81,6 +83,8 @@ SIGNS = (
         r"ended prematurely",
         r"unexpected EOF(?!.{0,20}handshake)",
         r"error decoding response body",
+        r"Transferred a partial file",
+        r"CURLE_PARTIAL_FILE",
     ),
     sign(
         "http.not_an_api",
@@ -98,6 +102,8 @@ SIGNS = (
         r"malformed HTTP response",
         r"illegal header line",
         r"content type \[?text/html",
+        # reqwest-eventsource names the answer's content type so.
+        r'Invalid header value:? ?"text/html',
         r"Invalid response body.{0,60}<",
         r"Unexpected endpoint or method",
         r"InvalidHTTPVersion",
@@ -130,6 +136,8 @@ SIGNS = (
         r"The underlying connection was closed",
         r"closed without",
         r"ServerDisconnectedError",
+        r"Server returned nothing",
+        r"CURLE_GOT_NOTHING",
     ),
     sign(
         "http.reset",
@@ -156,6 +164,24 @@ SIGNS = (
         r"RST_STREAM",
         r"ConnectionAborted",
         r"ReadError: $",
+        # libcurl: CURLE_RECV_ERROR and CURLE_SEND_ERROR.
+        r"Failure when receiving data from the peer",
+        r"Failed sending data to the peer",
+        r"CURLE_(?:RECV|SEND)_ERROR",
+        # Windows in German, Spanish, French, Portuguese, Russian, Japanese and Korean.
+        r"vorhandene Verbindung wurde vom Remotehost geschlossen",
+        r"interrupci[oó]n de una conexi[oó]n existente",
+        r"connexion existante a d[uû] [eê]tre ferm[eé]e",
+        r"cancelamento de uma conex[aã]o existente",
+        r"разорвал существующее подключение",
+        r"既存の接続はリモート ?ホストに強制的に",
+        r"현재 연결은 원격 호스트에 의해 강제로",
+    ),
+    # undici says so of every body that broke off; a cause that it names says more.
+    sign(
+        "http.truncated",
+        EXCHANGE,
+        r"TypeError: terminated\b",
     ),
     # Bun says so of a reset as well, and then names ECONNRESET.
     sign(

@@ -74,6 +74,8 @@ SIGNS = (
         r"Failed to resolve proxy",
         r"ERR_PROXY_NAME",
         r"proxy.{0,60}(?:ENOTFOUND|EAI_AGAIN)",
+        r"Couldn't resolve proxy",
+        r"CURLE_COULDNT_RESOLVE_PROXY",
     ),
     sign(
         "proxy.unreachable",

@@ -37,6 +37,14 @@ SIGNS = (
         r"Is the computer able to access the url",
         r"os error (?:111|61)\b",
         r"ConnectionRefusedError",
+        # Windows in German, Spanish, French, Portuguese, Russian, Japanese and Korean.
+        r"Zielcomputer die Verbindung verweigerte",
+        r"equipo de destino deneg[oó]",
+        r"ordinateur cible l.a express[eé]ment refus[eé]e",
+        r"m[aá]quina de destino as recusou ativamente",
+        r"компьютер отверг запрос",
+        r"対象のコンピューターによって拒否",
+        r"대상 컴퓨터에서 연결을 거부",
     ),
     sign(
         "tcp.timeout",
@@ -54,7 +62,7 @@ SIGNS = (
         r"Connection timeout to host",
         r"HTTP connect timed out",
         r"connection attempt failed because",
-        r"Failed to connect to .{1,200} after [1-9]\d{3,6} ms: (?:Timeout|Connection timed|Couldn't connect)",
+        r"Failed to connect to .{1,200} after [1-9]\d{3,6} ms: (?:Timeout|Timed out|Connection timed|Couldn't connect)",
         r"Connection timed out after",
         r"信号灯超时",
         r"没有正确答复",
@@ -62,5 +70,13 @@ SIGNS = (
         r"ConnectionTimeoutError",
         r"connect: (?:operation|connection) timed out",
         r"NS_ERROR_NET_TIMEOUT",
+        # Windows in German, Spanish, French, Portuguese, Russian, Japanese and Korean.
+        r"Gegenstelle nach einer bestimmten Zeitspanne nicht richtig reagiert",
+        r"la parte conectada no respondi[oó]",
+        r"parti connect[eé] n.a pas r[eé]pondu",
+        r"componente conectado n[aã]o respondeu",
+        r"Попытка установить соединение была безуспешной",
+        r"接続済みの呼び出し先が一定の時間を過ぎても",
+        r"연결된 구성원으로부터 응답이 없어",
     ),
 )

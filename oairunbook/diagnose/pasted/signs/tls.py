@@ -108,6 +108,9 @@ SIGNS = (
         r"CertificateError",
         r"unable to get certificate",
         r"The certificate chain was issued by an authority that is not trusted",
+        r"SSL peer certificate or SSH remote key was not OK",
+        r"CURLE_PEER_FAILED_VERIFICATION",
+        r"cURL error 60\b",
     ),
     sign(
         "tls.protocol_mismatch",
