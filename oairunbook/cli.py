@@ -29,9 +29,10 @@ from oairunbook.read.command import triage
 from oairunbook.record.archive.commands import archive
 from oairunbook.record.commands import packet, run
 from oairunbook.record.compare_command import compare
+from oairunbook.record.front_commands import init, open_command
 
 _COMMAND_GROUPS = (
-    ("In an incident", ("check", "triage", "run", "packet")),
+    ("In an incident", ("check", "triage", "open", "run", "packet")),
     ("Afterwards", ("archive", "diagnose", "compare")),
     ("For practice", ("lab",)),
 )
@@ -273,6 +274,8 @@ cli.add_command(run)
 cli.add_command(packet)
 cli.add_command(compare)
 cli.add_command(archive)
+cli.add_command(open_command)
+cli.add_command(init)
 cli.add_command(lab)
 
 

@@ -82,7 +82,7 @@ def test_of_the_package_itself_only_its_version_and_its_front_are_imported(path:
     modules = {item.stem for item in PACKAGE.glob("*.py")} | {
         item.parent.name for item in PACKAGE.glob("*/__init__.py")
     }
-    front = {"check"} if path.parts[-2] in ("record", "oairunbook") and path not in OBSERVING else set()
+    front = {"check"} if path.parts[-2] in ("record", "panel", "oairunbook") and path not in OBSERVING else set()
     for module, _, node in imports(path):
         if module == "oairunbook" and isinstance(node, ast.ImportFrom):
             assert {name.name for name in node.names} <= modules | {"__version__"} | front

@@ -155,8 +155,8 @@ def runtime_words(evidence: Evidence) -> str:
 
 
 def pasted(evidence: Evidence) -> bool:
-    """Whether somebody gave this evidence, so that the runtime in it is where it was judged, and not where it failed."""
-    return any(o.probe == "pasted" for o in evidence.observations)
+    """Whether somebody gave all of this evidence, so that the runtime in it is where it was judged, and not where it failed."""
+    return bool(evidence.observations) and all(o.probe == "pasted" for o in evidence.observations)
 
 
 def moment(evidence: Evidence, observation: Observation) -> str:
@@ -269,7 +269,7 @@ def _statement(evidence: Evidence, looked: Sequence[Step]) -> str:
     told = "; ".join(
         f"{step.target} {brief(step.first.outcome)} at {moment(evidence, step.first)[11:19]}"
         for step in looked
-        if step.first.layer != "client" and step.first.changed is None
+        if step.first.layer != "client" and step.first.changed is None and step.first.probe != "pasted"
     )
     identity = request_id_words(came_back.request_id) if came_back else "no status, no body, no request id returned"
     zone = f"{evidence.collected_at[:10]}, times in UTC, the runtime's zone is {evidence.runtime.timezone}"

@@ -182,6 +182,23 @@ def run(
     return result
 
 
+def archive_record(root: Path, evidence: Evidence, verdict: Verdict) -> Path:
+    """Archive one record that no notebook made: evidence, verdict and packet, as a run of its own. Returns its folder.
+
+    Raises:
+        OSError: The archive cannot be written.
+        oairunbook.record.archive.ArchiveError: Its chain cannot be continued.
+    """
+    draft = archives.begin(root, host=socket.gethostname(), practice=evidence.practice)
+    draft.write(EVIDENCE_FILE, dumps(evidence))
+    path = root / draft.name
+    made = Run(
+        path=path, evidence=evidence, verdict=verdict, notebooks=(), interrupted=False, practice=evidence.practice
+    )
+    _finish(draft, made)
+    return path
+
+
 def _chosen(names: Sequence[str]) -> list[Path]:
     chosen = [runbooks.find(name) for name in names or FIRST]
     twice = sorted({source.stem for source in chosen if chosen.count(source) > 1})
@@ -259,4 +276,4 @@ def interruptible() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-__all__ = ["BrokenOffError", "ParameterError", "Run", "interruptible", "run"]
+__all__ = ["BrokenOffError", "ParameterError", "Run", "archive_record", "interruptible", "run"]

@@ -12,6 +12,7 @@ from oairunbook import check, pasted
 from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence, dumps, load_evidence
 from oairunbook.proof import Proof, prove
+from oairunbook.read import read as read_text
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE
 from oairunbook.record.files import write_whole
 from oairunbook.redaction import Secrets
@@ -80,6 +81,27 @@ def collect_response(
     runtime = this_runtime(os.environ)
     secrets = Secrets.from_environment(os.environ)
     seen = pasted.response(route, runtime, status, str(headers), str(body), str(error_text), secrets=secrets)
+    keep(seen)
+    return seen
+
+
+def collect_given(*, evidence: str = "", error_text: str = "", **look: Unpack[Look]) -> Evidence:
+    """What is given and nothing else: a record, a pasted text, or no evidence at all. Nothing is sent.
+
+    Raises:
+        ValueError: As `collect_response`.
+    """
+    check_values({**look, "error_text": error_text, "evidence": evidence})
+    if evidence:
+        return collect(evidence=evidence)
+    seen = read_text(
+        str(error_text),
+        this_runtime(os.environ),
+        environment=os.environ,
+        base_url=look.get("base_url", ""),
+        model=str(look.get("model", "")),
+        family=look.get("route", "auto"),
+    )
     keep(seen)
     return seen
 

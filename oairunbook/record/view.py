@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 _LONGEST_TEXT = 4000
 _SHORT_CELL = 26
@@ -69,20 +70,23 @@ def paragraph(text: str, *, strong: bool = False) -> View:
     return View(html=f"<p><strong>{inert(line)}</strong></p>" if strong else f"<p>{inert(line)}</p>", text=line)
 
 
-def links(title: str, notebooks: Iterable[tuple[str, str]]) -> View:
-    """Links to notebooks beside this one, each with what it is for.
+def links(title: str, notebooks: Iterable[tuple[str, str]], folder: str = "") -> View:
+    """Links to notebooks, each with what it is for.
 
     Args:
         title: What the list is.
         notebooks: Names without `.ipynb`, of this package's own, and words.
+        folder: Where they are, as a path from the notebook that shows this; empty for beside it.
     """
     rows = [(clean(name), clean(words)) for name, words in notebooks]
+    place = f"{folder}/" if folder else ""
     points = "".join(
-        f'<li><a href="{inert(name)}.ipynb">{inert(name)}</a>: {inert(words)}</li>' for name, words in rows
+        f'<li><a href="{html.escape(quote(place), quote=True)}{inert(name)}.ipynb">{inert(name)}</a>: {inert(words)}</li>'
+        for name, words in rows
     )
     return View(
         html=f"<p><strong>{inert(title)}</strong></p><ul>{points}</ul>",
-        text="\n".join((title, *(f"  - {name}: {words}" for name, words in rows))),
+        text="\n".join((title, *(f"  - {place}{name}: {words}" for name, words in rows))),
     )
 
 

@@ -1,0 +1,86 @@
+"""The commands `open`, `init` and `report`."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from oairunbook.output import examples, inert
+from oairunbook.record.working import Copies, copy_notebooks
+
+DEFAULT_FOLDER = "oairunbook-work"
+SETTINGS = Path(__file__).parent / "jupyter"
+"""Settings of JupyterLab under `oairunbook open`: it asks nobody for news and newer versions of itself."""
+
+
+@click.command(
+    "open",
+    epilog=examples("oairunbook open", "oairunbook open /tmp/incident-4711 --no-browser --port 8890"),
+)
+@click.argument("folder", default=DEFAULT_FOLDER, metavar="[DIR]", type=click.Path(path_type=Path))
+@click.option("--no-browser", is_flag=True, help="Only print the address: for a host that you reach by a tunnel.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), metavar="N", help="Port on loopback.  [default: the first free from 8888]"
+)
+def open_command(folder: Path, no_browser: bool, port: int | None) -> None:
+    """Open the runbook in JupyterLab, at triage.
+
+    Copies the notebooks into DIR (default ./oairunbook-work) and starts JupyterLab there, in the environment variables of this shell.
+    What is in DIR already is kept as it is. Runs are archived in DIR/archive, unless OAIRUNBOOK_ARCHIVE names another place. Ctrl-C ends it.
+    """
+    if importlib.util.find_spec("jupyterlab") is None:
+        raise click.UsageError(
+            f"JupyterLab is not installed beside {sys.executable}. Nothing was started.\n"
+            f"Next: {sys.executable} -m pip install 'jupyterlab>=4.2', then run this again.\n"
+            "Without it: oairunbook check, oairunbook triage and oairunbook run need no JupyterLab."
+        )
+    folder = folder.absolute()
+    _tell(folder, _copied(folder))
+    arguments = [
+        f"--ServerApp.root_dir={folder}",
+        "--LabApp.default_url=/lab/tree/triage.ipynb",
+        *(["--no-browser"] if no_browser else []),
+        # The test counts as the user whose requests fail, and in a container that often is root.
+        *(["--allow-root"] if os.geteuid() == 0 else []),
+        *([f"--ServerApp.port={port}", "--ServerApp.port_retries=0"] if port else []),
+    ]  # fmt: skip
+    settings = [str(SETTINGS), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
+    environment = {
+        "OAIRUNBOOK_ARCHIVE": str(folder / "archive"),
+        **os.environ,
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(settings),
+    }
+    # The same process from here on: signals and the terminal are JupyterLab's own.
+    os.execve(sys.executable, [sys.executable, "-P", "-m", "jupyterlab", *arguments], environment)  # noqa: S606
+
+
+@click.command(epilog=examples("oairunbook init runbook", "oairunbook init . && git add *.ipynb"))
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def init(folder: Path) -> None:
+    """Copy the notebooks into DIR, to adapt them.
+
+    A notebook that is there already is never overwritten; those that differ from the installed ones are named. The copies run with
+    papermill and in JupyterLab; `oairunbook run` runs the installed ones.
+    """
+    _tell(folder, _copied(folder))
+
+
+def _copied(folder: Path) -> Copies:
+    try:
+        return copy_notebooks(folder)
+    except OSError as error:
+        raise click.UsageError(inert(f"{error.filename or folder} cannot be written: {error.strerror}")) from error
+
+
+def _tell(folder: Path, copies: Copies) -> None:
+    told = [f"{len(copies.written)} notebooks copied into {folder}, {len(copies.same)} were there already."]
+    if copies.kept:
+        told.append(
+            f"Kept as they are, though they differ from the installed ones: {', '.join(copies.kept)}. "
+            "To get the installed ones, move these away and run this again."
+        )
+    click.echo(inert("\n".join(told)), err=True)

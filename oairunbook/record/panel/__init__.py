@@ -1,0 +1,5 @@
+"""Panels of the interactive notebooks: widgets that show what the package computed, and decide nothing."""
+
+from oairunbook.record.panel.triage import Triage
+
+__all__ = ["Triage"]

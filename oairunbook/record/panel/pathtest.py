@@ -1,0 +1,173 @@
+"""The same-path test as a part of a panel: choose the route, start, watch the steps, cancel."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import ipywidgets as widgets
+
+from oairunbook import check
+from oairunbook.evidence import Evidence
+from oairunbook.observe import CutShortError
+from oairunbook.record.archive.find import ARCHIVE_VARIABLE
+from oairunbook.record.panel.controls import FreeText, Status, button, dropdown, number, put, shown
+from oairunbook.record.source import DEFAULT_BUDGET
+from oairunbook.record.view import listing
+from oairunbook.redaction import Secrets
+
+_ROUTES = (
+    ("as the SDK's settings say", "auto"),
+    ("direct: the API itself", "direct"),
+    ("Azure", "azure"),
+    ("gateway in front of the API", "gateway"),
+)
+_MOST_LINES = 60
+"""Lines of progress that are kept on show; a test with many attempts begins more steps than anybody reads."""
+
+_EVERY_SECONDS = 0.1
+"""How often the progress is drawn at most."""
+
+
+class PathTest:
+    """Controls of one test at a time. What it saw goes to *done*; it judges nothing."""
+
+    def __init__(
+        self,
+        done: Callable[[Evidence], None],
+        *,
+        changed: Callable[[], None] | None = None,
+        base_url: str = "",
+        model: str = "",
+        route: str = "auto",
+        timeout: float = 5.0,
+        budget: float = DEFAULT_BUDGET,
+    ) -> None:
+        """*done* gets what was seen, in the thread of the test; *changed* is called when route, base URL or model were changed."""
+        self._done = done
+        self._cancelled = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.base_url = FreeText("Base URL", told=changed, hint="empty: what the SDK itself would use")
+        self.model = FreeText(
+            "Model", told=changed, hint="on Azure the deployment; empty: a small one that the key sees"
+        )
+        self.base_url.text, self.model.text = base_url, model
+        self.route = dropdown("Route", _ROUTES)
+        self.route.value = route
+        if changed is not None:
+            self.route.observe(lambda _: changed(), "value")
+        self.timeout = number("Seconds a step", max(1, round(timeout)), 1, 300)
+        self.budget = number("Seconds in all", max(1, round(budget)), 1, 3600)
+        self.repeat = number("Attempts", 10, 1, 1000)
+        self.control = widgets.Checkbox(
+            value=True,
+            indent=False,
+            description="Azure or gateway: also try the direct route, without credentials",
+            layout=widgets.Layout(width="auto"),
+        )
+        self.start = button("Test the path from here", self._start, primary=True)
+        self.cancel = button("Cancel", self._cancel)
+        self.cancel.disabled = True
+        self.status = Status()
+        self.progress = shown()
+        self.widget = widgets.VBox(
+            [
+                self.route,
+                self.base_url,
+                self.model,
+                self.timeout,
+                self.budget,
+                self.repeat,
+                self.control,
+                widgets.HBox([self.start, self.cancel]),
+                self.status,
+                self.progress,
+            ]
+        )
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the test under way, at most so long; whether none is under way any more."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+        return self._thread is None or not self._thread.is_alive()
+
+    def _start(self) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            return
+        self._cancelled.clear()
+        self.start.disabled, self.cancel.disabled = True, False
+        self.status.text = "Testing. Cancel ends it at once; what was seen is kept."
+        self._thread = threading.Thread(target=self._run, name="oairunbook panel", daemon=True)
+        self._thread.start()
+
+    def _cancel(self) -> None:
+        self._cancelled.set()
+        self.cancel.disabled = True
+
+    def _run(self) -> None:
+        lines = _Lines(self.progress)
+        control_url = None if self.control.value else ""
+        try:
+            seen = check(
+                self.base_url.text,
+                self.model.text,
+                self.route.value,
+                float(self.timeout.value),
+                float(self.budget.value),
+                os.environ.get(ARCHIVE_VARIABLE, ""),
+                self.repeat.value,
+                control_url=control_url,
+                progress=lines.add,
+                cancelled=self._cancelled,
+            ).evidence
+            ended = f"The test is done: {len(seen.observations)} observations in {seen.seconds:.1f} s."
+        except CutShortError as cut:
+            seen = cut.evidence
+            why = (
+                "Cancelled" if isinstance(cut.__cause__, KeyboardInterrupt) else f"Broken off ({_told(cut.__cause__)})"
+            )
+            ended = f"{why} after {len(seen.observations)} observations. They are judged as far as they go."
+        except Exception as error:
+            self._end(f"This tool failed, and nothing is proved by that. {_told(error)}")
+            return
+        lines.draw()
+        self._end(ended)
+        self._done(seen)
+
+    def _end(self, text: str) -> None:
+        self.status.text = text
+        self.start.disabled, self.cancel.disabled = False, True
+
+
+class _Lines:
+    """The steps as they begin."""
+
+    def __init__(self, place: widgets.HTML) -> None:
+        self._place = place
+        self._lines: list[str] = []
+        self._began = time.monotonic()
+        self._drawn = 0.0
+        self._secrets = Secrets.from_environment(os.environ)
+        put(place, None)
+
+    def add(self, text: str) -> None:
+        seconds = time.monotonic() - self._began
+        self._lines.append(f"{seconds:.2f} s  {self._secrets.redact_text(text)}")
+        if seconds - self._drawn > _EVERY_SECONDS:
+            self._drawn = seconds
+            self.draw()
+
+    def draw(self) -> None:
+        """Show the last lines."""
+        left_out = len(self._lines) - _MOST_LINES
+        more = [f"… and {left_out} before these"] if left_out > 0 else []
+        put(
+            self._place, listing("Steps as they began", [*more, *self._lines[-_MOST_LINES:]], none="No step has begun.")
+        )
+
+
+def _told(error: BaseException | None) -> str:
+    text = f"{type(error).__name__}: {error}"
+    return Secrets.from_environment(os.environ).redact_text(text)[:500]

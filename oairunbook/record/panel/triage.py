@@ -1,0 +1,205 @@
+"""The front door: paste what there is, test the path, look into a step, save the packet. It shows what the package computed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import ipywidgets as widgets
+
+from oairunbook.diagnose import diagnose
+from oairunbook.evidence import Evidence
+from oairunbook.read import beside, read
+from oairunbook.record import packet as packets
+from oairunbook.record import show
+from oairunbook.record.archive import ArchiveError
+from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_root
+from oairunbook.record.follow import follows
+from oairunbook.record.panel.controls import FreeText, Part, Status, button, put, shown
+from oairunbook.record.panel.detail import Detail
+from oairunbook.record.panel.pathtest import PathTest
+from oairunbook.record.panel.standing import Standing
+from oairunbook.record.run import archive_record
+from oairunbook.record.source import DEFAULT_BUDGET
+from oairunbook.record.view import links, paragraph, together
+from oairunbook.record.working import prepare
+from oairunbook.redaction import Secrets
+from oairunbook.runtime import this_runtime
+from oairunbook.verdict import Verdict
+
+_NOT_HERE = (
+    "Here is a part of the panel with controls. It works in JupyterLab and Voilà with a running kernel: "
+    "open the notebook there and run all cells. What was found stands in the tables of this notebook."
+)
+_NOTHING_SAVED = (
+    "Nothing is saved yet. Save the packet: then the notebooks that this verdict calls for are listed here, "
+    "and open with the same evidence."
+)
+NEXT_FOLDER = "next"
+"""Folder, beside the notebook, of the notebooks that were prepared for a saved record."""
+
+
+class Triage:
+    """The parts of `triage.ipynb`, each of them one cell.
+
+    What was pasted and what the test saw are judged together, as soon as either changes.
+    """
+
+    def __init__(
+        self,
+        seen: Evidence,
+        *,
+        base_url: str = "",
+        model: str = "",
+        route: str = "auto",
+        timeout: float = 5.0,
+        budget: float = DEFAULT_BUDGET,
+    ) -> None:
+        """*seen* is what the notebook was given; it counts as the record of a test unless it was pasted."""
+        self._lock = threading.RLock()
+        self._given = seen
+        self._checked = seen if seen.observations and not packets.pasted(seen) else None
+        self._pasted: Evidence | None = None
+        self.seen = seen
+        self.verdict: Verdict = diagnose(seen)
+        self.text = FreeText(
+            "Error text: traceback, log lines, body, curl -v, browser console",
+            told=self._read,
+            rows=10,
+            hint="openai.APIConnectionError: Connection error.",
+        )
+        self.owner = Status()
+        self.judged = shown()
+        self.path_test = PathTest(
+            self._tested,
+            changed=self._read,
+            base_url=base_url,
+            model=model,
+            route=route,
+            timeout=timeout,
+            budget=budget,
+        )
+        self.picture = shown()
+        self.detail = Detail()
+        self.saved = Status()
+        self.links = shown(paragraph(_NOTHING_SAVED))
+        self._standing_header, self._standing_links, self._standing_verdict = Standing(), Standing(), Standing()
+        self._standing_links.put(paragraph(_NOTHING_SAVED))
+        self._draw()
+
+    # -- the cells ------------------------------------------------------------------------------------------------
+
+    def header(self) -> Standing:
+        """What this is, from where, when."""
+        return self._standing_header
+
+    def paste(self) -> Part:
+        """Paste an error, and see whose it is."""
+        clear = button("Clear", self._forget_text)
+        return _part(widgets.VBox([self.text, widgets.HBox([clear]), self.owner, self.judged]))
+
+    def test(self) -> Part:
+        """Test the path from this kernel."""
+        return _part(widgets.VBox([self.path_test.widget, self.picture]))
+
+    def step(self) -> Part:
+        """Look into one step."""
+        return _part(self.detail.widget)
+
+    def save(self) -> Part:
+        """Save packet, evidence and verdict."""
+        pressed = button("Save the packet", self._save, primary=True)
+        return _part(widgets.VBox([widgets.HBox([pressed]), self.saved, *self._links_of_voila()]))
+
+    def follow(self) -> Standing:
+        """Links to the notebooks that come next."""
+        return self._standing_links
+
+    def conclusion(self) -> Standing:
+        """The verdict, as it stands."""
+        # Running all cells leaves the reader at the last one, and the panel begins at the first.
+        self.text.focus_soon()
+        return self._standing_verdict
+
+    # -- what happens ---------------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        text = self.text.text
+        self._pasted = None
+        if text.strip():
+            self._pasted = read(
+                text,
+                this_runtime(os.environ),
+                environment=os.environ,
+                base_url=self.path_test.base_url.text,
+                model=self.path_test.model.text,
+                family=self.path_test.route.value,
+            )
+        self._judge()
+
+    def _forget_text(self) -> None:
+        self.text.set_text("")
+        self._read()
+
+    def _tested(self, seen: Evidence) -> None:
+        self._checked = seen
+        self._judge()
+
+    def _judge(self) -> None:
+        with self._lock:
+            if self._checked and self._pasted:
+                self.seen = beside(self._checked, self._pasted)
+            else:
+                self.seen = self._checked or self._pasted or self._given
+            self.verdict = diagnose(self.seen)
+            self._draw()
+
+    def _draw(self) -> None:
+        seen, verdict = self.seen, self.verdict
+        told = show.verdict(seen, verdict)
+        certainty = f", {verdict.certainty}" if verdict.certainty else ""
+        self.owner.text = (
+            f"Owner: {packets.OWNER_NAMES[verdict.owner]}. Cause: {verdict.cause}{certainty}."
+            if seen.observations
+            else "Nothing was pasted and nothing was tested yet."
+        )
+        put(self.judged, told if seen.observations else None)
+        put(self.picture, show.path(seen, verdict) if self._checked else None)
+        self.detail.put(seen, next((reason.observation for reason in verdict.because), ""))
+        self._standing_header.put(show.header(seen, verdict))
+        self._standing_verdict.put(told)
+
+    def _save(self) -> None:
+        with self._lock:
+            seen, verdict = self.seen, self.verdict
+        root = archive_root("").absolute()
+        try:
+            run = archive_record(root, seen, verdict)
+            folder = Path(NEXT_FOLDER, run.name)
+            chosen = [(following.name, following.why) for following in follows(seen, verdict)]
+            for name, _ in chosen:
+                prepare(name, run, folder)
+        except ArchiveError as error:
+            self.saved.text = f"Not saved: {error}"
+            return
+        except OSError as error:
+            where = Secrets.from_environment(os.environ).redact_text(str(error.filename or root))
+            self.saved.text = (
+                f"Not saved: {error.strerror}, {where}. Make room there or set {ARCHIVE_VARIABLE}, and press again."
+            )
+            return
+        self.saved.text = f"Saved in {run}: packet.md and packet.json to hand over, evidence.json, verdict.json."
+        told = together(
+            paragraph(f"Hand over {run / 'packet.md'}. Look through it before it leaves your company."),
+            links("Open next, with the same evidence", chosen, str(folder)),
+        )
+        self._standing_links.put(told)
+        put(self.links, told)
+
+    def _links_of_voila(self) -> tuple[widgets.Widget, ...]:
+        return (self.links,) if self._standing_links.hidden else ()
+
+
+def _part(widget: widgets.Widget) -> Part:
+    return Part(widget=widget, instead=paragraph(_NOT_HERE))
