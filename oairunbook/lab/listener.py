@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 
 _HANDSHAKE_SECONDS = 30.0
+_LINGER_SECONDS = 0.5
 
 Handle = Callable[[socket.socket], None]
 
@@ -55,7 +56,8 @@ class Listener:
             if self._tls is not None:
                 # Here and not in the accepting thread: a peer that never sends its ClientHello holds up itself alone.
                 connection.settimeout(_HANDSHAKE_SECONDS)
-                connection = self._tls.wrap_socket(connection, server_side=True)
+                connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                _handshake(connection)
                 connection.settimeout(None)
                 with self._lock:
                     self._connections.discard(raw)
@@ -91,6 +93,25 @@ class Listener:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _handshake(connection: ssl.SSLSocket) -> None:
+    """Shake hands; the alert of one that fails reaches the peer.
+
+    Raises:
+        OSError: The handshake failed (`ssl.SSLError` is one).
+    """
+    try:
+        connection.do_handshake()
+    except ssl.SSLError:
+        # A close with bytes unread is a reset, and that destroys the alert on its way (RFC 1122 section 4.2.2.13): under TLS 1.3 a client
+        # has sent its first request by the time at which its certificate is missed.
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_WR)
+            connection.settimeout(_LINGER_SECONDS)
+            while socket.socket.recv(connection, 65536):
+                pass
+        raise
 
 
 def reset(connection: socket.socket) -> None:

@@ -1,8 +1,11 @@
 """API answers on the direct route: the path is whole, and the owner changes."""
 
+import json
 from collections.abc import Callable
 
-from tests.world import Steps, World, scenario, sdk_raises
+from tests.world import API, Steps, World, authority, scenario, sdk_raises
+from tests.world.scenario import curl_varies
+from tests.world.streams import answering
 
 
 def _answered(name: str, cause: str, owner: str, proof: str) -> Callable[[World], Steps]:
@@ -25,18 +28,20 @@ for _row in (
     ("permission_denied", "api.permission_denied", "auth", "40[13]"),
     ("ip_not_allowed", "api.ip_not_allowed", "auth", "40[13]"),
     ("overloaded", "api.overloaded", "server", "InternalServerError 503"),
+    ("missing_key", "api.missing_key", "auth", "AuthenticationError 401"),
+    ("organization_mismatch", "api.organization_mismatch", "auth", "AuthenticationError 401"),
+    ("endpoint_not_found", "api.endpoint_not_found", "request", "NotFoundError 404"),
+    ("bad_request", "api.bad_request", "request", "BadRequestError 400"),
 ):
     _answered(*_row)
 
 
 @scenario("api.server_error", owner="server", intermittent=True)
-def api_server_error_now_and_then(world: World) -> Steps:
-    world.api.serve("server_error", port=444)
+def api_server_fails_now_and_then_before_it_looks_at_the_key(world: World) -> Steps:
+    message = "Internal error in the authentication backend"
+    body = {"error": {"message": message, "type": "auth_subrequest_error", "param": None, "code": "internal_error"}}
+    tls = authority.context(world.api.certificate())
+    world.api.listen(444, answering(500, "application/json", json.dumps(body)), tls=tls)
     world.api.divert(every=2, to=444)
-
-    def varies(world: World) -> None:
-        given = [world.client.sdk().startswith("InternalServerError 500") for _ in range(4)]
-        assert len(set(given)) == 2, given
-
-    yield varies
+    yield curl_varies(f"https://{API}/v1/models")
     world.api.undivert()

@@ -438,6 +438,14 @@ def azure_deployment_not_found(world: World) -> Steps:
     world.azure.serve()
 
 
+@scenario("api.azure_resource_not_found", owner="route_provider")
+def azure_resource_not_found(world: World) -> Steps:
+    world.client.call_azure()
+    world.azure.serve("azure_resource_not_found")
+    yield sdk_raises("NotFoundError 404")
+    world.azure.serve()
+
+
 @scenario("api.azure_network_denied", owner="route_provider")
 def azure_network_denied(world: World) -> Steps:
     world.client.call_azure()

@@ -163,16 +163,17 @@ def missing(scenario: Scenario) -> str | None:
     return missing_for_any_world(*scenario.needs)
 
 
-def run(scenario: Scenario, *, judge: bool = True) -> Result:
+def run(scenario: Scenario, *, judge: bool = True, control: bool = True) -> Result:
     """Run one scenario in a world of its own.
 
     Args:
         scenario: What to run.
         judge: Whether `check` is asked; without it only the wire is proved, before and after mending.
+        control: Whether it is asked again once the fault is mended.
     """
     begin = time.monotonic()
     problems: list[str] = []
-    checked = control = None
+    checked = mended = None
     with World() as world:
         steps = scenario.steps(world)
         proof = next(steps)
@@ -191,11 +192,11 @@ def run(scenario: Scenario, *, judge: bool = True) -> Result:
         try:
             if judge and scenario.cause == "ok":
                 # `check` has just said it of the path with the oddity.
-                control = checked
-            elif judge:
-                control = world.client.check(*scenario.options)
-                problems += _compare("control", HEALTHY, control)
-            else:
+                mended = checked
+            elif judge and control:
+                mended = world.client.check(*scenario.options)
+                problems += _compare("control", HEALTHY, mended)
+            elif not judge:
                 sdk_answers(world)
         except AssertionError as error:
             problems.append(f"control: {error}")
@@ -206,7 +207,7 @@ def run(scenario: Scenario, *, judge: bool = True) -> Result:
     return Result(
         scenario=scenario,
         checked=checked,
-        control=control,
+        control=mended,
         setup_seconds=world.setup_seconds,
         seconds=time.monotonic() - begin,
         problems=tuple(problems),
