@@ -47,7 +47,7 @@ def test_the_wheel_holds_every_module_notebook_and_schema_and_nothing_else(wheel
     expected = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "oairunbook").rglob("*")
-        if path.is_file() and path.suffix in (".py", ".json", ".typed")
+        if path.is_file() and path.suffix in (".py", ".json", ".js", ".typed")
     }
     notebooks = {f"oairunbook/runbooks/{path.name}" for path in (ROOT / "runbooks").glob("*.ipynb")}
     assert {"oairunbook/py.typed", "oairunbook/schema/evidence-1.json", "oairunbook/schema/verdict-1.json"} <= expected

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from oairunbook.evidence import (
+    Body,
     ClientBuilt,
     ClientRefused,
     HttpAnswer,
@@ -33,6 +34,9 @@ from oairunbook.route.credential import find_credential
 
 PLACEHOLDER_KEY = "sk-oairunbook-placeholder"
 """Sent where the path is not trusted with the real key; it opens nothing."""
+
+PROMPT = "Reply with: ok"
+MOST_TOKENS = 16
 
 PREFERRED_MODELS = (
     "gpt-4o-mini",
@@ -73,25 +77,12 @@ class Client:
 def build_client(route: Route, environment: Mapping[str, str]) -> tuple[ClientBuilt | ClientRefused, Client | None]:
     """Import the SDK and construct its client for this route; the client is None if either failed."""
     try:
-        import openai
+        import openai  # noqa: F401 - that it can be imported is the first observation
     except Exception as error:
         return ClientRefused(stage="import", errors=error_chain(error)), None
-    key = _key(route, environment)
-    url = f"{route.scheme}://{_authority(route)}{route.path}"
-    # The SDK gets the base URL as it is, with whatever is wrong in it: what it does with that is the observation.
-    base_url = environment.get(route.base_url.source, route.base_url.value) if route.problems else url
+    url = _url(route)
     try:
-        if route.surface == "azure-dated":
-            token = route.credential.source == "AZURE_OPENAI_AD_TOKEN"
-            sdk: Any = openai.AzureOpenAI(
-                base_url=base_url,
-                api_version=route.api_version.value if route.api_version else "",
-                max_retries=0,
-                api_key=None if token else key,
-                azure_ad_token=key if token else None,
-            )
-        else:
-            sdk = openai.OpenAI(base_url=base_url, api_key=key, max_retries=0)
+        sdk = construct(route, environment)
         recorder = threading.local()
         http_client = sdk._client
 
@@ -111,6 +102,31 @@ def build_client(route: Route, environment: Mapping[str, str]) -> tuple[ClientBu
         roots=_roots(context, route),
     )
     return built, Client(sdk=sdk, context=context, recorder=recorder)
+
+
+def construct(route: Route, environment: Mapping[str, str], *, asynchronous: bool = False) -> Any:
+    """The SDK's own client for this route, as the application would construct it, but without retries.
+
+    Raises:
+        Exception: Whatever the SDK and its transport raise; the SDK is imported here.
+    """
+    import openai
+
+    key = _key(route, environment)
+    # The SDK gets the base URL as it is, with whatever is wrong in it: what it does with that is the observation.
+    base_url = environment.get(route.base_url.source, route.base_url.value) if route.problems else _url(route)
+    if route.surface == "azure-dated":
+        token = route.credential.source == "AZURE_OPENAI_AD_TOKEN"
+        kind: Any = openai.AsyncAzureOpenAI if asynchronous else openai.AzureOpenAI
+        return kind(
+            base_url=base_url,
+            api_version=route.api_version.value if route.api_version else "",
+            max_retries=0,
+            api_key=None if token else key,
+            azure_ad_token=key if token else None,
+        )
+    plain: Any = openai.AsyncOpenAI if asynchronous else openai.OpenAI
+    return plain(base_url=base_url, api_key=key, max_retries=0)
 
 
 def minimal_request(
@@ -134,10 +150,10 @@ def minimal_request(
     """
     began = time.monotonic()
     trace: list[TraceEvent] = []
-    client.recorder.record = _record_into(trace, began)
+    client.recorder.record = record_into(trace, began)
     sdk = client.sdk if own_credential else client.sdk.with_options(api_key=PLACEHOLDER_KEY)
     seconds = max(deadline.left, 0.1)
-    sdk = sdk.with_options(timeout=_timeout(client, connect=min(timeout, seconds), read=seconds))
+    sdk = sdk.with_options(timeout=timeout_of(client, connect=min(timeout, seconds), read=seconds))
     method, path = ("POST", "/chat/completions") if model else ("GET", "/models")
     common = {
         "method": method,
@@ -165,13 +181,9 @@ def minimal_request(
                 completed = completed or any(choice.finish_reason for choice in choices)
             shape = "stream" if "event-stream" in (content_type or "") else (content_type or "")
         else:
-            data = raw.http_response.content[:MOST_BODY_BYTES]
-            described = classify(content_type, data)
-            completed = described.shape == "api_object" or _is_completion(data)
-            body = None if completed else described
-            shape = described.object or described.shape
+            completed, body, shape = whole_answer(raw)
     except Exception as error:
-        answer = _answer(error)
+        answer = answer_of(error)
         return SdkFailed(
             **common,  # type: ignore[arg-type]
             errors=error_chain(error),
@@ -197,9 +209,17 @@ def minimal_request(
     )
 
 
+def whole_answer(raw: Any) -> tuple[bool, Body | None, str]:
+    """Whether a raw response of the SDK is a whole API object, what came instead, and its shape."""
+    data = raw.http_response.content[:MOST_BODY_BYTES]
+    described = classify(raw.headers.get("content-type"), data)
+    completed = described.shape == "api_object" or _is_completion(data)
+    return completed, None if completed else described, described.object or described.shape
+
+
 def list_models(client: Client, *, timeout: float, deadline: Deadline) -> tuple[str, ...]:
     """Ids of the models that this key sees; empty if they cannot be had."""
-    sdk = client.sdk.with_options(timeout=_timeout(client, connect=timeout, read=max(deadline.left, 0.1)))
+    sdk = client.sdk.with_options(timeout=timeout_of(client, connect=timeout, read=max(deadline.left, 0.1)))
     try:
         return tuple(str(model.id) for model in sdk.models.list().data)
     except Exception:
@@ -214,23 +234,33 @@ def pick_model(models: tuple[str, ...]) -> str:
     return next((name for name in models if not any(word in name.lower() for word in _NO_CHAT)), PREFERRED_MODELS[0])
 
 
+def minimal_body(model: str) -> dict[str, Any]:
+    """The minimal request without its limit of tokens, which has two names."""
+    return {"model": model, "messages": [{"role": "user", "content": PROMPT}]}
+
+
+def knows_only_max_tokens(error: Any) -> bool:
+    """Whether an answer complains of the newer name of the limit."""
+    return "max_completion_tokens" in str(error.body) or "max_completion_tokens" in str(error)
+
+
 def _send(sdk: Any, model: str | None, stream: bool) -> Any:
     import openai
 
     if model is None:
         return sdk.models.with_raw_response.list()
     create: Callable[..., Any] = sdk.chat.completions.with_raw_response.create
-    arguments = {"model": model, "messages": [{"role": "user", "content": "Reply with: ok"}], "stream": stream}
+    arguments = {**minimal_body(model), "stream": stream}
     try:
-        return create(**arguments, max_completion_tokens=16)
+        return create(**arguments, max_completion_tokens=MOST_TOKENS)
     except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
         # Older gateways and dated Azure versions know only the older name of the limit.
-        if "max_completion_tokens" not in str(error.body) and "max_completion_tokens" not in str(error):
+        if not knows_only_max_tokens(error):
             raise
-        return create(**arguments, max_tokens=16)
+        return create(**arguments, max_tokens=MOST_TOKENS)
 
 
-def _answer(error: Exception) -> HttpAnswer | None:
+def answer_of(error: Exception) -> HttpAnswer | None:
     """The response behind an exception of the SDK; None if none came."""
     response = getattr(error, "response", None)
     if response is None:
@@ -256,7 +286,9 @@ def _is_completion(data: bytes) -> bool:
     return b'"choices"' in data or b'"data"' in data
 
 
-def _record_into(trace: list[TraceEvent], began: float) -> Callable[[str, Mapping[str, Any]], None]:
+def record_into(trace: list[TraceEvent], began: float) -> Callable[[str, Mapping[str, Any]], None]:
+    """A trace callback of the transport that notes its events in *trace*."""
+
     def record(name: str, info: Mapping[str, Any]) -> None:
         if len(trace) >= _MOST_TRACE_EVENTS or name.startswith("http11.receive_response_body"):
             return
@@ -279,7 +311,7 @@ def _record_into(trace: list[TraceEvent], began: float) -> Callable[[str, Mappin
     return record
 
 
-def _timeout(client: Client, *, connect: float, read: float) -> Any:
+def timeout_of(client: Client, *, connect: float, read: float) -> Any:
     """A timeout object of the transport that this client has."""
     kind = type(client.sdk._client.timeout)
     return kind(read, connect=connect)
@@ -318,6 +350,10 @@ def _key(route: Route, environment: Mapping[str, str]) -> str:
     if found is None or route.credential.problems:
         return PLACEHOLDER_KEY
     return found[1]
+
+
+def _url(route: Route) -> str:
+    return f"{route.scheme}://{_authority(route)}{route.path}"
 
 
 def _authority(route: Route) -> str:

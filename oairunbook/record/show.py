@@ -9,7 +9,7 @@ from pathlib import Path
 from oairunbook import proof as proofs
 from oairunbook.evidence import Evidence, Layer, to_document
 from oairunbook.record import packet as packets
-from oairunbook.record.branches import compare
+from oairunbook.record.branches import compare, sdk_controls
 from oairunbook.record.describe import exception, fact, returned, state
 from oairunbook.record.follow import follows as follow_ups
 from oairunbook.record.picture import path
@@ -37,6 +37,7 @@ __all__ = [
     "response",
     "response_headers",
     "route",
+    "sdk_controls",
     "statement",
     "step",
     "verdict",

@@ -1,0 +1,53 @@
+"""What single branches look at beside the check: only in the runtime that the check was made in, and kept for the run beside its evidence."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from oairunbook.controls import CONTROLS_SCHEMA, Controls
+from oairunbook.evidence import Evidence, dumps, read_document
+from oairunbook.observe.sdk_controls import observe_controls
+from oairunbook.record.files import write_whole
+from oairunbook.record.source import EVIDENCE_FILE, KEEP_VARIABLE, check_values
+from oairunbook.redaction import Secrets
+
+CONTROLS_FILE = "sdk-controls.json"
+
+
+def is_from_here(evidence: str) -> bool:
+    """Whether the check was made by this run itself: no record was named, or it is the one that an earlier notebook of this run left."""
+    if not evidence:
+        return True
+    kept = os.environ.get(KEEP_VARIABLE)
+    return bool(kept) and _file(evidence) == (Path(kept or "") / EVIDENCE_FILE).resolve()
+
+
+def sdk_controls(
+    seen: Evidence, *, evidence: str = "", timeout: float = 5.0, budget: float = 30.0, node_folder: str = ""
+) -> Controls | None:
+    """Make the calls of the SDK's controls, or read those that were kept beside a record; None if there are none.
+
+    Raises:
+        ValueError: A parameter is of the wrong kind.
+        oairunbook.evidence.EvidenceError: What was kept cannot be read.
+    """
+    check_values({"timeout": timeout, "budget": budget})
+    if not is_from_here(evidence):
+        kept = _file(evidence).with_name(CONTROLS_FILE)
+        return read_document(Controls, kept.read_text("utf-8"), CONTROLS_SCHEMA) if kept.exists() else None
+    secrets = Secrets.from_environment(os.environ)
+    found = observe_controls(seen, secrets, timeout=timeout, budget=budget, node_folder=str(node_folder))
+    _keep(CONTROLS_FILE, dumps(found))
+    return found
+
+
+def _file(evidence: str) -> Path:
+    path = Path(evidence)
+    return (path / EVIDENCE_FILE if path.is_dir() else path).resolve()
+
+
+def _keep(name: str, text: str) -> None:
+    folder = os.environ.get(KEEP_VARIABLE)
+    if folder:
+        write_whole(Path(folder) / name, text.encode("utf-8"))
