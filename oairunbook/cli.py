@@ -29,11 +29,11 @@ from oairunbook.read.command import triage
 from oairunbook.record.archive.commands import archive
 from oairunbook.record.commands import packet, run
 from oairunbook.record.compare_command import compare
-from oairunbook.record.front_commands import init, open_command
+from oairunbook.record.front_commands import init, open_command, report
 
 _COMMAND_GROUPS = (
     ("In an incident", ("check", "triage", "open", "run", "packet")),
-    ("Afterwards", ("archive", "diagnose", "compare")),
+    ("Afterwards", ("archive", "report", "diagnose", "compare")),
     ("For practice", ("lab",)),
 )
 
@@ -276,6 +276,7 @@ cli.add_command(compare)
 cli.add_command(archive)
 cli.add_command(open_command)
 cli.add_command(init)
+cli.add_command(report)
 cli.add_command(lab)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from oairunbook.output import examples, inert
+from oairunbook.output import NotWrittenError, examples, inert, say
 from oairunbook.record.working import Copies, copy_notebooks
 
 DEFAULT_FOLDER = "oairunbook-work"
@@ -67,6 +67,44 @@ def init(folder: Path) -> None:
     papermill and in JupyterLab; `oairunbook run` runs the installed ones.
     """
     _tell(folder, _copied(folder))
+
+
+@click.command(
+    epilog=examples("oairunbook report latest", "oairunbook report archive/2026/11/25/*-web-3-* -o incident-4711.html")
+)
+@click.argument("run", metavar="RUN")
+@click.option("-o", "--out", metavar="FILE|-", help="Where it goes; - is standard output.  [default: RUN.html here]")
+@click.option(
+    "--archive", metavar="DIR", default="", help="Archive of RUN.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]"
+)
+def report(run: str, out: str | None, archive: str) -> None:
+    """Write one HTML file of an archived RUN.
+
+    Verdict first, then each notebook, the packet and the manifest. It opens offline and loads nothing; what a hostile server put into the
+    record can neither run nor lead anywhere in it. RUN is a run's folder, its name or a part of it, or latest.
+    """
+    from oairunbook.record.archive import ArchiveError
+    from oairunbook.record.archive.find import archive_root, find_run
+    from oairunbook.record.files import write_whole
+    from oairunbook.record.report import ReportError
+    from oairunbook.record.report import report as render
+
+    try:
+        folder = Path(run) if Path(run).is_dir() else find_run(archive_root(archive), run)
+        text = render(folder)
+    except (ArchiveError, ReportError) as error:
+        raise click.UsageError(inert(str(error))) from error
+    except OSError as error:
+        raise click.UsageError(inert(f"{error.filename or run} cannot be read: {error.strerror}")) from error
+    if out == "-":
+        say(text, "utf-8")
+        return
+    target = Path(out or f"{folder.resolve().name}.html")
+    try:
+        write_whole(target, text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise NotWrittenError(inert(f"{target} cannot be written: {error.strerror}")) from error
+    say(f"{inert(str(target))}\n")
 
 
 def _copied(folder: Path) -> Copies:
