@@ -80,6 +80,15 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ("FetchError: request to https://api.openai.com/v1/models failed, reason: connect ECONNREFUSED 127.0.0.1:443", "dns.sinkhole"),
         ("curl: (60) SSL certificate problem: unable to get local issuer certificate", "tls.untrusted_issuer"),
         (";; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN, id: 4711\n;api.openai.example. IN A", "dns.nxdomain"),
+        # Objects that were copied without their end, or without their beginning.
+        ("{'error': {'message': 'The model `gpt-9` does not exist or you do not have acc", "api.model_not_found"),
+        ('  "message": "Incorrect API key provided: x",\n  "type": "invalid_request_error",\n  "param": null,\n  "code": "invalid_api_key"\n}', "api.invalid_key"),
+        # 404 of the API itself, and of some other server.
+        ("return_value=(b'HTTP/1.1', 404, b'Not Found', [(b'x-request-id', b'req_a2f3a6e00a3254b0')])", "api.model_not_found"),
+        ("return_value=(b'HTTP/1.1', 404, b'Not Found', [(b'server', b'nginx')])", "http.not_an_api"),
+        # Prose without spaces beside a code.
+        ("对话框返回ECONNRESET错误", "http.reset"),
+        ("RouterRateLimitErrorBasic: No deployments available for selected model.", "api.gateway_upstream_failed"),
         # A header of an answer is no CORS failure, and the console's line is.
         ("Status: 500 (Internal Server Error)\nContent:\n{\"error\": {\"message\": \"The server had an error\", \"type\": \"server_error\", \"param\": null, \"code\": null}}\nHeaders:\nAccess-Control-Allow-Origin: *", "api.server_error"),
         ("Access to fetch at 'https://api.openai.com/v1/models' from origin 'https://x.example' has been blocked by CORS policy: No 'Access-Control-Allow-Origin' header is present on the requested resource.", "browser.cors_blocked"),

@@ -21,11 +21,19 @@ _GATEWAY_AUTH: Marks = ("no api key passed in", "invalid proxy server token", "m
 _GATEWAY_UPSTREAM: Marks = ("openaiexception", "azureexception - ", "fetch failed", "provider returned error", "upstream", "could not reach the ai provider", "ring-balancer",
                             "no deployments available", "no healthy deployments", "deployments for selected model", "are in cooldown", "bad_response_status_code",
                             "bad response status code", "no available channel", "无可用渠道", "backend connection", "do_request_failed", "all providers failed",
-                            "an invalid response was received from the upstream", "no instances available", "provider_unavailable", "connection error.")  # fmt: skip
+                            "an invalid response was received from the upstream", "no instances available", "no models available", "provider_unavailable", "connection error.")  # fmt: skip
 # The API itself never speaks so; it has no upstream to tell of.
 _UPSTREAM_SAID: Marks = ("upstream request failed", "error from provider", "upstream_error", "upstream error", "fetch failed", "no available channel", "no available upstream",
                          "no available account", "no available candidate", "no available provider", "无可用渠道", "do_request_failed",
                          "bad_response_status_code", "all providers failed")  # fmt: skip
+# What the routers of gateways say by themselves, whatever status they put on it.
+_ROUTER: Marks = (
+    "no deployments available",
+    "no healthy deployments",
+    "deployments for selected model",
+    "no models available\n",
+    "no_available_candidate",
+)
 _REGION: Marks = (
     "country, region, or territory not supported",
     "unsupported_country",
@@ -105,6 +113,8 @@ def _openai(status: int, error: ApiError, words: str) -> str | None:
     code, kind = (error.code or "").lower(), (error.type or "").lower()
     if _has(words, _REGION):
         return "api.region_unsupported"
+    if "organization must be verified" in words:
+        return "api.permission_denied"
     if _has(words, _ADDRESS) and status in (0, 401, 403):
         return "api.ip_not_allowed"
     if _has(words, _ORGANIZATION) and status in (0, 400, 401, 403, 404):
@@ -189,6 +199,8 @@ def _gateway(status: int, error: ApiError, words: str, family: str) -> str | Non
     kind = (error.type or "").lower()
     if kind == "budget_exceeded":
         return "api.insufficient_quota"
+    if _has(words, _ROUTER) or kind == "html-message":
+        return "api.gateway_upstream_failed"
     about_the_call = _has(words, _QUOTA + _RATE + _INVALID_KEY + _MISSING_KEY) or _MODEL.search(words)
     if ("provider returned error" in words and status != 429) or (_has(words, _UPSTREAM_SAID) and not about_the_call):
         return "api.gateway_upstream_failed"
@@ -210,7 +222,7 @@ def _gateway(status: int, error: ApiError, words: str, family: str) -> str | Non
     ):
         return "api.gateway_auth_failed"
     if (
-        (family == "gateway" or "litellm." in words)
+        (family == "gateway" or "litellm" in words)
         and (status >= 500 or status == 0)
         and _has(words, _GATEWAY_UPSTREAM)
     ):

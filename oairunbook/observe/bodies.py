@@ -75,7 +75,7 @@ def api_error(document: Any) -> ApiError | None:
     if isinstance(document.get("detail"), str) and len(document) == 1:
         return ApiError(message=document["detail"], shape="flat")
     if isinstance(document.get("html-message"), str):
-        return ApiError(message=document["html-message"][:_SAMPLE_LENGTH], shape="flat")
+        return ApiError(message=document["html-message"][:_SAMPLE_LENGTH], type="html-message", shape="flat")
     return None
 
 

@@ -18,8 +18,10 @@ _LONGEST_OBJECT = 16_000
 _START = re.compile(
     r"""\{\s{0,40}\\{0,3}["']?(?:error|errors|message|code|type|detail|statusCode|status|object|success|html-message|title|request_id|error_code|param)\\{0,3}["']?\s?:"""
 )
+_ERROR_FIRST = re.compile(r"""\{\s{0,40}\\{0,3}["']error\\{0,3}["']""")
+_HEADLESS = re.compile(r"""^[ \t]{0,40}["']message["']\s?:\s?["']""", re.MULTILINE)
 _FIELD = re.compile(
-    r"""(?<![\w-])\\{0,3}["']?(?P<name>message|type|code|param)\\{0,3}["']?\s{0,3}[:=]\s{0,3}(?:\\{0,3}'(?P<single>[^'\n]{0,1500})'|\\{0,3}"(?P<double>(?:[^"\\\n]|\\[^"\n]){0,1500})\\{0,3}"|`(?P<tick>[^`\n]{0,1500})`|(?P<bare>null|None|undefined|\d{1,6})\b)"""
+    r"""(?<![\w-])\\{0,3}["']?(?P<name>message|type|code|param)\\{0,3}["']?\s{0,3}[:=]\s{0,3}(?:\\{0,3}'(?P<single>(?:[^'\\\n]|\\.){0,1500})(?:'|\\?\Z)|\\{0,3}"(?P<double>(?:[^"\\\n]|\\[^"\n]){0,1500})(?:\\{0,3}"|\\?\Z)|`(?P<tick>[^`\n]{0,1500})`|(?P<bare>null|None|undefined|\d{1,6})\b)"""
 )
 _STATUS = re.compile(
     r"""Error code:\W{1,4}(?P<a>\d{3})\b"""
@@ -35,8 +37,12 @@ _STATUS = re.compile(
     r"""|^\s{0,12}(?P<k>[45]\d{2})(?= [A-Z{<]|: [A-Z]| status code)"""
     r"""|<title>(?:[\w.-]{1,80} \| )?(?P<l>[45]\d{2})\b"""
     r"""|\bError (?P<m>[45]\d{2})\b"""
-    r"""|\bhttp(?:_?(?:status|code))?=(?P<n>[1-5]\d{2})\b""",
-    re.IGNORECASE | re.MULTILINE,
+    r"""|\bhttp(?:_?(?:status|code))?=(?P<n>[1-5]\d{2})\b"""
+    r"""|\bResponse:? (?P<o>[45]\d{2})\b"""
+    r"""|b'HTTP/[\d.]{1,3}', (?P<p>\d{3}),"""
+    r"""|Error reference number: (?P<q>5\d{2})"""
+    r"""|(?:状态码|错误码|报错|返回|显示|提示|都是)\s?(?:为|是)?\s?[:\uff1a]?\s?(?P<r>[45]\d{2})(?!\d)""",
+    re.IGNORECASE | re.MULTILINE | re.ASCII,
 )
 _NO_BODY = re.compile(r"(\d{3}) status code \(no body\)")
 _HTML = re.compile(r"<!doctype html|<html[\s>]|<head>|<title[\s>]", re.IGNORECASE)
@@ -78,6 +84,7 @@ _SENTENCES = re.compile(
         r"Your organization must be verified[^\n\"'}]{0,200}|No API key provided\. You can set your API key in code[^\n]{0,40}|Request too large for [^\n\"'}]{1,300}|"
         r"Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
         r"An error occurred while processing your request(?=[^{}]{0,250}(?:You can retry|help\.openai\.com|[Rr]equest ID))[^\n\"'}]{0,200}|"
+        r"No deployments available for selected model[^\n\"'}]{0,200}|There are no healthy deployments for this model[^\n\"'}]{0,200}|"
         r"OpenAI's services are not available in your country[^\n\"'}]{0,60}|Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
     ).replace(" ", r"\s{1,4}")
 )
@@ -88,7 +95,7 @@ _HEADER_LINE = re.compile(
     re.MULTILINE,
 )
 _HEADER_PAIR = re.compile(
-    r"""['"](?P<name>[A-Za-z][A-Za-z0-9-]{2,60})['"]\s?[:,]\s?['"](?P<value>[^'"\n]{1,300})['"]"""
+    r"""['"](?P<name>[A-Za-z][A-Za-z0-9-]{2,60})['"]\s?[:,]\s?b?['"](?P<value>[^'"\n]{1,300})['"]"""
 )
 _KNOWN_HEADER = re.compile(
     r"^(?:x-|cf-|openai-|apim-|azureml-|ms-|retry-after|server$|via$|www-authenticate|content-type|location|llm_provider-|helicone-|proxy-authenticate|ngrok-|azure)",
@@ -162,6 +169,7 @@ def _objects(text: str) -> list[Shown]:
     starts = [m.start() for m in _START.finditer(text)]
     if len(starts) > 3 * _MOST:
         starts = starts[:_MOST] + starts[-2 * _MOST :]
+    found += _headless(text)
     for start in starts:
         if start < end:
             continue
@@ -184,6 +192,29 @@ def _objects(text: str) -> list[Shown]:
                 body=Body(shape="api_error", size_bytes=stop - start, error=error, sample=sample),
             )
         )
+    return found
+
+
+def _headless(text: str) -> list[Shown]:
+    """The fields of an object whose opening brace was not copied along."""
+    found = []
+    for match in _HEADLESS.finditer(text):
+        if text.rfind("{", max(0, match.start() - 200), match.start()) >= 0:
+            continue
+        window = text[match.start() : match.start() + 3000].partition("}")[0]
+        error = _by_fields(window)
+        if error is not None and (error.code or error.type):
+            body = Body(shape="api_error", size_bytes=len(window), error=error, sample=window[:300])
+            found.append(
+                Shown(
+                    status=_status_of(None, error),
+                    position=match.start(),
+                    end=match.start() + len(window),
+                    body=body,
+                )
+            )
+        if len(found) >= _MOST:
+            break
     return found
 
 
@@ -269,7 +300,7 @@ def _error_of(document: Any) -> ApiError | None:
 def _by_fields(window: str) -> ApiError | None:
     """The fields of an object that no parser takes: cut off, or printed by `util.inspect`."""
     found: dict[str, str | None] = {}
-    code_is_string = True
+    code_is_string, cut_off = True, False
     for match in _FIELD.finditer(window):
         name = match["name"]
         if name in found:
@@ -280,11 +311,13 @@ def _by_fields(window: str) -> ApiError | None:
             value = bare
             code_is_string = code_is_string and name != "code"
         found[name] = value
+        cut_off = match.end() == len(window)
     message = found.get("message")
     known = found.get("code") or found.get("type")
     if not message and not known:
         return None
-    if message and not known and "param" not in found and "code" not in found:
+    of_an_error = cut_off and _ERROR_FIRST.match(window) is not None
+    if message and not known and "param" not in found and "code" not in found and not of_an_error:
         return None
     return ApiError(
         message=message[:2000] if message else None,

@@ -86,14 +86,24 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
     # Bare reason phrases name no cause: `Too Many Requests` is what every 429 says.
     if cause is not None and not by_edge and not _is_reason_phrase(words):
         return reading(cause, _ANSWER if status else _ANSWER - 1)
-    return _status_alone(reading, status, words, family)
+    return _status_alone(reading, status, words, family, by_the_api=_has_the_apis_headers(answer))
 
 
-def _status_alone(reading: Callable[..., Reading], status: int, words: str, family: str) -> Reading | None:
+def _has_the_apis_headers(answer: HttpAnswer) -> bool:
+    """Only OpenAI's own gateway makes request ids of this form."""
+    return (answer.header("x-request-id") or "").startswith("req_")
+
+
+def _status_alone(
+    reading: Callable[..., Reading], status: int, words: str, family: str, *, by_the_api: bool
+) -> Reading | None:
     if 300 <= status < 400:
         return reading("http.redirected", _STATUS) if status in (301, 302, 303, 307, 308) else None
     if status in (502, 503, 504) or 520 <= status <= 530:
         return reading("http.gateway_error", _STATUS + 4)
+    if status == 404 and by_the_api:
+        # The API knows its paths; what it does not know on a right one is the model.
+        return reading("api.model_not_found", _STATUS)
     if status in (404, 405):
         return reading("http.not_an_api", _STATUS if not _NOT_API.search(words) else _STATUS + 6)
     if status == 401:

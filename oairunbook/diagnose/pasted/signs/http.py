@@ -106,6 +106,7 @@ SIGNS = (
         r'Invalid header value:? ?"text/html',
         r"Invalid response body.{0,60}<",
         r"Unexpected endpoint or method",
+        r"https?://\S{3,300}['\"`]? (?:url )?not found",
         r"InvalidHTTPVersion",
         r"unknown content type \[?text/html",
         r"has no attribute 'choices'",
@@ -194,6 +195,8 @@ SIGNS = (
         "http.gateway_error",
         EXCHANGE + 3,
         r"upstream connect error",
+        # Cloudflare's own words, without the tags of its page.
+        r"The web server (?:reported a|is returning an unknown) ",
         r"no[_ ]healthy[_ ]upstream",
         r"upstream request timeout",
         r"disconnect/reset before headers",

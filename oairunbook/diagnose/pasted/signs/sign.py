@@ -25,5 +25,9 @@ class Sign:
 
 
 def sign(cause: str, weight: int, *phrases: str, certainty: Certainty = "likely") -> Sign:
-    """A sign of *cause*: any of the *phrases*, each a regular expression of its own, in upper or lower case."""
-    return Sign(cause=cause, weight=weight, pattern=re.compile("|".join(phrases), re.IGNORECASE), certainty=certainty)
+    """A sign of *cause*: any of the *phrases*, each a regular expression of its own, in upper or lower case.
+
+    Word boundaries are those of ASCII: prose without spaces stands right beside a code (`返回ECONNRESET错误`).
+    """
+    pattern = re.compile("|".join(phrases), re.IGNORECASE | re.ASCII)
+    return Sign(cause=cause, weight=weight, pattern=pattern, certainty=certainty)

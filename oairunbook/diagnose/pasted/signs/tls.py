@@ -10,6 +10,8 @@ SIGNS = (
         TLS + 6,
         r"CERTIFICATE_REQUIRED",
         r"certificate required",
+        r"remote error: tls: bad certificate",
+        r"ALERT_BAD_CERTIFICATE|ALERT_UNKNOWN_CA\b",
         r"No required SSL certificate was sent",
         r"ERR_SSL_CLIENT_AUTH_CERT_NEEDED",
         r"ERR_BAD_SSL_CLIENT_AUTH",
@@ -94,6 +96,8 @@ SIGNS = (
         r"UnknownIssuer",
         r"ERR_CERT_AUTHORITY_INVALID",
         r"certificate is not trusted",
+        # A server's own log of clients that do not accept its certificate.
+        r"TLS handshake error from .{1,80}(?:unknown|bad) certificate",
         r"SSL certificate problem",
         r"Missing Authority Key Identifier",
         r"Basic Constraints of CA cert not marked critical",

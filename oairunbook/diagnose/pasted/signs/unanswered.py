@@ -54,6 +54,7 @@ SIGNS = (
         r"urllib3[\\/]connection",
         r"aiohttp[\\/]connector",
         r"cannot reach",
+        r"Failed to connect to",
         r"unable to connect",
         r"Unable to reach",
         r"due to access control checks",
