@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from oairunbook import __version__
+from oairunbook.explain.command import explain
 from oairunbook.lab.command import lab
 from oairunbook.output import (
     EXIT_INTERRUPTED,
@@ -32,7 +33,7 @@ from oairunbook.record.compare_command import compare
 from oairunbook.record.front_commands import init, open_command, report
 
 _COMMAND_GROUPS = (
-    ("In an incident", ("check", "triage", "open", "run", "packet")),
+    ("In an incident", ("check", "triage", "explain", "open", "run", "packet")),
     ("Afterwards", ("archive", "report", "diagnose", "compare")),
     ("For practice", ("lab",)),
 )
@@ -277,6 +278,7 @@ cli.add_command(archive)
 cli.add_command(open_command)
 cli.add_command(init)
 cli.add_command(report)
+cli.add_command(explain)
 cli.add_command(lab)
 
 

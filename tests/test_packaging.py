@@ -47,12 +47,13 @@ def test_the_wheel_holds_every_module_notebook_and_schema_and_nothing_else(wheel
     expected = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "oairunbook").rglob("*")
-        if path.is_file() and path.suffix in (".py", ".json", ".js", ".typed")
+        if path.is_file() and path.suffix in (".py", ".json", ".js", ".toml", ".typed")
     }
     notebooks = {f"oairunbook/runbooks/{path.name}" for path in (ROOT / "runbooks").glob("*.ipynb")}
+    pages = "oairunbook/runbooks/CAUSES.md"
     assert {"oairunbook/py.typed", "oairunbook/schema/evidence-1.json", "oairunbook/schema/verdict-1.json"} <= expected
     assert len(notebooks) >= 4
-    assert {name for name in names(wheel) if not name.endswith("/.gitkeep")} == expected | notebooks
+    assert {name for name in names(wheel) if not name.endswith("/.gitkeep")} == {*expected, *notebooks, pages}
 
 
 def test_the_wheel_says_what_it_is_and_needs(wheel: Path) -> None:

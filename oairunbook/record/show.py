@@ -11,6 +11,7 @@ from oairunbook.evidence import Evidence, Layer, to_document
 from oairunbook.record import packet as packets
 from oairunbook.record.branches import compare, sdk_controls
 from oairunbook.record.describe import exception, fact, returned, state
+from oairunbook.record.explanation import explanation
 from oairunbook.record.follow import follows as follow_ups
 from oairunbook.record.picture import path
 from oairunbook.record.steps import steps
@@ -301,7 +302,7 @@ def proved(result: proofs.Proof) -> View:
 
 
 def verdict(evidence: Evidence, what: Verdict) -> View:
-    """The verdict with next steps, do-nots and what is missing; the JSON goes along for programs."""
+    """The verdict with next steps, do-nots, what is missing and, folded, the page of its cause; the JSON goes along for programs."""
     counted = f", {what.failed} of {what.tried} attempts failed" if what.tried is not None else ""
     rows = [
         ("Owner", f"{packets.OWNER_NAMES[what.owner]}: {GOES_TO[what.owner]}"),
@@ -318,6 +319,7 @@ def verdict(evidence: Evidence, what: Verdict) -> View:
         listing("Next", what.next, none="Nothing to do."),
         listing("Do not", what.do_not, none="Nothing in particular to leave alone."),
         listing("Missing", what.missing, none="Nothing that the rules ask for is missing from this record."),
+        explanation(evidence, what),
     )
     return _with_practice(evidence, View(html=shown.html, text=shown.text, data={VERDICT_MIME: to_document(what)}))
 
