@@ -31,10 +31,11 @@ from oairunbook.record.archive.commands import archive
 from oairunbook.record.commands import packet, run
 from oairunbook.record.compare_command import compare
 from oairunbook.record.front_commands import init, open_command, report
+from oairunbook.record.verify_command import verify
 
 _COMMAND_GROUPS = (
     ("In an incident", ("check", "triage", "explain", "open", "run", "packet")),
-    ("Afterwards", ("archive", "report", "diagnose", "compare")),
+    ("Afterwards", ("verify", "archive", "report", "diagnose", "compare")),
     ("For practice", ("lab",)),
 )
 
@@ -274,6 +275,7 @@ cli.add_command(triage)
 cli.add_command(run)
 cli.add_command(packet)
 cli.add_command(compare)
+cli.add_command(verify)
 cli.add_command(archive)
 cli.add_command(open_command)
 cli.add_command(init)

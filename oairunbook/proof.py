@@ -1,18 +1,27 @@
 """Whether a request that succeeds now proves the fix of one that failed. Pure, like the diagnosis.
 
-A success proves a fix only if nothing else differs: same runtime, base URL, key scope, model and network path.
+A success proves a fix only if nothing else differs: same runtime, base URL, key scope, model and network path. And a fault that came and
+went may only be away for a moment: it takes so many successes that the earlier failure rate would have shown in them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
-from oairunbook.diagnose import diagnose
+from oairunbook.diagnose import diagnose, tally
+from oairunbook.diagnose.pattern import interval
 from oairunbook.evidence import Evidence
 
 NOT_TAKEN = "fingerprint not taken"
 """Stands where a record cannot tell one key from another: it was made without an archive."""
+
+STEADY_ATTEMPTS = 3
+"""What it takes after a fault that failed each time; one success could be the one before the next failure."""
+
+_RISK = 0.05
 
 _Variables = Callable[[Evidence], tuple[tuple[str, str], ...]]
 
@@ -32,6 +41,17 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Needed:
+    """How many successes exclude the earlier failure rate at 95 %."""
+
+    attempts: int
+    of: Literal["path", "sdk"]
+    """What is counted: attempts of the path, most of them without credentials, or only the SDK's own requests, where only those failed."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """What the attempts prove."""
 
@@ -39,11 +59,39 @@ class Proof:
     statement: str
     succeeded: int
     tried: int
+    """Same-path tests; each makes several attempts of the path."""
+
     conditions: tuple[Compared, ...]
     """What must be the same; empty without a failing record."""
 
     changes: tuple[Compared, ...]
     """What differs besides, and so may be the fix."""
+
+    needed: Needed | None = None
+    """How many attempts it takes; None without a failing record."""
+
+    counted: int = 0
+    """How many attempts of that kind were made."""
+
+
+def needed(failing: Evidence) -> Needed:
+    """How many attempts have to succeed before the earlier failure rate is excluded at 95 %.
+
+    With the lower bound p of that rate it is the smallest n with (1 - p)^n <= 0.05. After a steady fault it is a few.
+    """
+    verdict, seen = diagnose(failing), tally(failing)
+    own = not seen.path_failed and (verdict.layer == "api" or seen.own_failed > 0)
+    of: Literal["path", "sdk"] = "sdk" if own else "path"
+    if verdict.pattern != "intermittent" or not verdict.failed or not verdict.tried:
+        return Needed(attempts=STEADY_ATTEMPTS, of=of, why="the fault was not seen to come and go")
+    failed, tried = (seen.own_failed, seen.own_tried) if own and seen.own_failed else (verdict.failed, verdict.tried)
+    low, _ = interval(failed, tried)
+    attempts = math.ceil(math.log(_RISK) / math.log1p(-low))
+    return Needed(
+        attempts=max(STEADY_ATTEMPTS, attempts),
+        of=of,
+        why=f"{failed} of {tried} failed then, at least {low:.1%} (95 % interval), and (1 - {low:.3f})^{attempts} <= {_RISK}",
+    )
 
 
 def prove(attempts: tuple[Evidence, ...], failing: Evidence | None) -> Proof:
@@ -64,6 +112,12 @@ def prove(attempts: tuple[Evidence, ...], failing: Evidence | None) -> Proof:
     changes = tuple(c for c in _compared(failing, attempts[-1], circumstances_of) if not c.same)
     cause = diagnose(failing).cause
     differing = [c.name for attempt in attempts for c in _compared(failing, attempt, conditions_of) if not c.same]
+    enough = needed(failing)
+    tallies = [tally(attempt) for attempt in attempts]
+    own_tried = sum(one.own_tried for one in tallies)
+    counted = own_tried + (sum(one.path_tried for one in tallies) if enough.of == "path" else 0)
+    failed = sum(one.own_failed + one.path_failed for one in tallies)
+    what = "attempts of the path" if enough.of == "path" else "requests of the SDK"
     if any(observation.probe == "pasted" for observation in failing.observations):
         proved, statement = (
             False,
@@ -78,13 +132,30 @@ def prove(attempts: tuple[Evidence, ...], failing: Evidence | None) -> Proof:
         statement = (
             f"Not proved: {count}, but not by the same request. These differ: {', '.join(dict.fromkeys(differing))}."
         )
+    elif failed:
+        proved = False
+        statement = f"Not proved: {count}, but {failed} of the {counted} {what} in them failed. Then it was {cause}."
+    elif counted < enough.attempts:
+        proved = False
+        statement = (
+            f"Not proved yet: {count}, with {counted} {what} and no failure, and it takes {enough.attempts}: {enough.why}. "
+            "Next: oairunbook verify, which makes as many as it takes."
+        )
     else:
         proved = True
         statement = (
-            f"Proved: {count} from the same runtime, base URL, key scope, model and path where it was {cause} before."
+            f"Proved: {count} from the same runtime, base URL, key scope, model and path where it was {cause} before; "
+            f"{counted} {what} without a failure, and it took {enough.attempts}: {enough.why}."
         )
     return Proof(
-        proved=proved, statement=statement, succeeded=succeeded, tried=tried, conditions=conditions, changes=changes
+        proved=proved,
+        statement=statement,
+        succeeded=succeeded,
+        tried=tried,
+        conditions=conditions,
+        changes=changes,
+        needed=enough,
+        counted=counted,
     )
 
 

@@ -11,7 +11,7 @@ from oairunbook.diagnose.reading import cite, request_succeeded, stream_failed
 from oairunbook.evidence import Evidence, NotTried, SdkAnswered, Stopped
 from oairunbook.verdict import Also, Because, Owner, Verdict
 
-__all__ = ["CATALOGUE", "diagnose"]
+__all__ = ["CATALOGUE", "diagnose", "tally"]
 
 OK = Cause(
     id="ok",
@@ -95,6 +95,11 @@ def find(evidence: Evidence) -> list[tuple[Cause, Finding]]:
         )
     )
     return findings
+
+
+def tally(evidence: Evidence) -> pattern.Tally:
+    """How often the path and the SDK's own request were tried, and how often they failed before the API."""
+    return pattern.tally(evidence, find)
 
 
 def _by_the_sdk(evidence: Evidence) -> tuple[Cause, Finding] | None:

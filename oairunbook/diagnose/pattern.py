@@ -102,6 +102,19 @@ _OF_THE_SERVER = ("api.server_error", "api.overloaded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How often it was tried, and how often it failed."""
+
+    path_failed: int
+    path_tried: int
+    """Attempts up to an unbilled answer, the walk included."""
+
+    own_failed: int
+    own_tried: int
+    """Minimal requests of the SDK."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
     """The pattern of a verdict."""
 
@@ -152,6 +165,15 @@ def count(evidence: Evidence, tries: Attempted, chosen: Cause | None) -> Counted
         others=tuple(
             (identity, f"{number} of the attempts ended so") for identity, number in counted.items() if identity != main
         ),
+    )
+
+
+def tally(evidence: Evidence, find: Find) -> Tally:
+    """Attempts of the path and requests of the SDK, and how many of each failed before the API; by the rules of `count`."""
+    tries = attempted(evidence, find)
+    own_failed, own_passed = _own_requests(evidence)
+    return Tally(
+        path_failed=len(tries.failed), path_tried=tries.tried, own_failed=own_failed, own_tried=own_failed + own_passed
     )
 
 

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 
 from oairunbook import practice
 from oairunbook.evidence import Evidence, Route
+from oairunbook.observe.attempts import DEFAULT_REPEAT
 from oairunbook.observe.collection import Collection, Progress
 from oairunbook.observe.control import CONTROL_URL
 from oairunbook.observe.status_page import STATUS_URL
@@ -23,9 +24,6 @@ from oairunbook.redaction import Secrets
 from oairunbook.runtime import this_runtime
 
 __all__ = ["DEFAULT_REPEAT", "CutShortError", "observe"]
-
-DEFAULT_REPEAT = 10
-"""Of a fault that hits every third attempt, ten miss two in a hundred."""
 
 _LOOK_SECONDS = 0.02
 """How often it is looked whether the walk has ended."""

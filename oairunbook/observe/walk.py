@@ -29,7 +29,7 @@ from oairunbook.evidence import (
     TlsHandshake,
 )
 from oairunbook.observe import control, dns, http, idle, proxy, sdk, tcp, tls
-from oairunbook.observe.attempts import Attempts
+from oairunbook.observe.attempts import DEFAULT_REPEAT, Attempts
 from oairunbook.observe.collection import Collection, Task
 from oairunbook.observe.control import control_route, is_literal
 from oairunbook.observe.counter import PATIENCE_SECONDS, Seen, due
@@ -492,7 +492,11 @@ class Walk:
         if not healthy:
             # Name servers were asked at the beginning; their last word comes as late as this.
             quiet = Deadline(max(quiet.at, self._collection.began + self._timeout + _ICMP_SECONDS + 0.2))
-        attempts.wait(max(quiet.left, settled.left if attempts.differ else 0.0))
+        patience = settled.left if attempts.differ else 0.0
+        if self._options.repeat > DEFAULT_REPEAT:
+            # Whoever asks for many wants to count them: only the budget ends them.
+            patience = self._collection.deadline.left
+        attempts.wait(max(quiet.left, patience))
         for thread in self._walkers:
             thread.join(max(0.0, quiet.left))
         for task in (*self._side, *self._tests.values()):

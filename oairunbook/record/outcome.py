@@ -80,6 +80,9 @@ class Execution:
     verdict: dict[str, Any] | None
     """The last verdict that the notebook displayed."""
 
+    proof: dict[str, Any] | None = None
+    """The last proof of a fix that the notebook displayed."""
+
     def counted(self) -> dict[str, int]:
         """How many code cells ended in each state."""
         return {state: n for state in STATES if (n := sum(cell.state == state for cell in self.cells))}
@@ -117,6 +120,7 @@ def finish(job: Job, ended: Ended, secrets: Secrets, *, seconds: float, told: st
         cells=cells,
         problem=clean(_problem(notebook, journal, ended, job.seconds, told)),
         verdict=_last(notebook, VERDICT_MIME),
+        proof=_last(notebook, PROOF_MIME),
     )
     record = _walk(_record(notebook, execution, job), clean)
     write_whole(Path(job.target), nbformat.writes(nbformat.from_dict(record)).encode("utf-8") + b"\n")
@@ -230,7 +234,7 @@ def _record(notebook: Any, execution: Execution, job: Job) -> Any:
         "seconds": execution.seconds,
         "cells": [{"id": cell.id, "state": cell.state, "seconds": cell.seconds} for cell in execution.cells],
         "verdict": execution.verdict,
-        "proof": _last(notebook, PROOF_MIME),
+        "proof": execution.proof,
     }
     if execution.state != "ok":
         counted = ", ".join(f"{number} {state}" for state, number in execution.counted().items()) or "none"

@@ -59,6 +59,11 @@ class Run:
         return self.practice is not None
 
     @property
+    def proof(self) -> dict[str, Any] | None:
+        """What a notebook of this run said of a fix."""
+        return next((notebook.proof for notebook in self.notebooks if notebook.proof), None)
+
+    @property
     def whole(self) -> bool:
         """Whether every notebook ran to its end and left a verdict."""
         return self.verdict is not None and all(notebook.state == "ok" for notebook in self.notebooks)
@@ -80,6 +85,7 @@ def run(
     *,
     archive: str = "",
     sign_key: str = "",
+    fix_of: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
     interrupted: threading.Event | None = None,
@@ -96,6 +102,7 @@ def run(
         given: Parameters as given, name and text; each goes to the notebooks that declare it.
         archive: Folder; empty for `OAIRUNBOOK_ARCHIVE`, else `./archive`.
         sign_key: File of the private key that signs the record; empty for `OAIRUNBOOK_SIGN_KEY`, else it is not signed.
+        fix_of: The failing run whose fix this looks at; the record names it, see `verify_fix`.
         environment: Of the kernels; that of this process if None.
         progress: Called with a line as each notebook begins and ends.
         interrupted: Once it is set, what runs is ended and what there is is archived; see `interruptible`.
@@ -125,7 +132,8 @@ def run(
     root = archive_root(archive, variables).absolute()
     try:
         signer = load_signer(sign_key_file(sign_key, variables))
-        draft = archives.begin(root, host=socket.gethostname(), practice=practice, signer=signer)
+        kind: archives.Kind = "run" if fix_of is None else "verify"
+        draft = archives.begin(root, host=socket.gethostname(), kind=kind, practice=practice, signer=signer)
     except SigningKeyError as error:
         raise ParameterError(f"{error}. Nothing was run.") from error
     except OSError as error:
@@ -156,7 +164,7 @@ def run(
                 cell_seconds=cell_seconds,
                 practice=practice,
                 # The record moves to its final name, and may be read on another machine.
-                hidden={str(draft.folder): "."},
+                hidden={str(draft.folder): ".", **({str(values["failing"]): str(fix_of["run"])} if fix_of else {})},
                 stopped=interrupted.is_set,
             )
             notebooks.append(done)
@@ -172,7 +180,7 @@ def run(
             interrupted=interrupted.is_set(),
             practice=practice,
         )
-        _finish(draft, result)
+        _finish(draft, result, fix_of)
     except archives.ArchiveError as error:
         raise BrokenOffError(f"{error} What was seen so far: {draft.folder}") from error
     except OSError as error:
@@ -230,7 +238,7 @@ def _checked_together(values: Mapping[str, Value], *, alone: bool) -> Evidence |
     return recorded
 
 
-def _finish(draft: archives.Draft, result: Run) -> None:
+def _finish(draft: archives.Draft, result: Run, fix_of: Mapping[str, Any] | None = None) -> None:
     if result.evidence and result.verdict:
         built = packets.build(result.evidence, result.verdict)
         draft.write("verdict.json", dumps(result.verdict))
@@ -242,6 +250,13 @@ def _finish(draft: archives.Draft, result: Run) -> None:
         "interrupted": result.interrupted,
         **about(result.evidence, result.verdict),
     }
+    if fix_of is not None:
+        proof = result.proof or {}
+        manifest["verify"] = {
+            "failing": dict(fix_of),
+            "proved": bool(proof.get("proved")),
+            "statement": proof.get("statement", "Not proved: the notebook did not come so far."),
+        }
     draft.finish("whole" if result.whole and not result.interrupted else "partial", manifest)
 
 

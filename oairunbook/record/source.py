@@ -11,6 +11,7 @@ from typing import TypedDict, Unpack
 from oairunbook import check, pasted
 from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence, dumps, load_evidence
+from oairunbook.observe.attempts import DEFAULT_REPEAT
 from oairunbook.proof import Proof, prove
 from oairunbook.read import read as read_text
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE
@@ -106,12 +107,16 @@ def collect_given(*, evidence: str = "", error_text: str = "", **look: Unpack[Lo
     return seen
 
 
-def attempts(*, evidence: str = "", repeat: int = 1, **look: Unpack[Look]) -> tuple[Evidence, ...]:
+def attempts(
+    *, evidence: str = "", repeat: int = 1, path_attempts: int = DEFAULT_REPEAT, **look: Unpack[Look]
+) -> tuple[Evidence, ...]:
     """Make the minimal request *repeat* times, all within the budget; a recorded one counts as one attempt.
+
+    With each the path is tried *path_attempts* times up to an unbilled answer, without credentials.
 
     The first that does not succeed, else the last, becomes the run's evidence; the others are kept beside it.
     """
-    check_values({**look, "evidence": evidence, "repeat": repeat})
+    check_values({**look, "evidence": evidence, "repeat": repeat, "path_attempts": path_attempts})
     if evidence:
         return (collect(evidence=evidence),)
     budget = look.get("budget", DEFAULT_BUDGET)
@@ -119,7 +124,7 @@ def attempts(*, evidence: str = "", repeat: int = 1, **look: Unpack[Look]) -> tu
     tried: list[Evidence] = []
     while len(tried) < repeat and (not tried or time.monotonic() < last):
         left = budget if not tried else max(1.0, last - time.monotonic())
-        tried.append(_look({**look, "budget": left}))
+        tried.append(_look({**look, "budget": left}, path_attempts))
     telling = decisive(tuple(tried))
     for number, seen in enumerate(tried, 1):
         keep(seen, EVIDENCE_FILE if seen is telling else f"evidence-attempt-{number}.json")
@@ -155,7 +160,7 @@ def check_values(values: Mapping[str, object]) -> None:
     Raises:
         ValueError: A value is out of its range, or two exclude each other.
     """
-    route, status, repeat = values.get("route", "auto"), values.get("status", 0), values.get("repeat", 1)
+    route, status = values.get("route", "auto"), values.get("status", 0)
     if route not in ROUTES:
         raise ValueError(f"route is one of {', '.join(ROUTES)}, and {route!r} is not")
     for name in ("timeout", "budget"):
@@ -167,19 +172,21 @@ def check_values(values: Mapping[str, object]) -> None:
         raise ValueError(f"idle is a number of seconds below a day, or 0 for none, and {idle!r} is not")
     if isinstance(status, bool) or not isinstance(status, int) or not (status == 0 or 100 <= status <= 599):
         raise ValueError(f"status is an HTTP status from 100 to 599, or 0 for none, and {status!r} is not")
-    if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
-        raise ValueError(f"repeat is a whole number from 1 on, and {repeat!r} is not")
+    for name in ("repeat", "path_attempts"):
+        often = values.get(name, 1)
+        if isinstance(often, bool) or not isinstance(often, int) or often < 1:
+            raise ValueError(f"{name} is a whole number from 1 on, and {often!r} is not")
     if values.get("evidence"):
         if status or values.get("error_text") or values.get("body") or values.get("headers"):
             raise ValueError(
                 "evidence names a record, and a response or an exception is pasted as well: give one of them"
             )
-        if repeat != 1:
+        if values.get("repeat", 1) != 1:
             raise ValueError("evidence names a record, which counts as one attempt: leave out repeat")
 
 
-def _look(look: Look) -> Evidence:
+def _look(look: Look, path_attempts: int = DEFAULT_REPEAT) -> Evidence:
     check_values(look)
     known = {**look, "model": str(look.get("model", "")), "idle": look.get("idle") or None}
     # The archive's key makes the key's fingerprint, by which a later run is known to use the same one.
-    return check(**known, archive=os.environ.get(ARCHIVE_VARIABLE, "")).evidence  # type: ignore[arg-type]
+    return check(**known, repeat=path_attempts, archive=os.environ.get(ARCHIVE_VARIABLE, "")).evidence  # type: ignore[arg-type]

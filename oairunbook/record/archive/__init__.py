@@ -13,7 +13,7 @@ name, whatever its manifest says.
 """
 
 from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError
-from oairunbook.record.archive.draft import MANIFEST_SCHEMA, Draft, State, begin
+from oairunbook.record.archive.draft import MANIFEST_SCHEMA, Draft, Kind, State, begin
 from oairunbook.record.archive.fingerprint import fingerprint_key
 from oairunbook.record.archive.verify import Checked, Problem, check, verify
 
@@ -24,6 +24,7 @@ __all__ = [
     "ArchiveError",
     "Checked",
     "Draft",
+    "Kind",
     "Problem",
     "State",
     "begin",

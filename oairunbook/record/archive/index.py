@@ -150,6 +150,16 @@ class Index:
         where, values = wanted.where()
         return int(self._database.execute(f"SELECT count(*) FROM runs WHERE {where}", values).fetchone()[0])  # noqa: S608
 
+    def newest_fault(self, base_url: str, route: str, practice: str | None) -> Row | None:
+        """The newest run of this route that named a fault; None if there is none."""
+        columns = ", ".join(_COLUMNS)
+        query = (
+            f"SELECT {columns} FROM runs WHERE base_url = ? AND route = ? AND practice IS ? "  # noqa: S608 - columns are constants
+            "AND cause NOT IN ('ok', 'unknown') AND state IN ('whole', 'partial') ORDER BY sequence DESC LIMIT 1"
+        )
+        found = self._database.execute(query, (base_url, route, practice)).fetchone()
+        return Row(*found) if found else None
+
     def timings(self, wanted: Wanted) -> Iterator[Timing]:
         """The seconds of the steps of whole runs, in the order of the chain."""
         where, values = wanted.where()
