@@ -21,7 +21,10 @@ _PACKAGES = (
 
 _PLATFORM_VARIABLES = (
     ("AWS_LAMBDA_FUNCTION_NAME", "AWS Lambda"),
+    ("LAMBDA_TASK_ROOT", "AWS Lambda"),
     ("ECS_CONTAINER_METADATA_URI_V4", "Amazon ECS"),
+    ("ECS_CONTAINER_METADATA_URI", "Amazon ECS"),
+    ("FUNCTION_TARGET", "Google Cloud Functions"),
     ("K_SERVICE", "Google Cloud Run"),
     ("CLOUD_RUN_JOB", "Google Cloud Run job"),
     ("GAE_SERVICE", "Google App Engine"),
@@ -35,13 +38,43 @@ _PLATFORM_VARIABLES = (
     ("RAILWAY_PROJECT_ID", "Railway"),
     ("FLY_APP_NAME", "Fly.io"),
     ("DYNO", "Heroku"),
+    ("CF_PAGES", "Cloudflare Pages build"),
+    ("WORKERS_CI", "Cloudflare Workers build"),
+    ("DENO_DEPLOYMENT_ID", "Deno Deploy"),
     ("GITHUB_ACTIONS", "GitHub Actions"),
     ("GITLAB_CI", "GitLab CI"),
+    ("CIRCLECI", "CircleCI"),
+    ("BUILDKITE", "Buildkite"),
+    ("JENKINS_URL", "Jenkins"),
+    ("CODEBUILD_BUILD_ARN", "AWS CodeBuild"),
+    ("TEAMCITY_VERSION", "TeamCity"),
     ("CODESPACES", "GitHub Codespaces"),
+    ("GITPOD_WORKSPACE_ID", "Gitpod"),
+    ("REPL_ID", "Replit"),
     ("CODEX_SANDBOX", "Codex sandbox"),
+    ("CLAUDECODE", "coding agent"),
+    ("CURSOR_AGENT", "coding agent"),
+    ("GEMINI_CLI", "coding agent"),
+    ("COPILOT_AGENT", "coding agent"),
     ("CI", "CI"),
 )
-_REGION_VARIABLES = ("AWS_REGION", "REGION_NAME", "VERCEL_REGION", "FLY_REGION", "AWS_DEFAULT_REGION")
+_PLATFORM_FILES = (
+    ("/.dockerenv", "Docker container"),
+    ("/run/.containerenv", "Podman container"),
+    ("/var/run/secrets/kubernetes.io/serviceaccount/token", "Kubernetes"),
+    ("/etc/kubernetes/aks-cluster-metadata", "Azure Kubernetes Service"),
+    ("/etc/alpine-release", "Alpine Linux"),
+)
+_PLATFORM_TEXTS = (
+    ("/proc/version", "microsoft", "WSL"),
+    ("/proc/self/mountinfo", "/docker/containers/", "Docker container"),
+    ("/proc/self/cgroup", "/docker/", "Docker container"),
+    ("/sys/class/dmi/id/bios_vendor", "google", "Google Compute Engine"),
+    ("/sys/class/dmi/id/sys_vendor", "amazon ec2", "Amazon EC2"),
+    # The asset tag that every virtual machine of Azure has.
+    ("/sys/class/dmi/id/chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77", "Azure virtual machine"),
+)
+_REGION_VARIABLES = ("AWS_REGION", "REGION_NAME", "VERCEL_REGION", "FLY_REGION", "DENO_REGION", "AWS_DEFAULT_REGION")
 
 
 def this_runtime(environment: Mapping[str, str]) -> Runtime:
@@ -60,20 +93,28 @@ def this_runtime(environment: Mapping[str, str]) -> Runtime:
     )
 
 
+def platform_marks(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """What the runtime shows itself to be, and by what; several can hold, and one can show itself more than once."""
+    found = [(label, f"{name} is set") for name, label in _PLATFORM_VARIABLES if environment.get(name)]
+    execution = environment.get("AWS_EXECUTION_ENV", "")
+    if execution.startswith("AWS_ECS"):
+        found.append(("Amazon ECS", f"AWS_EXECUTION_ENV is {execution}"))
+    if environment.get("container"):
+        found.append((f"{environment['container'].capitalize()} container", "the variable container is set"))
+    found += [(label, path) for path, label in _PLATFORM_FILES if Path(path).exists()]
+    found += [(label, f"{path} names it") for path, mark, label in _PLATFORM_TEXTS if mark in _text(path)]
+    return tuple(found)
+
+
 def _platforms(environment: Mapping[str, str]) -> list[str]:
-    found = [label for name, label in _PLATFORM_VARIABLES if environment.get(name)]
-    if Path("/.dockerenv").exists():
-        found.append("Docker container")
-    if Path("/run/.containerenv").exists():
-        found.append("Podman container")
-    if Path("/etc/alpine-release").exists():
-        found.append("Alpine Linux")
+    return list(dict.fromkeys(label for label, _ in platform_marks(environment)))
+
+
+def _text(path: str) -> str:
     try:
-        if "microsoft" in Path("/proc/version").read_text("utf-8", "replace").lower():
-            found.append("WSL")
+        return Path(path).read_text("utf-8", "replace").lower()
     except OSError:
-        pass
-    return found
+        return ""
 
 
 def _user() -> str:

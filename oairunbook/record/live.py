@@ -7,12 +7,15 @@ from pathlib import Path
 
 from oairunbook.controls import CONTROLS_SCHEMA, Controls
 from oairunbook.evidence import Evidence, dumps, read_document
+from oairunbook.observe.around import look_around
 from oairunbook.observe.sdk_controls import observe_controls
 from oairunbook.record.files import write_whole
 from oairunbook.record.source import EVIDENCE_FILE, KEEP_VARIABLE, check_values
 from oairunbook.redaction import Secrets
+from oairunbook.surroundings import SURROUNDINGS_SCHEMA, Surroundings
 
 CONTROLS_FILE = "sdk-controls.json"
+SURROUNDINGS_FILE = "surroundings.json"
 
 
 def is_from_here(evidence: str) -> bool:
@@ -40,6 +43,36 @@ def sdk_controls(
     found = observe_controls(seen, secrets, timeout=timeout, budget=budget, node_folder=str(node_folder))
     _keep(CONTROLS_FILE, dumps(found))
     return found
+
+
+def surroundings(seen: Evidence, *, evidence: str = "", timeout: float = 5.0) -> Surroundings | None:
+    """Look around this runtime, or read what was kept beside a record; None if there is nothing.
+
+    Raises:
+        ValueError: A parameter is of the wrong kind.
+        oairunbook.evidence.EvidenceError: What was kept cannot be read.
+    """
+    check_values({"timeout": timeout})
+    if not is_from_here(evidence):
+        kept = _file(evidence).with_name(SURROUNDINGS_FILE)
+        return recorded_surroundings(str(kept)) if kept.exists() else None
+    found = look_around(seen, Secrets.from_environment(os.environ), timeout=timeout)
+    _keep(SURROUNDINGS_FILE, dumps(found))
+    return found
+
+
+def recorded_surroundings(path: str) -> Surroundings | None:
+    """Surroundings that were recorded elsewhere; a folder stands for the file in it, and an empty text for none.
+
+    Raises:
+        oairunbook.evidence.EvidenceError: The file is no record of surroundings.
+        OSError: The file cannot be read.
+    """
+    if not path:
+        return None
+    file = Path(path)
+    text = (file / SURROUNDINGS_FILE if file.is_dir() else file).read_text("utf-8")
+    return read_document(Surroundings, text, SURROUNDINGS_SCHEMA)
 
 
 def _file(evidence: str) -> Path:

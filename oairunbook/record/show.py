@@ -9,7 +9,7 @@ from pathlib import Path
 from oairunbook import proof as proofs
 from oairunbook.evidence import Evidence, Layer, to_document
 from oairunbook.record import packet as packets
-from oairunbook.record.branches import compare, sdk_controls
+from oairunbook.record.branches import compare, sdk_controls, surroundings
 from oairunbook.record.describe import exception, fact, returned, state
 from oairunbook.record.explanation import explanation
 from oairunbook.record.follow import follows as follow_ups
@@ -41,6 +41,7 @@ __all__ = [
     "sdk_controls",
     "statement",
     "step",
+    "surroundings",
     "verdict",
     "waterfall",
     "what_changed",
