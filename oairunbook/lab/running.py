@@ -81,8 +81,10 @@ class Lab:
     API; `endpoints` says what listens where.
     """
 
-    def __init__(self, fault: Fault):
+    def __init__(self, fault: Fault, *, shown_as: str = ""):
+        """*shown_as* stands in evidence in the place of the fault's id; empty for the id itself."""
         self.fault = fault
+        self._shown_as = shown_as or fault.id
         self.model = MODEL
         with contextlib.ExitStack() as stack:
             self._build(stack)
@@ -113,7 +115,7 @@ class Lab:
         proxy_port = self._proxy(stack, listener)
         name_server = self._name_server(stack, zone)
         rehearsal = practice.Practice(
-            fault=fault.id,
+            fault=self._shown_as,
             name_servers=(name_server,),
             status_url=f"https://{STATUS_HOST}:{status_port}/api/v2/summary.json",
         )

@@ -11,7 +11,12 @@ import anywidget
 import ipywidgets as widgets
 import traitlets
 
-from oairunbook.record.view import View
+from oairunbook.record.view import View, paragraph
+
+_NOT_HERE = (
+    "Here is a part of the panel with controls. It works in JupyterLab and Voilà with a running kernel: "
+    "open the notebook there and run all cells. What was found stands in the tables of this notebook."
+)
 
 LABEL_WIDTH = "11em"
 
@@ -51,6 +56,7 @@ export default {
     });
     el.append(label);
     ownKeys(el);
+    model.send({ shown: true });
   },
 };
 """
@@ -127,6 +133,9 @@ class FreeText(anywidget.AnyWidget):
 
     def _take(self, _widget: Any, content: Any, _buffers: Any) -> None:
         text = content.get("text") if isinstance(content, dict) else None
+        if text is None and self.text:
+            # A view of it appeared, and begins empty.
+            self.send({"text": self.text})
         if isinstance(text, str) and text != self.text:
             self.text = text
             if self._told is not None:
@@ -153,6 +162,11 @@ class Part:
 
     def __repr__(self) -> str:
         return self.instead.text
+
+
+def part(widget: widgets.Widget) -> Part:
+    """One cell of a panel."""
+    return Part(widget=widget, instead=paragraph(_NOT_HERE))
 
 
 def button(text: str, pressed: Callable[[], None], *, primary: bool = False) -> widgets.Button:

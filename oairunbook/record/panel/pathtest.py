@@ -87,6 +87,15 @@ class PathTest:
             ]
         )
 
+    def reset(self, *, route: str, model: str) -> None:
+        """Show nothing of the test before, and begin the next with these."""
+        self.route.value = route
+        self.model.set_text(model)
+        self.base_url.set_text("")
+        self.start.disabled = False
+        self.status.text = ""
+        put(self.progress, None)
+
     def wait(self, seconds: float) -> bool:
         """Wait for the test under way, at most so long; whether none is under way any more."""
         if self._thread is not None:

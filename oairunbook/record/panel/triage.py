@@ -16,7 +16,7 @@ from oairunbook.record import show
 from oairunbook.record.archive import ArchiveError
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_root
 from oairunbook.record.follow import follows
-from oairunbook.record.panel.controls import FreeText, Part, Status, button, put, shown
+from oairunbook.record.panel.controls import FreeText, Part, Status, button, part, put, shown
 from oairunbook.record.panel.detail import Detail
 from oairunbook.record.panel.pathtest import PathTest
 from oairunbook.record.panel.standing import Standing
@@ -28,10 +28,6 @@ from oairunbook.redaction import Secrets
 from oairunbook.runtime import this_runtime
 from oairunbook.verdict import Verdict
 
-_NOT_HERE = (
-    "Here is a part of the panel with controls. It works in JupyterLab and Voilà with a running kernel: "
-    "open the notebook there and run all cells. What was found stands in the tables of this notebook."
-)
 _NOTHING_SAVED = (
     "Nothing is saved yet. Save the packet: then the notebooks that this verdict calls for are listed here, "
     "and open with the same evidence."
@@ -97,20 +93,20 @@ class Triage:
     def paste(self) -> Part:
         """Paste an error, and see whose it is."""
         clear = button("Clear", self._forget_text)
-        return _part(widgets.VBox([self.text, widgets.HBox([clear]), self.owner, self.judged]))
+        return part(widgets.VBox([self.text, widgets.HBox([clear]), self.owner, self.judged]))
 
     def test(self) -> Part:
         """Test the path from this kernel."""
-        return _part(widgets.VBox([self.path_test.widget, self.picture]))
+        return part(widgets.VBox([self.path_test.widget, self.picture]))
 
     def step(self) -> Part:
         """Look into one step."""
-        return _part(self.detail.widget)
+        return part(self.detail.widget)
 
     def save(self) -> Part:
         """Save packet, evidence and verdict."""
         pressed = button("Save the packet", self._save, primary=True)
-        return _part(widgets.VBox([widgets.HBox([pressed]), self.saved, *self._links_of_voila()]))
+        return part(widgets.VBox([widgets.HBox([pressed]), self.saved, *self._links_of_voila()]))
 
     def follow(self) -> Standing:
         """Links to the notebooks that come next."""
@@ -199,7 +195,3 @@ class Triage:
 
     def _links_of_voila(self) -> tuple[widgets.Widget, ...]:
         return (self.links,) if self._standing_links.hidden else ()
-
-
-def _part(widget: widgets.Widget) -> Part:
-    return Part(widget=widget, instead=paragraph(_NOT_HERE))
