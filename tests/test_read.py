@@ -86,6 +86,12 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         # 404 of the API itself, and of some other server.
         ("return_value=(b'HTTP/1.1', 404, b'Not Found', [(b'x-request-id', b'req_a2f3a6e00a3254b0')])", "api.model_not_found"),
         ("return_value=(b'HTTP/1.1', 404, b'Not Found', [(b'server', b'nginx')])", "http.not_an_api"),
+        # 404 at a path that api.openai.com has, and at one that it has not.
+        ("404 Client Error: Not Found for url: https://api.openai.com/v1/chat/completions", "api.model_not_found"),
+        ("404 Client Error: Not Found for url: https://api.openai.com/chat/completions", "http.not_an_api"),
+        ("RetryError[<Future at 0x11cf state=finished raised InvalidRequestError>]", "api.bad_request"),
+        ("Unexpected endpoint or method. (OPTIONS /v1/models). Returning 200 anyway", "browser.cors_blocked"),
+        ("Unexpected endpoint or method. (POST /v1/api/generate). Returning 200 anyway", "http.not_an_api"),
         # Prose without spaces beside a code.
         ("对话框返回ECONNRESET错误", "http.reset"),
         ("RouterRateLimitErrorBasic: No deployments available for selected model.", "api.gateway_upstream_failed"),
@@ -118,6 +124,9 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
         ("error sending request for url (https://chatgpt.com/backend-api/codex/responses)", "connection_path"),
         ("error sending request for url (https://chatgpt.com.example.net/v1/responses)", "route_provider"),
         ("Connection error.\n- model added from one-api", "route_provider"),
+        ("aider --openai-api-base http://localhost:1324 --model x\nConnection error.", "route_provider"),
+        ("export MY_LLM_ENDPOINT=http://10.0.0.7:3000\nConnection error.", "route_provider"),
+        ("export OTEL_EXPORTER_ENDPOINT=http://10.0.0.7:4318\nConnection error.", "connection_path"),
         (
             "Connection error.\n- [x] I have searched the issues about one-api\nOllama (if applicable): none",
             "connection_path",

@@ -82,11 +82,11 @@ _ENDPOINT: Marks = ("invalid url (", "not allowed to post", "method_not_supporte
 _MODEL = re.compile(
     r"model_not_found|model_not_available|model not exist|modelnotfound|invalid model name passed|not a valid model|unknown model|no such model|invalid_model|model_not_supported|"
     r"models?\b.{0,120}(?:does not exist|doesn't exist|not found|is not available|not supported by any|has been deprecated|is not found|no access|you do not have access|unavailable for)|"
-    r"does not have access to model|no endpoints found|try pulling it first|not have access to (?:the )?model|模型不存在|unable to find model|could not find model|no models? loaded",
+    r"does not have access to model|no endpoints found|no allowed providers are available|try pulling it first|not have access to (?:the )?model|模型不存在|unable to find model|could not find model|no models? loaded",
     re.DOTALL,
 )
 _REQUEST: Marks = ("maximum context length", "context_length_exceeded", "invalid_request", "unsupported_value", "unsupported_parameter", "unknown_parameter", "invalid_value", "invalid_type",
-                   "badrequesterror", "content_filter", "content management policy", "responsibleaipolicy", "is too long", "string_above_max_length", "unsupported parameter",
+                   "badrequesterror", "content_filter", "content management policy", "content_management_policy", "prompt triggering azure openai", "responsibleaipolicy", "is too long", "string_above_max_length", "unsupported parameter",
                    "operationnotsupported", "field required", "invalid 'messages", "invalid_prompt", "invalid schema", "is not of type", "additional properties are not allowed",
                    "unrecognized request argument", "reduce the length", "extra inputs are not permitted", "missing required parameter")  # fmt: skip
 
@@ -161,8 +161,8 @@ def by_status(status: int, family: str) -> str | None:
         return "api.permission_denied"
     if status in (404, 405):
         return "api.azure_resource_not_found" if family == "azure" else "api.endpoint_not_found"
-    if status == 408 and family == "gateway":
-        return "api.gateway_upstream_failed"
+    if status == 408:
+        return "api.gateway_upstream_failed" if family == "gateway" else "api.server_error"
     if status == 429:
         return "api.rate_limited"
     if status == 503:

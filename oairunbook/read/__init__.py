@@ -149,9 +149,11 @@ def _answered(lines: str, whole: str, url: str) -> Iterator[Observation]:
 
 
 def _http_answer(shown: Shown, url: str) -> HttpAnswer:
+    line = shown.around.rpartition("\n")[2] + " " + shown.body.sample.partition("\n")[0]
+    named = called(line)
     return HttpAnswer(
         method="",
-        url=url,
+        url=next((call.url for call in reversed(named) if call.url), url),
         status=shown.status,
         http_version="",
         headers=kept_headers(shown.headers),

@@ -21,7 +21,8 @@ _START = re.compile(
 _ERROR_FIRST = re.compile(r"""\{\s{0,40}\\{0,3}["']error\\{0,3}["']""")
 _HEADLESS = re.compile(r"""^[ \t]{0,40}["']message["']\s?:\s?["']""", re.MULTILINE)
 _FIELD = re.compile(
-    r"""(?<![\w-])\\{0,3}["']?(?P<name>message|type|code|param)\\{0,3}["']?\s{0,3}[:=]\s{0,3}(?:\\{0,3}'(?P<single>(?:[^'\\\n]|\\.){0,1500})(?:'|\\?\Z)|\\{0,3}"(?P<double>(?:[^"\\\n]|\\[^"\n]){0,1500})(?:\\{0,3}"|\\?\Z)|`(?P<tick>[^`\n]{0,1500})`|(?P<bare>null|None|undefined|\d{1,6})\b)"""
+    r"""(?<![\w-])\\{0,3}["']?(?P<name>message|type|code|param)\\{0,3}["']?\s{0,3}[:=]\s{0,3}(?:\\{0,3}'(?P<single>(?:[^'\\\n]|\\.){0,1500})(?:'|\\?$)|\\{0,3}"(?P<double>(?:[^"\\\n]|\\[^"\n]){0,1500})(?:\\{0,3}"|\\?$)|`(?P<tick>[^`\n]{0,1500})`|(?P<bare>null|None|undefined|\d{1,6})\b)""",
+    re.MULTILINE,
 )
 _STATUS = re.compile(
     r"""Error code:\W{1,4}(?P<a>\d{3})\b"""
@@ -60,6 +61,9 @@ CLASS_STATUS = {
     "ContextWindowExceededError": 400, "ContentPolicyViolationError": 400, "InsufficientQuotaError": 429,
 }  # fmt: skip
 
+# `RetryError[<Future … raised RateLimitError>]` keeps nothing but the class.
+_CLASS_ALONE = re.compile(rf"\braised (?P<class>{'|'.join(CLASS_STATUS)})\b(?=[>\]\s]{{0,10}}$)", re.MULTILINE)
+
 # Where a status line came without a body, some SDKs (Vercel's) say nothing but its reason phrase.
 _PHRASE = re.compile(
     r"(?:Error|Exception)\]?: (?P<phrase>Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Method Not Allowed|Unprocessable Entity|Too Many Requests|"
@@ -84,6 +88,8 @@ _SENTENCES = re.compile(
         r"Your organization must be verified[^\n\"'}]{0,200}|No API key provided\. You can set your API key in code[^\n]{0,40}|Request too large for [^\n\"'}]{1,300}|"
         r"Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
         r"An error occurred while processing your request(?=[^{}]{0,250}(?:You can retry|help\.openai\.com|[Rr]equest ID))[^\n\"'}]{0,200}|"
+        r"The response was filtered due to the prompt[^\n\"}]{0,300}|No endpoints found(?: that support| for| matching)[^\n\"'}]{0,120}|"
+        r"No allowed providers are available[^\n\"'}]{0,120}|This request requires more credits[^\n\"'}]{0,160}|You have insufficient permissions for this operation[^\n\"'}]{0,160}|"
         r"No deployments available for selected model[^\n\"'}]{0,200}|There are no healthy deployments for this model[^\n\"'}]{0,200}|"
         r"OpenAI's services are not available in your country[^\n\"'}]{0,60}|Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
     ).replace(" ", r"\s{1,4}")
@@ -311,7 +317,7 @@ def _by_fields(window: str) -> ApiError | None:
             value = bare
             code_is_string = code_is_string and name != "code"
         found[name] = value
-        cut_off = match.end() == len(window)
+        cut_off = bare is None and not match[0].endswith(("'", '"', "`"))
     message = found.get("message")
     known = found.get("code") or found.get("type")
     if not message and not known:
@@ -391,6 +397,14 @@ def _bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
             Shown(
                 status=_PHRASE_STATUS[match["phrase"]],
                 position=match.start("phrase"),
+                body=Body(shape="empty", size_bytes=0),
+            )
+        )
+    for match in _CLASS_ALONE.finditer(text):
+        found.append(
+            Shown(
+                status=CLASS_STATUS[match["class"]],
+                position=match.start("class"),
                 body=Body(shape="empty", size_bytes=0),
             )
         )

@@ -19,10 +19,12 @@ from oairunbook.services import OTHER_SERVICES
 _BASE_URL_NAMES = (
     "openai_base_url|openai_api_base|openai_api_base_url|openai_api_url|azure_openai_endpoint|azure_openai_api_endpoint|azure_api_base|azure_endpoint|"
     "azureopenaiendpoint|base_url|baseurl|base-url|api_base|apibase|api_base_url|api_url|basepath|azureopenaibasepath|endpoint|openai_proxy_url|"
-    "spring.ai.openai.base-url|ollama_base_url|ollama_host|ollama_api_base"
+    "spring.ai.openai.base-url|ollama_base_url|ollama_host|ollama_api_base|"
+    # names that applications make up for the same
+    r"(?:[a-z0-9]{1,20}_){0,3}[a-z0-9]{0,12}(?:llm|openai|gpt|chat|lmstudio|lm_studio)[a-z0-9]{0,12}_(?:base_url|api_base|api_url|endpoint|base|url|host)"
 )
 _SETTING = re.compile(
-    rf"""(?<![\w.-])["']?(?P<name>{_BASE_URL_NAMES})["']?\s{{0,4}}(?:=|:(?!//)|=>)\s{{0,4}}(?:str\()?["'`]?"""
+    rf"""(?:(?<![\w.-])["']?(?P<name>{_BASE_URL_NAMES})["']?\s{{0,4}}(?:=|:(?!//)|=>)\s{{0,4}}(?:str\()?|--(?P<flag>[a-z-]{{0,20}}(?:base-url|api-base|api-url|endpoint))[ =])["'`]?"""
     r"""(?P<value>https?://[^\s"'`,;<>(){}|\\]{3,300})""",
     re.IGNORECASE,
 )
@@ -288,7 +290,7 @@ def _from_text(text: str, proxies: tuple[str, ...] = ()) -> tuple[str | None, st
     direct = [c for c in calls if c.host == "api.openai.com" or c.host.endswith(".api.openai.com")]
     if named:
         match = named[-1]
-        return match["value"].rstrip("."), f"the text: {match['name']}"
+        return match["value"].rstrip("."), f"the text: {match['name'] or '--' + match['flag']}"
     for call in reversed(calls):
         if call.port and any(f"{call.host}:{call.port}" in value for value in proxies):
             continue

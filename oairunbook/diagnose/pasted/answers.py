@@ -86,12 +86,17 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
     # Bare reason phrases name no cause: `Too Many Requests` is what every 429 says.
     if cause is not None and not by_edge and not _is_reason_phrase(words):
         return reading(cause, _ANSWER if status else _ANSWER - 1)
-    return _status_alone(reading, status, words, family, by_the_api=_has_the_apis_headers(answer))
+    return _status_alone(reading, status, words, family, by_the_api=_is_the_apis(answer))
 
 
-def _has_the_apis_headers(answer: HttpAnswer) -> bool:
-    """Only OpenAI's own gateway makes request ids of this form."""
-    return (answer.header("x-request-id") or "").startswith("req_")
+_RIGHT_PATH = re.compile(
+    r"https://(?:[a-z0-9-]+\.)?api\.openai\.com/v1/(?:chat/completions|completions|responses|embeddings|moderations|images/generations|audio/(?:speech|transcriptions))\b"
+)
+
+
+def _is_the_apis(answer: HttpAnswer) -> bool:
+    """Only OpenAI's own gateway makes request ids of this form, and what is called by its own name at a right path answers for itself."""
+    return (answer.header("x-request-id") or "").startswith("req_") or bool(_RIGHT_PATH.match(answer.url))
 
 
 def _status_alone(

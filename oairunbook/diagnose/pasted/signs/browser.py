@@ -42,6 +42,8 @@ SIGNS = (
     sign(
         "browser.cors_blocked",
         BROWSER + 1,
+        # A server that does not know the preflight's method.
+        r"Unexpected endpoint or method\. \(OPTIONS",
         r"blocked by CORS policy",
         r"Access-Control-Allow-(?:Origin|Headers|Methods|Credentials)(?!['\"]?\s?:)",
         r"Cross-Origin Request Blocked(?!.{0,300}did not succeed)",

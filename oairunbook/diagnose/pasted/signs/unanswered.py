@@ -58,7 +58,7 @@ SIGNS = (
         r"unable to connect",
         r"Unable to reach",
         r"due to access control checks",
-        r"RequestError",
+        r"\bRequestError",
         r"Timeout was reached",
         r"SSL connect error",
         r"CURLE_(?:OPERATION_TIMEDOUT|COULDNT_CONNECT|SSL_CONNECT_ERROR)",
