@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import signal
@@ -14,8 +15,6 @@ from typing import Any
 import click
 
 from oairunbook import __version__
-from oairunbook.explain.command import explain
-from oairunbook.lab.command import lab
 from oairunbook.output import (
     EXIT_INTERRUPTED,
     EXIT_TOOL_FAILED,
@@ -26,12 +25,6 @@ from oairunbook.output import (
     say,
     write_json,
 )
-from oairunbook.read.command import triage
-from oairunbook.record.archive.commands import archive
-from oairunbook.record.commands import packet, run
-from oairunbook.record.compare_command import compare
-from oairunbook.record.front_commands import init, open_command, report
-from oairunbook.record.verify_command import verify
 
 _COMMAND_GROUPS = (
     ("In an incident", ("check", "triage", "explain", "open", "run", "packet")),
@@ -39,18 +32,50 @@ _COMMAND_GROUPS = (
     ("For practice", ("lab",)),
 )
 
+_ELSEWHERE: dict[str, tuple[str, str]] = {
+    "triage": ("oairunbook.read.command:triage", "Judge a pasted error: traceback, log, body, console."),
+    "explain": ("oairunbook.explain.command:explain", "Explain one cause, or list all of them."),
+    "open": ("oairunbook.record.front_commands:open_command", "Open the runbook in JupyterLab, at triage."),
+    "run": ("oairunbook.record.commands:run", "Run the runbook's notebooks headless, and archive them."),
+    "packet": ("oairunbook.record.commands:packet", "Print the escalation packet of an archived RUN."),
+    "verify": (
+        "oairunbook.record.verify_command:verify",
+        "Prove the fix: the request that failed, again, from the same place.",
+    ),
+    "archive": ("oairunbook.record.archive.commands:archive", "The archive of runs: list, show, verify, prune."),
+    "report": ("oairunbook.record.front_commands:report", "Write one HTML file of an archived RUN."),
+    "compare": ("oairunbook.record.compare_command:compare", "Compare two records: the first difference on the path."),
+    "init": ("oairunbook.record.front_commands:init", "Copy the notebooks into DIR, to adapt them."),
+    "lab": ("oairunbook.lab.command:lab", "Practise on loopback, with a fault of your choice."),
+}
+"""Commands that stand in the part that they drive: where, and the line that --help shows. Each is imported when it is called; start-up is paid
+at every call of a cron job."""
+
 
 class _Grouped(click.Group):
     """Lists the commands by the moment at which they are wanted; a command that no group names stands at the end."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_ELSEWHERE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _ELSEWHERE and cmd_name not in self.commands:
+            module, _, attribute = _ELSEWHERE[cmd_name][0].partition(":")
+            self.add_command(getattr(importlib.import_module(module), attribute), cmd_name)
+        return super().get_command(ctx, cmd_name)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        known = self.list_commands(ctx)
         grouped = [name for _, names in _COMMAND_GROUPS for name in names]
-        rest = tuple(name for name in self.list_commands(ctx) if name not in grouped)
+        rest = tuple(name for name in known if name not in grouped)
         for title, names in (*_COMMAND_GROUPS, ("More", rest)):
-            rows = [(name, self.commands[name].get_short_help_str(88)) for name in names if name in self.commands]
+            rows = [(name, self._line(name)) for name in names if name in known]
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
+
+    def _line(self, name: str) -> str:
+        return _ELSEWHERE[name][1] if name in _ELSEWHERE else self.commands[name].get_short_help_str(88)
 
 
 _EXIT_STATUSES = """\b
@@ -269,19 +294,6 @@ def _contract() -> Iterator[None]:
         else:
             tell("Next: run it again with OAIRUNBOOK_DEBUG=1 and report the traceback.")
         raise SystemExit(EXIT_TOOL_FAILED) from None
-
-
-cli.add_command(triage)
-cli.add_command(run)
-cli.add_command(packet)
-cli.add_command(compare)
-cli.add_command(verify)
-cli.add_command(archive)
-cli.add_command(open_command)
-cli.add_command(init)
-cli.add_command(report)
-cli.add_command(explain)
-cli.add_command(lab)
 
 
 def main() -> None:

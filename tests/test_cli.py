@@ -25,9 +25,10 @@ from oairunbook.lab.running import Lab
 from oairunbook.output import inert
 from oairunbook.route import resolve
 from oairunbook.runtime import this_runtime
+from tests.commands import commands
 from tests.world.canary import Canaries
 
-COMMANDS = sorted(cli.commands)
+COMMANDS = commands()
 
 
 def program(
@@ -85,7 +86,7 @@ def with_error(evidence: Evidence, kind: str, text: str) -> Evidence:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_every_command_says_what_it_does_explains_each_option_and_has_examples(name: str) -> None:
-    command = cli.commands[name]
+    command = COMMANDS[name]
     shown = CliRunner().invoke(cli, [name, "--help"], terminal_width=110)
 
     assert shown.exit_code == 0
@@ -374,3 +375,11 @@ def test_a_terminal_that_knows_only_ascii_gets_the_verdict_all_the_same(evidence
     assert (shown.returncode, "\\u2192" in shown.stdout) == (1, True), shown.stderr
     document = json.loads(program("diagnose", "evidence.json", "--json", "-", cwd=tmp_path, environment=plain).stdout)
     assert "→" in document["evidence"]["observations"][0]["outcome"]["errors"][0]["text"]
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    """The list is written where no command has to be imported for it."""
+    shown = CliRunner().invoke(cli, ["--help"], terminal_width=200).stdout
+    for name, command in COMMANDS.items():
+        assert f"{name} " in shown
+        assert command.get_short_help_str(88) in shown

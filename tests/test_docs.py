@@ -14,8 +14,10 @@ from oairunbook.cli import cli
 from oairunbook.record import runbooks
 from oairunbook.schema import COMMAND
 from oairunbook.verdict import Owner
+from tests.commands import commands
 
 ROOT = Path(__file__).parents[1]
+COMMANDS = commands()
 README = (ROOT / "README.md").read_text("utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 DOCUMENTS = {path.name: path.read_text("utf-8") for path in sorted(ROOT.glob("*.md"))}
@@ -36,7 +38,7 @@ def options_of(command: click.Command) -> set[str]:
 
 
 def test_every_command_is_documented_in_the_readme() -> None:
-    for name, command in cli.commands.items():
+    for name, command in COMMANDS.items():
         assert f"`oairunbook {name}`" in README
         for below in command.commands if isinstance(command, click.Group) else ():
             assert f"oairunbook {name} {below}" in README
@@ -48,8 +50,8 @@ def test_every_call_in_a_document_names_a_command_and_options_that_exist(documen
     if words[0].startswith("-"):
         assert words[0] in options_of(cli) | {"--version"}
         return
-    assert words[0] in cli.commands, f"{document}: oairunbook {call}"
-    command = cli.commands[words[0]]
+    assert words[0] in COMMANDS, f"{document}: oairunbook {call}"
+    command = COMMANDS[words[0]]
     if isinstance(command, click.Group) and len(words) > 1:
         assert words[1] in command.commands, f"{document}: oairunbook {call}"
         command = command.commands[words[1]]
@@ -60,7 +62,7 @@ def test_every_call_in_a_document_names_a_command_and_options_that_exist(documen
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_option_that_stands_alone_in_a_document_belongs_to_some_command(document: str) -> None:
-    known = set().union(*(options_of(command) for command in (cli, *cli.commands.values())))
+    known = set().union(*(options_of(command) for command in (cli, *COMMANDS.values())))
     of_others = {"--help-notebook", "--check"}
     for option in re.findall(r"`(--[a-z][a-z-]*)", DOCUMENTS[document]):
         assert option in known | of_others

@@ -15,7 +15,10 @@ PACKAGE = Path(__file__).parents[1] / "oairunbook"
 
 OBSERVING = sorted(
     [
-        *(PACKAGE / name for name in ("__init__.py", "evidence.py", "redaction.py", "runtime.py", "practice.py")),
+        *(
+            PACKAGE / name
+            for name in ("__init__.py", "evidence.py", "redaction.py", "runtime.py", "practice.py", "practice_names.py")
+        ),
         *PACKAGE.glob("route/**/*.py"),
         *PACKAGE.glob("observe/**/*.py"),
     ]
@@ -102,3 +105,50 @@ def test_a_real_python_3_9_compiles_the_observing_half() -> None:
     code = "import sys\nfor name in sys.argv[1:]: compile(open(name, encoding='utf-8').read(), name, 'exec')"
     done = subprocess.run([program, "-c", code, *OBSERVING], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+HEAVY = (
+    "openai",
+    "httpx",
+    "httpx2",
+    "pandas",
+    "papermill",
+    "nbformat",
+    "ipywidgets",
+    "pydantic",
+    "dns",
+    "cryptography",
+)
+"""What costs a tenth of a second and more, or is only wanted by some commands."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (("--help",), set()),
+        (("--version",), set()),
+        (("triage", "-"), set()),
+        # The control: a check does need them, so the list can be met.
+        (("check", "--base-url", "http://127.0.0.1:9/v1", "--timeout", "1", "-q"), {"openai", "dns"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_command_imports_only_what_it_uses(arguments: tuple[str, ...], wanted: set[str]) -> None:
+    """A cron job pays for imports a million times."""
+    program = (
+        "import sys\nfrom oairunbook.cli import main\nsys.argv = ['oairunbook', *sys.argv[1:]]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"print('loaded', *sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        input="openai.APIConnectionError: Connection error.",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    loaded = set(done.stderr.splitlines()[-1].split()[1:])
+    assert loaded >= wanted
+    if not wanted:
+        assert not loaded

@@ -13,7 +13,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from oairunbook import practice
+from oairunbook import practice, practice_names
 from oairunbook.evidence import NameServer
 from oairunbook.practice import Practice
 
@@ -147,7 +147,7 @@ def test_the_system_resolver_alone_does_not_know_the_practice_name(servers: Serv
 def test_what_the_server_says_becomes_the_error_that_glibc_raises(
     servers: Servers, monkeypatch: pytest.MonkeyPatch, reply: Reply, code: int
 ) -> None:
-    monkeypatch.setattr(practice, "_SERVER_SECONDS", 0.3)
+    monkeypatch.setattr(practice_names, "_SERVER_SECONDS", 0.3)
     use(servers.start(reply))
 
     with pytest.raises(socket.gaierror) as raised:

@@ -12,14 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 
-from oairunbook import practice
 from oairunbook.evidence import Evidence, Route
-from oairunbook.observe.attempts import DEFAULT_REPEAT
-from oairunbook.observe.collection import Collection, Progress
-from oairunbook.observe.control import CONTROL_URL
-from oairunbook.observe.status_page import STATUS_URL
+from oairunbook.observe.collection import DEFAULT_REPEAT, Collection, Progress
 from oairunbook.observe.stream import Deadline
-from oairunbook.observe.walk import Options, Walk
 from oairunbook.redaction import Secrets
 from oairunbook.runtime import this_runtime
 
@@ -59,7 +54,11 @@ def observe(
     Raises:
         CutShortError: It was interrupted or cancelled, or the tool failed; what had been seen is in it.
     """
-    from oairunbook import __version__
+    # Here and not above: whoever reads a text needs this package's readers of bodies, and no probe.
+    from oairunbook import __version__, practice
+    from oairunbook.observe.control import CONTROL_URL
+    from oairunbook.observe.status_page import STATUS_URL
+    from oairunbook.observe.walk import Options, Walk
 
     environment = os.environ if environment is None else environment
     collected_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -17,9 +17,6 @@ from oairunbook.observe.collection import Collection
 from oairunbook.observe.path import Path
 from oairunbook.observe.stream import Deadline
 
-DEFAULT_REPEAT = 10
-"""Of a fault that hits every third attempt, ten miss two in a hundred."""
-
 WORKERS = 4
 """Attempts at a time: enough to be quick, too few to look like an attack."""
 

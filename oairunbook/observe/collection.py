@@ -13,6 +13,9 @@ from oairunbook.observe.stream import Deadline
 
 Progress = Callable[[str], None]
 
+DEFAULT_REPEAT = 10
+"""Attempts in all. Of a fault that hits every third attempt, ten miss two in a hundred."""
+
 
 def _not_begun() -> NotTried:
     return NotTried(reason="the collection had been stopped")

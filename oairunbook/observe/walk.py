@@ -29,8 +29,8 @@ from oairunbook.evidence import (
     TlsHandshake,
 )
 from oairunbook.observe import control, dns, http, idle, proxy, sdk, tcp, tls
-from oairunbook.observe.attempts import DEFAULT_REPEAT, Attempts
-from oairunbook.observe.collection import Collection, Task
+from oairunbook.observe.attempts import Attempts
+from oairunbook.observe.collection import DEFAULT_REPEAT, Collection, Task
 from oairunbook.observe.control import control_route, is_literal
 from oairunbook.observe.counter import PATIENCE_SECONDS, Seen, due
 from oairunbook.observe.errors import error_chain

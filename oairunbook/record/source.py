@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 from oairunbook import check, pasted
 from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence, dumps, load_evidence
-from oairunbook.observe.attempts import DEFAULT_REPEAT
+from oairunbook.observe import DEFAULT_REPEAT
 from oairunbook.proof import Proof, prove
 from oairunbook.read import read as read_text
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE

@@ -12,7 +12,7 @@ from pathlib import Path
 from oairunbook import practice
 from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence, EvidenceError, load_evidence
-from oairunbook.observe.attempts import DEFAULT_REPEAT
+from oairunbook.observe import DEFAULT_REPEAT
 from oairunbook.proof import STEADY_ATTEMPTS, Needed, needed
 from oairunbook.record.archive.chain import MANIFEST, ArchiveError, sha256
 from oairunbook.record.archive.find import archive_root, find_run

@@ -36,7 +36,7 @@ def _wrong_calls() -> Iterator[None]:
         raise click.UsageError(inert(str(error))) from error
 
 
-@click.group()
+@click.group(epilog=examples("oairunbook archive list --since 7d", "oairunbook archive verify"))
 def archive() -> None:
     """The archive of runs: list, show, verify, prune."""
 
