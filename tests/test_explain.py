@@ -74,7 +74,7 @@ def test_every_cause_of_the_catalogue_has_a_page_and_no_page_is_left_over() -> N
 
 @pytest.mark.parametrize("one", PAGES, ids=IDS)
 def test_a_page_has_every_part_and_no_empty_text(one: Page) -> None:
-    for name in ("meaning", "python", "node", "proof", "look", "next", "mend", "sources"):
+    for name in ("meaning", "python", "node", "proof", "look", "next", "mend", "do_not", "sources"):
         assert getattr(one, name), name
     assert all(text.strip() and "\n" not in text for text in texts(one))
     assert all(look.run.strip() and look.shows.strip() for look in one.look)

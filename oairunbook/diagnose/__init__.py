@@ -18,6 +18,7 @@ OK = Cause(
     owner="none",
     meaning="One minimal request on this path succeeded.",
     next=("Open the real workload again.", "Keep this record as the proof of health."),
+    do_not=("Do not take it for more than this runtime, this request and this moment.",),
 )
 
 UNKNOWN = Cause(

@@ -12,12 +12,14 @@ CAUSES = (
         owner="browser",
         meaning="A key is in client-side code, or the request came from a page.",
         next=(_SERVER_SIDE, "Revoke the exposed key once the server has one of its own."),
+        do_not=("Do not hide the key in the page instead (minified, encoded, split): whoever loads the page has it.",),
     ),
     Cause(
         id="browser.mixed_content",
         owner="browser",
         meaning="An https page calls an http endpoint.",
         next=("Serve the endpoint over https.", _SERVER_SIDE),
+        do_not=("Do not ask users to allow insecure content.",),
     ),
     Cause(
         id="browser.blocked_by_client",
@@ -27,6 +29,7 @@ CAUSES = (
             "Ask whose policy it is: the page's connect-src, an extension, or the browser's administrator.",
             _SERVER_SIDE,
         ),
+        do_not=("Do not ask users to switch their protection off.",),
     ),
     Cause(
         id="browser.cors_blocked",
@@ -35,6 +38,10 @@ CAUSES = (
         next=(
             "Repeat the same request outside the browser first: an error answer without CORS headers looks the same.",
             _SERVER_SIDE,
+        ),
+        do_not=(
+            "Do not set mode no-cors: the answer becomes unreadable.",
+            "Do not send the key through a CORS proxy of somebody else.",
         ),
     ),
 )

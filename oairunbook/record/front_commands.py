@@ -115,7 +115,7 @@ def _copied(folder: Path) -> Copies:
 
 
 def _tell(folder: Path, copies: Copies) -> None:
-    told = [f"{len(copies.written)} notebooks copied into {folder}, {len(copies.same)} were there already."]
+    told = [f"{len(copies.written)} files copied into {folder}, {len(copies.same)} were there already."]
     if copies.kept:
         told.append(
             f"Kept as they are, though they differ from the installed ones: {', '.join(copies.kept)}. "

@@ -27,7 +27,7 @@ class Copies:
 
 
 def copy_notebooks(folder: Path) -> Copies:
-    """Copy every notebook that is not there yet. Nothing that exists is changed.
+    """Copy every notebook that is not there yet, and the pages of the causes that they point to. Nothing that exists is changed.
 
     Raises:
         OSError: The folder or a file cannot be written.
@@ -36,7 +36,7 @@ def copy_notebooks(folder: Path) -> Copies:
     written: list[str] = []
     same: list[str] = []
     kept: list[str] = []
-    for source in sorted(runbooks.folder().glob("*.ipynb")):
+    for source in sorted((*runbooks.folder().glob("*.ipynb"), runbooks.folder() / "CAUSES.md")):
         data, target = source.read_bytes(), folder / source.name
         try:
             with target.open("xb") as file:
