@@ -20,6 +20,7 @@ from markdown_it import MarkdownIt
 from oairunbook import lab
 from oairunbook.cli import cli
 from oairunbook.diagnose import CATALOGUE, diagnose
+from oairunbook.evidence import ClientRefused, SdkFailed
 from oairunbook.explain import (
     FAMILIES,
     FOLDER,
@@ -37,6 +38,7 @@ from oairunbook.record import runbooks, show
 from oairunbook.redaction import Secrets
 from oairunbook.route import resolve
 
+from .cases import Case, cases
 from .recorded import evidence, refused, resolved, sdk_failed
 
 PAGES = pages()
@@ -114,10 +116,11 @@ def test_what_the_catalogue_says_is_not_said_again_in_a_file() -> None:
 # -- commands -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", ALL_COMMANDS)
-def test_a_command_can_be_parsed_and_has_no_placeholder_left(command: str) -> None:
-    assert shlex.split(command)
-    assert not re.search(r"\{(host|port|endpoint|url)\}|\bTODO\b|\bXXX\b|<[a-z-]+>|\byour-|…", command)
+@pytest.mark.parametrize("one", PAGES, ids=IDS)
+def test_commands_can_be_parsed_and_have_no_placeholder_left(one: Page) -> None:
+    for command in commands(one):
+        assert shlex.split(command)
+        assert not re.search(r"\{(host|port|endpoint|url)\}|\bTODO\b|\bXXX\b|<[a-z-]+>|\byour-|…", command), command
 
 
 def test_a_shell_can_read_every_command() -> None:
@@ -138,12 +141,13 @@ def test_no_page_holds_a_key_or_advises_to_switch_verification_off(one: Page) ->
     assert not re.search(off, everything)
 
 
-@pytest.mark.parametrize("command", ALL_COMMANDS)
-def test_no_command_shows_a_key_or_a_proxys_password(command: str) -> None:
+@pytest.mark.parametrize("one", PAGES, ids=IDS)
+def test_no_command_shows_a_key_or_a_proxys_password(one: Page) -> None:
     """`curl -v` prints the proxy variable with its credentials, and an argument is seen by every user of the machine."""
-    assert not re.search(r"curl [^|;]*-[a-zA-Z]*v\b", command) or '--noproxy "*"' in command
-    assert not re.search(r"(echo|-H|--header) [^|;]*API_KEY", command)
-    assert not re.search(r"\benv\b *(\||$)", command) or "s#//.*@#//" in command
+    for command in commands(one):
+        assert not re.search(r"curl [^|;]*-[a-zA-Z]*v\b", command) or '--noproxy "*"' in command, command
+        assert not re.search(r"(echo|-H|--header) [^|;]*API_KEY", command), command
+        assert not re.search(r"\benv\b *(\||$)", command) or "s#//.*@#//" in command, command
 
 
 def test_what_masks_a_proxys_password_masks_one_with_odd_characters() -> None:
@@ -160,6 +164,31 @@ def test_every_observation_that_a_page_names_is_one_that_a_probe_makes() -> None
         assert set(named) <= made, one.id
         counted = re.findall(r"counter-tests? `([a-z_.]+)`", " ".join(one.proof))
         assert all("." in name for name in counted), one.id
+
+
+@pytest.mark.parametrize("case", tuple(cases()), ids=lambda case: case.name)
+def test_a_page_promises_what_recorded_evidence_of_its_cause_shows(case: Case) -> None:
+    """Its owner, the observations that the verdict cites, and the class and text that the SDK raised."""
+    one = page(case.cause)
+    owned = next(owned for owned in one.owners if owned.route == case.evidence.route.family)
+    assert case.owner in (owned.owner, owned.if_control_fails_alike, owned.if_control_passes)
+    for reason in diagnose(case.evidence).because:
+        name = re.split("[:#]", reason.observation)[0]
+        beside = name in ("route", "attempts") or name.startswith("control.")
+        assert (
+            beside or f"`{name}`" in " ".join(one.proof) or f"`{name.removesuffix('.stream')}`" in " ".join(one.proof)
+        )
+    told = comparable(" ".join(one.python))
+    for observation in case.evidence.observations:
+        match observation.outcome:
+            case SdkFailed(answer=None, errors=errors) | ClientRefused(errors=errors) if observation.attempt == 1:
+                assert errors[0].type.rpartition(".")[2] in told
+                # The second link is the transport's own; its text may name a host or a file of that machine.
+                assert comparable(errors[:2][-1].text)[:30] in told
+
+
+def comparable(text: str) -> str:
+    return re.sub(r"_ssl\.c:(\d+|…)", "_ssl.c", text)
 
 
 # -- the owner ----------------------------------------------------------------------------------------------------
@@ -320,7 +349,7 @@ def test_json_gives_the_fields_of_one_page_or_of_all() -> None:
     [
         ("tls.expired", "certificate has expired"),
         ("tls.not_yet_valid", "certificate is not yet valid"),
-        ("tls.untrusted_issuer", "i:O = oairunbook practice lab, CN = Practice inspecting proxy root"),
+        ("tls.untrusted_issuer", "Practice inspecting proxy root"),
         ("tls.hostname_mismatch", "DNS:other.lab.test"),
         ("tls.client_certificate_required", "Requested Signature"),
         ("tls.protocol_mismatch", "alert protocol version"),
