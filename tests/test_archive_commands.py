@@ -265,8 +265,6 @@ def test_a_large_archive_is_indexed_once_and_then_only_what_is_new_is_read(tmp_p
         assert {row.host for row in index.runs()} == set(HOSTS)
         assert [row.sequence for row in index.runs(last=2)] == [299, 300]
         assert index.count(Wanted(since=START + 200 * EVERY, until=START + 300 * EVERY)) == 100
-        healthy = list(index.timings(Wanted(cause="ok")))
-    assert all(timing.seconds[0] is not None and timing.seconds[2] is None for timing in healthy)
     # What was read is not read again: its manifests may be gone.
     for row in (tmp_path / "2026/01/01").iterdir():
         shutil.rmtree(row)

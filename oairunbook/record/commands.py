@@ -75,7 +75,8 @@ def run(
     taken from the environment alone: parameters are written into the record.
 
     Exit status: 0 the path is healthy, 1 a fault was named, 2 the call is wrong and nothing was run, 3 inconclusive, 4 a notebook did not
-    run to its end, 130 interrupted; in the last two cases the run's folder holds what was seen so far.
+    run to its end, 130 interrupted; in the last two cases the run's folder holds what was seen so far. An audit ends with 0 if the archive
+    is as it was left, else with 1.
     """
     from oairunbook.record.run import BrokenOffError, ParameterError, interruptible
     from oairunbook.record.run import run as start
@@ -105,14 +106,16 @@ def run(
     if json_file != "-":
         if done.evidence and done.verdict:
             say(inert(practice_text(done.evidence) + verdict_text(done.verdict)) + "\n")
+        if done.audited:
+            say("archive  NOT as it was left\n" if done.exit_status else "archive  as it was left\n")
         say(inert(f"{'PRACTICE ' * done.practised}run {done.path}\n"))
     if done.interrupted:
         click.echo(f"Interrupted. What was seen so far: {inert(str(done.path))}", err=True)
         raise SystemExit(EXIT_INTERRUPTED)
-    if done.verdict is None or not done.whole:
+    if not done.whole:
         click.echo(f"A notebook did not run to its end. What was seen so far: {inert(str(done.path))}", err=True)
         raise SystemExit(EXIT_TOOL_FAILED)
-    raise SystemExit(done.verdict.exit_status)
+    raise SystemExit(done.exit_status)
 
 
 def _practise(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import nbformat
 
 from oairunbook.record.files import write_whole
-from oairunbook.record.show import PROOF_MIME, VERDICT_MIME
+from oairunbook.record.show import AUDIT_MIME, PROOF_MIME, VERDICT_MIME
 from oairunbook.redaction import Secrets
 
 State = Literal["ok", "failed", "timed_out", "killed", "not_run"]
@@ -83,6 +83,9 @@ class Execution:
     proof: dict[str, Any] | None = None
     """The last proof of a fix that the notebook displayed."""
 
+    audit: dict[str, Any] | None = None
+    """The last result of an audit that the notebook displayed."""
+
     def counted(self) -> dict[str, int]:
         """How many code cells ended in each state."""
         return {state: n for state in STATES if (n := sum(cell.state == state for cell in self.cells))}
@@ -121,6 +124,7 @@ def finish(job: Job, ended: Ended, secrets: Secrets, *, seconds: float, told: st
         problem=clean(_problem(notebook, journal, ended, job.seconds, told)),
         verdict=_last(notebook, VERDICT_MIME),
         proof=_last(notebook, PROOF_MIME),
+        audit=_last(notebook, AUDIT_MIME),
     )
     record = _walk(_record(notebook, execution, job), clean)
     write_whole(Path(job.target), nbformat.writes(nbformat.from_dict(record)).encode("utf-8") + b"\n")
@@ -235,6 +239,7 @@ def _record(notebook: Any, execution: Execution, job: Job) -> Any:
         "cells": [{"id": cell.id, "state": cell.state, "seconds": cell.seconds} for cell in execution.cells],
         "verdict": execution.verdict,
         "proof": execution.proof,
+        "audit": execution.audit,
     }
     if execution.state != "ok":
         counted = ", ".join(f"{number} {state}" for state, number in execution.counted().items()) or "none"

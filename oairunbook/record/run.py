@@ -64,9 +64,22 @@ class Run:
         return next((notebook.proof for notebook in self.notebooks if notebook.proof), None)
 
     @property
+    def audited(self) -> bool:
+        """Whether this looked at an archive and at no path, so that there is no verdict."""
+        return self.verdict is None and any(notebook.audit for notebook in self.notebooks)
+
+    @property
     def whole(self) -> bool:
-        """Whether every notebook ran to its end and left a verdict."""
-        return self.verdict is not None and all(notebook.state == "ok" for notebook in self.notebooks)
+        """Whether every notebook ran to its end and left a verdict, or the result of an audit."""
+        told = self.verdict is not None or self.audited
+        return told and all(notebook.state == "ok" for notebook in self.notebooks)
+
+    @property
+    def exit_status(self) -> int:
+        """The verdict's; of an audit 0 if the archive is as it was left, else 1."""
+        if self.verdict is not None:
+            return self.verdict.exit_status
+        return int(not all(notebook.audit["archive_intact"] for notebook in self.notebooks if notebook.audit))
 
     def document(self) -> dict[str, Any]:
         """The run for programs."""
@@ -132,7 +145,7 @@ def run(
     root = archive_root(archive, variables).absolute()
     try:
         signer = load_signer(sign_key_file(sign_key, variables))
-        kind: archives.Kind = "run" if fix_of is None else "verify"
+        kind: archives.Kind = "verify" if fix_of is not None else "audit" if _only_audits(declared) else "run"
         draft = archives.begin(root, host=socket.gethostname(), kind=kind, practice=practice, signer=signer)
     except SigningKeyError as error:
         raise ParameterError(f"{error}. Nothing was run.") from error
@@ -205,6 +218,11 @@ def archive_record(root: Path, evidence: Evidence, verdict: Verdict) -> Path:
     )
     _finish(draft, made)
     return path
+
+
+def _only_audits(declared: Mapping[Path, Sequence[runbooks.Parameter]]) -> bool:
+    """Whether no notebook looks at a path: each takes an archive instead of a route."""
+    return all("archive" in {parameter.name for parameter in parameters} for parameters in declared.values())
 
 
 def _chosen(names: Sequence[str]) -> list[Path]:

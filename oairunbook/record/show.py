@@ -50,6 +50,7 @@ __all__ = [
 
 VERDICT_MIME = "application/vnd.oairunbook.verdict+json"
 PROOF_MIME = "application/vnd.oairunbook.proof+json"
+AUDIT_MIME = "application/vnd.oairunbook.audit+json"
 RUN_VARIABLE = "OAIRUNBOOK_RUN"
 """Set by `oairunbook run` for the kernels that it starts: the run's id."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -15,6 +16,7 @@ from oairunbook.observe import DEFAULT_REPEAT
 from oairunbook.proof import Proof, prove
 from oairunbook.read import read as read_text
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE
+from oairunbook.record.archive.times import moment
 from oairunbook.record.files import write_whole
 from oairunbook.redaction import Secrets
 from oairunbook.route import resolve
@@ -172,6 +174,8 @@ def check_values(values: Mapping[str, object]) -> None:
         raise ValueError(f"idle is a number of seconds below a day, or 0 for none, and {idle!r} is not")
     if isinstance(status, bool) or not isinstance(status, int) or not (status == 0 or 100 <= status <= 599):
         raise ValueError(f"status is an HTTP status from 100 to 599, or 0 for none, and {status!r} is not")
+    if values.get("since"):
+        moment(str(values["since"]), datetime.now(UTC))
     for name in ("repeat", "path_attempts"):
         often = values.get(name, 1)
         if isinstance(often, bool) or not isinstance(often, int) or often < 1:

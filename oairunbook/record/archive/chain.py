@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ UNFINISHED = ".partial"
 
 _LOCK = ".lock"
 _LONGEST_LINE_BYTES = 4096
-_WANTED = {"sequence": int, "run": str, "manifest_sha256": str}
+_RUN_NAME = re.compile(r"[0-9][^/\0]*(?:/[0-9][^/\0]*){3}")
 
 
 class ArchiveError(Exception):
@@ -80,20 +81,16 @@ def parse(line: bytes, end: int) -> Entry | None:
         fields = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(fields, dict) or any(type(fields.get(name)) is not kind for name, kind in _WANTED.items()):
-        return None
-    if not is_run_name(fields["run"]):
-        return None
-    previous = fields.get("previous_sha256")
-    return Entry(
-        fields["sequence"], fields["run"], fields["manifest_sha256"], previous and str(previous), sha256(line), end
-    )
+    match fields:
+        case {"sequence": int(sequence), "run": str(run), "manifest_sha256": str(digest), "previous_sha256": previous}:
+            if is_run_name(run) and (previous is None or isinstance(previous, str)):
+                return Entry(sequence, run, digest, previous, sha256(line), end)
+    return None
 
 
 def is_run_name(name: str) -> bool:
     """Whether this is `YYYY/MM/DD/folder`: what a file names must not lead out of the archive."""
-    parts = name.split("/")
-    return len(parts) == 4 and all(part[:1].isdecimal() for part in parts) and "\0" not in name
+    return _RUN_NAME.fullmatch(name) is not None
 
 
 def newest(archive: Path) -> Entry | None:

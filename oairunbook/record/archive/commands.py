@@ -252,7 +252,7 @@ def _table(folder: Path, rows: list[Row]) -> str:
     """One line a run; widths fit what is in the columns."""
     lines = [("began (UTC)", "state", "owner", "cause", "failed", "route", "run")]
     for row in rows:
-        cause = row.cause or ("pruned" if row.kind == "prune" else "")
+        cause = row.cause or {"prune": "pruned", "audit": "audit"}.get(row.kind, "")
         if row.kind == "verify":
             cause += ", fix proved" if row.proved else ", fix not proved"
         rate = f"{row.failed}/{row.tried}" if row.tried else ""

@@ -22,7 +22,7 @@ from oairunbook.record.files import make_private, write_whole
 MANIFEST_SCHEMA = "oairunbook.manifest/1"
 
 State = Literal["whole", "partial"]
-Kind = Literal["run", "verify", "prune"]
+Kind = Literal["run", "verify", "audit", "prune"]
 
 _READ_ONLY = 0o400
 

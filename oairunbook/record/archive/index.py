@@ -34,7 +34,7 @@ from oairunbook.record.files import PRIVATE_FILE
 
 INDEX = ".index.sqlite"
 
-_VERSION = 1
+_VERSION = 2
 _WAIT_SECONDS = 10.0
 _BATCH = 5000
 
@@ -46,6 +46,7 @@ _COLUMNS = (
 _SCHEMA = f"""
 CREATE TABLE runs ({", ".join(_COLUMNS)}, {", ".join(f"{step}_seconds REAL" for step in STEPS)});
 CREATE UNIQUE INDEX by_run ON runs (run);
+CREATE INDEX by_sequence ON runs (sequence);
 CREATE TABLE read (end INTEGER, line_sha256 TEXT);
 PRAGMA user_version = {_VERSION};
 """
@@ -60,7 +61,7 @@ class Row:
 
     run: str
     kind: str
-    """`run`, `verify` or `prune`."""
+    """`run`, `verify`, `audit` or `prune`."""
 
     state: str
     """`whole`, `partial`, `killed`, `running`; `missing` or `changed` where manifest and chain disagree."""
@@ -102,6 +103,9 @@ class Wanted:
     route: str = ""
     """A family, or a base URL or part of one."""
 
+    kind: str = ""
+    """`run`, `verify`, `audit` or `prune`."""
+
     practice: bool | None = None
     """None for both real and practice runs."""
 
@@ -111,6 +115,7 @@ class Wanted:
             ("started_at >= ?", [moment(self.since)] if self.since else []),
             ("started_at < ?", [moment(self.until)] if self.until else []),
             ("host = ?", [self.host] if self.host else []),
+            ("kind = ?", [self.kind] if self.kind else []),
             ("owner = ?", [self.owner] if self.owner else []),
             ("? IN (cause, layer)", [self.cause] if self.cause else []),
             ("(route = ? OR instr(base_url, ?))", [self.route, self.route] if self.route else []),
@@ -119,15 +124,6 @@ class Wanted:
         if self.practice is not None:
             asked.append((f"practice IS {'NOT ' * self.practice}NULL", []))
         return " AND ".join(term for term, _ in asked) or "1", [value for _, values in asked for value in values]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """One run and the seconds of its steps."""
-
-    started_at: str
-    seconds: tuple[float | None, ...]
-    """In the order of `STEPS`; None for a step that was not looked at."""
 
 
 class Index:
@@ -160,13 +156,9 @@ class Index:
         found = self._database.execute(query, (base_url, route, practice)).fetchone()
         return Row(*found) if found else None
 
-    def timings(self, wanted: Wanted) -> Iterator[Timing]:
-        """The seconds of the steps of whole runs, in the order of the chain."""
-        where, values = wanted.where()
-        steps = ", ".join(f"{step}_seconds" for step in STEPS)
-        query = f"SELECT started_at, {steps} FROM runs WHERE state = 'whole' AND {where} ORDER BY sequence"  # noqa: S608
-        for started_at, *seconds in self._database.execute(query, values):
-            yield Timing(started_at=started_at, seconds=tuple(seconds))
+    def query(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """All rows of one query on the table `runs`."""
+        return self._database.execute(sql, values).fetchall()
 
     def unfinished(self) -> list[Row]:
         """Runs that never got their name: killed, or still running. They are read from the disk each time, and count for nothing."""

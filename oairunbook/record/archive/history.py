@@ -1,0 +1,188 @@
+"""An archive over time, by queries on its index: when each verdict began and ended, how often faults hit, how long the steps took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from oairunbook.record.archive.about import STEPS
+from oairunbook.record.archive.index import Index, Wanted
+
+_SERIES = "host, base_url, practice"
+_COUNTS = "state = 'whole' AND cause IS NOT NULL"
+"""What was broken off says nothing of a path, and a tombstone is no test of one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """All runs of one path: from one host to one base URL, real or for practice."""
+
+    host: str
+    base_url: str
+    practice: str | None
+    runs: int
+    faults: int
+    """Runs with a named fault."""
+
+    first: str
+    last: str
+    """When the first and the last run began."""
+
+    cause: str
+    """Of the last run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """Runs of one path that followed each other with the same cause."""
+
+    host: str
+    base_url: str
+    practice: str | None
+    owner: str
+    cause: str
+    began: str
+    """When the first of these runs began: the change lies between the run before and this one."""
+
+    ended: str | None
+    """When the first run with another cause began; None if there is none yet."""
+
+    runs: int
+    run: str
+    """Name of the first of these runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How often a fault that comes and goes hit one path."""
+
+    host: str
+    base_url: str
+    practice: str | None
+    cause: str
+    runs: int
+    failed: int
+    tried: int
+    """Attempts of these runs together."""
+
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Seconds of the steps of healthy runs."""
+
+    every: int
+    """1 if all runs are in it; 3 if every third is."""
+
+    runs: int
+    """How many healthy runs there are."""
+
+    rows: tuple[tuple[str, tuple[float | None, ...]], ...]
+    """When each run began, and its seconds in the order of `STEPS`."""
+
+
+def series(index: Index, wanted: Wanted) -> tuple[Series, ...]:
+    """The paths, those with most faults first."""
+    where, values = wanted.where()
+    rows = index.query(
+        f"""
+        WITH paths AS (
+            SELECT {_SERIES}, count(*) AS number, total(cause NOT IN ('ok', 'unknown')) AS faults,
+                   min(started_at) AS first, max(started_at) AS last, max(sequence) AS newest
+            FROM runs WHERE {_COUNTS} AND {where} GROUP BY {_SERIES}
+        )
+        SELECT paths.host, paths.base_url, paths.practice, number, faults, first, last, runs.cause
+        FROM paths JOIN runs ON runs.sequence = newest ORDER BY faults DESC, number DESC, 1, 2, 3
+        """,  # noqa: S608 - constants and the marks of the values
+        values,
+    )
+    return tuple(
+        Series(
+            host=host or "",
+            base_url=url or "",
+            practice=practice,
+            runs=runs,
+            faults=int(faults),
+            first=first,
+            last=last,
+            cause=cause,
+        )
+        for host, url, practice, runs, faults, first, last, cause in rows
+    )
+
+
+def periods(index: Index, wanted: Wanted) -> tuple[Period, ...]:
+    """The periods of every path, in the order in which they began."""
+    where, values = wanted.where()
+    rows = index.query(
+        f"""
+        WITH told AS (
+            SELECT {_SERIES}, sequence, owner, cause, started_at, run,
+                   lag(cause) OVER path AS before, row_number() OVER path AS number, count(*) OVER (PARTITION BY {_SERIES}) AS runs
+            FROM runs WHERE {_COUNTS} AND {where} WINDOW path AS (PARTITION BY {_SERIES} ORDER BY sequence)
+        ), begun AS (
+            SELECT *, lead(started_at) OVER path AS ended, coalesce(lead(number) OVER path, runs + 1) - number AS length
+            FROM told WHERE before IS NOT cause WINDOW path AS (PARTITION BY {_SERIES} ORDER BY sequence)
+        )
+        SELECT {_SERIES}, owner, cause, started_at, ended, length, run FROM begun ORDER BY sequence
+        """,  # noqa: S608 - constants and the marks of the values
+        values,
+    )
+    return tuple(
+        Period(
+            host=host or "",
+            base_url=url or "",
+            practice=practice,
+            owner=owner or "",
+            cause=cause,
+            began=began,
+            ended=ended,
+            runs=length,
+            run=run,
+        )
+        for host, url, practice, owner, cause, began, ended, length, run in rows
+    )
+
+
+def rates(index: Index, wanted: Wanted) -> tuple[Rate, ...]:
+    """The faults that came and went, the most attempts that failed first."""
+    where, values = wanted.where()
+    rows = index.query(
+        f"""
+        SELECT {_SERIES}, cause, count(*), sum(failed), sum(tried), min(started_at), max(started_at)
+        FROM runs WHERE {_COUNTS} AND pattern = 'intermittent' AND failed > 0 AND tried >= failed AND {where}
+        GROUP BY {_SERIES}, cause ORDER BY 6 DESC, 1, 2, 3
+        """,  # noqa: S608 - constants and the marks of the values
+        values,
+    )
+    return tuple(
+        Rate(
+            host=host or "",
+            base_url=url or "",
+            practice=practice,
+            cause=cause,
+            runs=runs,
+            failed=failed,
+            tried=tried,
+            first=first,
+            last=last,
+        )
+        for host, url, practice, cause, runs, failed, tried, first, last in rows
+    )
+
+
+def timings(index: Index, wanted: Wanted, *, most: int) -> Timings:
+    """The steps of healthy runs; of more than *most* runs every so many-th is taken."""
+    where, values = wanted.where()
+    healthy = f"FROM runs WHERE {_COUNTS} AND cause = 'ok' AND {where}"
+    [[count]] = index.query(f"SELECT count(*) {healthy}", values)
+    every = max(1, -(-count // most))
+    steps = ", ".join(f"{step}_seconds" for step in STEPS)
+    rows: list[tuple[Any, ...]] = index.query(
+        f"SELECT started_at, {steps} FROM (SELECT *, row_number() OVER (ORDER BY sequence) AS number {healthy}) "  # noqa: S608
+        f"WHERE number % {every} = 0 ORDER BY sequence",
+        values,
+    )
+    return Timings(every=every, runs=count, rows=tuple((row[0], tuple(row[1:])) for row in rows))
