@@ -17,7 +17,10 @@ OBSERVING = sorted(
     [
         *(
             PACKAGE / name
-            for name in ("__init__.py", "evidence.py", "redaction.py", "runtime.py", "practice.py", "practice_names.py")
+            for name in (
+                *("__init__.py", "evidence.py", "redaction.py", "identity.py"),
+                *("runtime.py", "practice.py", "practice_names.py"),
+            )
         ),
         *PACKAGE.glob("route/**/*.py"),
         *PACKAGE.glob("observe/**/*.py"),

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from oairunbook.diagnose import diagnose
+from oairunbook.diagnose.known import AUTH
 from oairunbook.evidence import Evidence
 from oairunbook.proof import prove
 from oairunbook.record import packet as packets
@@ -20,12 +21,17 @@ from oairunbook.record.steps import steps
 from oairunbook.record.table import check_text
 from oairunbook.record.view import View, clean, listing, table
 
-from .recorded import HOSTILE, answer, connected, evidence, refused, resolved, sdk_answered, sdk_failed
+from .recorded import HOSTILE, answer, connected, evidence, observation, refused, resolved, sdk_answered, sdk_failed
 
 FAULT = evidence(resolved(), refused(), sdk_failed())
 HEALTHY = evidence(resolved(), connected(), sdk_answered())
 HOSTILE_RECORD = evidence(
-    resolved(), refused(text=HOSTILE), sdk_failed(HOSTILE, answer(message=HOSTILE, request_id=HOSTILE))
+    resolved(),
+    refused(text=HOSTILE),
+    sdk_failed(HOSTILE, answer(message=HOSTILE, request_id=HOSTILE)),
+    *(observation(identity, answer(message=HOSTILE), layer="http") for identity in ("health:/", "http.base_path:/v1")),
+    observation("control.http", answer(message=HOSTILE), layer="http"),
+    observation("token.tcp:192.0.2.1", refused(text=HOSTILE).outcome, layer="tcp"),
 )
 
 
@@ -53,6 +59,34 @@ def views(record: Evidence) -> dict[str, View]:
         "verdict": show.verdict(record, verdict),
         "follows": show.follows(record, verdict),
         **{f"compare {name}": view for name, view in comparisons(record).items()},
+        **{f"branch {name}": view for name, view in branches(record).items()},
+    }
+
+
+def branches(record: Evidence) -> dict[str, View]:
+    verdict = diagnose(record)
+    azure, direct, gateway, owner = show.azure, show.direct, show.gateway, show.owner
+    alone = (
+        *(owner.answered, owner.credentials, owner.limits, owner.waiting, owner.ids),
+        *(direct.host, direct.way_out, direct.addresses, direct.issuer, direct.private_link),
+        *(
+            azure.resource,
+            azure.private_endpoint,
+            azure.urls,
+            azure.deployment,
+            azure.identity,
+            azure.token_host,
+            azure.region,
+        ),
+        *(gateway.product, gateway.health, gateway.control, gateway.base_path),
+    )
+    return {
+        **{f"{view.__module__.rpartition('.')[2]} {view.__name__}": view(record) for view in alone},
+        "owner proves": owner.proves(record, verdict),
+        "owner known": owner.known(AUTH, record, verdict),
+        "owner acts after": owner.acts_after(),
+        "direct owners": direct.owners(record, verdict),
+        "gateway account": gateway.account(record, verdict),
     }
 
 
@@ -173,6 +207,12 @@ def test_the_way_on_leads_to_a_notebook_beside_this_one() -> None:
     view = show.follows(HEALTHY, diagnose(HEALTHY))
     assert re.findall(r'href="([^"]*)"', view.html) == ["08_verify_fix.ipynb"]
     assert "08_verify_fix" not in show.follows(HEALTHY, diagnose(HEALTHY), "08_verify_fix").text
+
+
+def test_the_way_on_follows_the_owner() -> None:
+    record = evidence(resolved(), connected(), sdk_failed(answer=answer()))
+    links = re.findall(r'href="([^"]*)"', show.follows(record, diagnose(record), "07_escalate").html)
+    assert links == ["05_owner_auth.ipynb", "04_route_direct.ipynb"]
 
 
 def test_formulas_are_not_typeset_and_long_texts_are_cut() -> None:

@@ -190,7 +190,8 @@ def _undecided(evidence: Evidence) -> Verdict:
         because=facts[:12],
         next=UNKNOWN.next,
         do_not=UNKNOWN.do_not,
-        missing=tuple(_untried(evidence)) or ("a same-path test from the runtime that failed: oairunbook check",),
+        missing=(*client.token_not_given(evidence), *_untried(evidence))
+        or ("a same-path test from the runtime that failed: oairunbook check",),
     )
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from oairunbook.diagnose.catalogue import Cause, Finding
-from oairunbook.diagnose.reading import answers, cite, is_api_answer, request_succeeded
+from oairunbook.diagnose.reading import answers, cite, is_api_answer, one_path_away, request_succeeded
 from oairunbook.evidence import ApiError, Evidence, HttpAnswer, SdkFailed
 
 _UNKNOWN_ERROR = ApiError(message=None)
@@ -236,6 +236,14 @@ def _has(words: str, marks: Marks) -> bool:
     return any(mark in words for mark in marks)
 
 
+_NEXT_BY_CODE = {
+    "incorrect_hostname": (
+        "Set the base URL to the host of the key's own region (us., eu., … before api.openai.com); the key is good.",
+    ),
+}
+"""Steps that one code calls for before those of its cause."""
+
+
 def _rule(identity: str) -> Callable[[Evidence], Finding | None]:
     def applies(evidence: Evidence) -> Finding | None:
         succeeded = request_succeeded(evidence)
@@ -247,7 +255,11 @@ def _rule(identity: str) -> Callable[[Evidence], Finding | None]:
             if (not own_key and answer.status in (401, 403)) or not is_api_answer(evidence, answer):
                 continue
             if decide(evidence, answer) == identity:
-                return Finding(because=(cite(observation, _fact(answer)),), certainty="proven")
+                own = _NEXT_BY_CODE.get((answer.body.error or _UNKNOWN_ERROR).code or "", ())
+                because, step = one_path_away(evidence) if identity == "api.endpoint_not_found" else ((), ())
+                return Finding(
+                    because=(cite(observation, _fact(answer)), *because), certainty="proven", next=(*own, *step)
+                )
         return None
 
     return applies

@@ -15,6 +15,7 @@ from oairunbook.evidence import (
     PastedError,
     SdkFailed,
 )
+from oairunbook.identity import token_source
 from oairunbook.verdict import Because
 
 
@@ -59,7 +60,7 @@ def _api_key_missing(evidence: Evidence) -> Finding | None:
     pasted = _raised(evidence, "Missing credentials", "api_key client option must be set")
     if pasted is not None:
         return pasted
-    if evidence.route.credential.present or not any(evidence.of(ClientBuilt)):
+    if evidence.route.credential.present or not any(evidence.of(ClientBuilt)) or _takes_a_token(evidence):
         return None
     for observation, answer, _ in answers(evidence):
         if is_api_answer(evidence, answer):
@@ -68,6 +69,22 @@ def _api_key_missing(evidence: Evidence) -> Finding | None:
             )
             return Finding(because=(cite(observation, fact),), certainty="proven")
     return None
+
+
+def _takes_a_token(evidence: Evidence) -> bool:
+    """Whether the variables choose an identity: then the application fetches a token itself, and no variable has to hold a key."""
+    settings = {setting.source: setting.value for setting in evidence.route.settings}
+    return evidence.route.family == "azure" and token_source(settings, evidence.route.host) is not None
+
+
+def token_not_given(evidence: Evidence) -> tuple[str, ...]:
+    """What is missing where the application fetches a token that this check does not have."""
+    if evidence.route.credential.present or not _takes_a_token(evidence):
+        return ()
+    return (
+        "the authenticated request: the variables choose an identity, and this check fetches no token; "
+        "give it one in AZURE_OPENAI_AD_TOKEN, as the application gets it",
+    )
 
 
 def _proxy_config_invalid(evidence: Evidence) -> Finding | None:

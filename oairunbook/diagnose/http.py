@@ -13,6 +13,7 @@ from oairunbook.diagnose.reading import (
     counter_tests,
     failed_requests,
     is_api_answer,
+    one_path_away,
     request_succeeded,
     words,
 )
@@ -269,7 +270,8 @@ def _blocked_page(evidence: Evidence) -> Finding | None:
 def _not_an_api(evidence: Evidence) -> Finding | None:
     for observation, answer in _foreign(evidence):
         if answer.status < 500:
-            return Finding(because=(cite(observation, _describe(answer)),), certainty="proven")
+            because, step = one_path_away(evidence)
+            return Finding(because=(cite(observation, _describe(answer)), *because), certainty="proven", next=step)
     return _broken(evidence, "illegal status line", "BadStatusLine", "illegal header line")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
 from oairunbook.evidence import (
+    Body,
     Connected,
     ConnectFailed,
     ErrorLink,
@@ -214,6 +216,59 @@ def answers(evidence: Evidence) -> Iterator[tuple[Observation, HttpAnswer, bool]
             yield observation, answer, True
         elif observation.probe == "http":
             yield observation, answer, False
+
+
+def telling_answer(evidence: Evidence) -> tuple[Observation, HttpAnswer] | None:
+    """The answer that the application would see: to its own key or pasted first, else the one without credentials; None if none came."""
+    for observation, answered in evidence.of(SdkAnswered):
+        if answered.credential == "own" and not answered.stream and answered.body is None:
+            body = Body(shape="api_object", size_bytes=0, object=answered.shape)
+            return observation, HttpAnswer(
+                method=answered.method,
+                url=evidence.route.base_url.value,
+                status=answered.status,
+                http_version="1.1",
+                headers=answered.headers,
+                body=body,
+            )
+    found = list(answers(evidence))
+    own = [item for item in found if item[2]]
+    return (own or found)[0][:2] if found else None
+
+
+def api_at_another_path(evidence: Evidence) -> tuple[Observation, HttpAnswer] | None:
+    """A counter-test with another base path that an API answered; None if there was none, or it was no better."""
+    for observation, answer in counter_tests(evidence, HttpAnswer, "http.base_path"):
+        if answer.status not in (404, 405) and is_api_answer(evidence, answer):
+            return observation, answer
+    return None
+
+
+def path_slip(path: str) -> tuple[str, ...]:
+    """What is wrong with a base path to look at, as a next step; empty if nothing is."""
+    if len(_VERSION.findall(path)) > 1:
+        return (f"Take one /v1 out of the base URL: its path is {path}, and /v1 stands in it twice.",)
+    ending = _ENDPOINT.search(path)
+    if ending:
+        return (f"Take {ending.group()} off the base URL's end: the SDK adds it itself.",)
+    return ()
+
+
+_VERSION = re.compile(r"/v\d+(?=/|$)")
+_ENDPOINT = re.compile(r"/(?:chat/completions|completions|responses|embeddings|models)/?$")
+
+
+def one_path_away(evidence: Evidence) -> tuple[tuple[Because, ...], tuple[str, ...]]:
+    """Reason and next step, where a counter-test or the path itself shows that only the base path is wrong; both empty otherwise."""
+    found = api_at_another_path(evidence)
+    if found is None:
+        return (), path_slip(evidence.route.path)
+    observation, answer = found
+    path = observation.id.partition(":")[2].rstrip("/")
+    route = evidence.route
+    where = f"{route.scheme}://{route.host}{'' if route.port in (80, 443) else f':{route.port}'}{path}"
+    fact = f"{observation.changed}: an API answers there, with status {answer.status}"
+    return (cite(observation, fact),), (f"Set the base URL to {where}: an API answers there.",)
 
 
 def stopped(evidence: Evidence, identity: str) -> Observation | None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Surface = Literal["by_path", "edge", "azure", "litellm", "bare"]
+Surface = Literal["by_path", "edge", "azure", "litellm", "vllm", "bare"]
 """Who speaks, and so which headers it adds: OpenAI's application or Azure's by the path called, OpenAI's edge without the application behind
-it, Azure, a LiteLLM gateway, or nobody in particular."""
+it, Azure, a LiteLLM gateway, a vLLM server, or nobody in particular."""
 
 Manner = Literal[
     "normal",
@@ -352,6 +352,9 @@ _AZURE = (
 )
 
 _GATEWAYS = (
+    Answer(
+        name="vllm_ok", summary="healthy: a vLLM server, whose API is under /v1 alone", manner="normal", surface="vllm"
+    ),
     Answer(name="gateway_ok", summary="healthy, behind a LiteLLM gateway", manner="normal", surface="litellm"),
     Answer(
         name="gateway_upstream_failed",

@@ -116,6 +116,10 @@ class _Exchange:
             page = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>oairunbook practice lab</body></html>\n"
             self.send(200, page, surface="bare")
             return True
+        own = replies.beside_the_api(answer.surface, self.request.path)
+        if own is not None:
+            self.send(*own, content_type="application/json")
+            return True
         if answer.manner == "declared" and not answer.after_authentication and not self._passes_by(answer):
             self.declare(answer)
             return True
@@ -308,6 +312,8 @@ class _Exchange:
                 own += (("x-litellm-call-id", str(uuid.uuid4())), ("x-litellm-version", "1.109.1"))
                 if status == 200:
                     own += (("llm_provider-x-request-id", self.request_id),)
+            case "vllm":
+                own = (("date", formatdate(usegmt=True)), ("server", "uvicorn"))
             case "bare":
                 own = (("date", formatdate(usegmt=True)),)
             case "by_path":

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import dns.exception
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
 import dns.rdatatype
 import dns.rrset
@@ -27,14 +28,16 @@ _RCODES: dict[DnsBehaviour, dns.rcode.Rcode] = {"servfail": dns.rcode.SERVFAIL, 
 class NameServer:
     """Answers for the names of the lab; every other name does not exist."""
 
-    def __init__(self, zone: Mapping[str, tuple[str, ...]], behaviour: DnsBehaviour, *, api: str):
+    def __init__(self, zone: Mapping[str, tuple[str, ...]], behaviour: DnsBehaviour, *, api: str, alias: str = ""):
         """Start it on a free port.
 
         Args:
             zone: Addresses by name.
             behaviour: What is wrong.
             api: The name that `nxdomain`, `no_address` and `sinkhole` are about; all else is about every name.
+            alias: What *api* is an alias of; empty if it is none.
         """
+        self._aliases = {api: alias} if alias else {}
         self._zone = dict(zone)
         self._behaviour = behaviour
         if behaviour == "nxdomain":
@@ -98,7 +101,8 @@ class NameServer:
             return None
         reply = dns.message.make_response(query, recursion_available=True)
         question = query.question[0]
-        addresses = self._zone.get(question.name.to_text(omit_final_dot=True).lower())
+        name = question.name.to_text(omit_final_dot=True).lower()
+        addresses = self._zone.get(name)
         if self._behaviour in _RCODES:
             reply.set_rcode(_RCODES[self._behaviour])
         elif addresses is None:
@@ -107,9 +111,14 @@ class NameServer:
             versions = {dns.rdatatype.A: 4, dns.rdatatype.AAAA: 6}
             wanted = versions.get(question.rdtype)
             own = [address for address in addresses if ipaddress.ip_address(address).version == wanted]
+            owner = question.name
+            if name in self._aliases:
+                target = f"{self._aliases[name]}."
+                reply.answer.append(dns.rrset.from_text(owner, _TTL_SECONDS, "IN", "CNAME", target))
+                owner = dns.name.from_text(target)
             if own:
                 kind = dns.rdatatype.to_text(question.rdtype)
-                reply.answer.append(dns.rrset.from_text(question.name, _TTL_SECONDS, "IN", kind, *own))
+                reply.answer.append(dns.rrset.from_text(owner, _TTL_SECONDS, "IN", kind, *own))
         return reply.to_wire()
 
     def close(self) -> None:

@@ -55,6 +55,9 @@ class Fault:
     addresses: tuple[str, ...] = ("127.0.0.1",)
     """What the name server answers for the API's name."""
 
+    canonical_name: str = ""
+    """What the API's name is an alias of (CNAME); empty if it is none."""
+
     tcp: TcpBehaviour = "open"
     tls: TlsBehaviour = "trusted"
     answer: str = "ok"
@@ -540,8 +543,58 @@ _API = (
         path="/openai/v1",
         route="azure",
     ),
+    Fault(
+        id="api.azure_network_denied.private",
+        cause="api.azure_network_denied",
+        owner="route_provider",
+        summary="Azure 403: public access is switched off; the name is an alias into a privatelink zone",
+        answer="azure_public_access_disabled",
+        path="/openai/v1",
+        route="azure",
+        canonical_name="api.privatelink.lab.test",
+    ),
+    Fault(
+        id="api.azure_resource_not_found",
+        cause="api.azure_resource_not_found",
+        owner="route_provider",
+        summary="Azure 404: the endpoint already ends in /openai/v1, and the client adds /openai again",
+        answer="azure_resource_not_found",
+        path="/openai/v1/openai",
+        route="azure",
+    ),
+    Fault(
+        id="api.rate_limited.azure",
+        cause="api.rate_limited",
+        owner="quota_or_rate",
+        summary="Azure 429: the deployment's tokens per minute are used up",
+        answer="azure_rate_limited",
+        path="/openai/v1",
+        route="azure",
+    ),
+    Fault(
+        id="unknown.azure_identity",
+        cause="unknown",
+        owner="unknown",
+        summary="nothing: Azure, and a managed identity in the place of a key",
+        path="/openai/v1",
+        route="azure",
+        environment=(
+            ("OPENAI_API_KEY", None),
+            ("IDENTITY_ENDPOINT", "http://127.0.0.1:{port}/msi/token"),
+            ("IDENTITY_HEADER", "practice-identity-header"),
+        ),
+    ),
     _api("gateway_upstream_failed", "route_provider", "500: the gateway cannot reach its upstream", route="gateway"),
     _api("gateway_auth_failed", "route_provider", "401: the gateway refuses the key", route="gateway"),
+    Fault(
+        id="http.not_an_api.base_path",
+        cause="http.not_an_api",
+        owner="route_provider",
+        summary="404 of a vLLM server: the base URL lacks /v1",
+        answer="vllm_ok",
+        path="",
+        route="gateway",
+    ),
 )
 
 FAULTS: tuple[Fault, ...] = (*_HEALTHY, *_CLIENT, *_DNS, *_TCP, *_PROXY, *_TLS, *_HTTP, *_API)

@@ -144,6 +144,23 @@ def response_events(name: str, *, error: bool) -> tuple[bytes, ...]:
     )
 
 
+def beside_the_api(surface: str, path: str) -> tuple[int, Any] | None:
+    """Status and body of what a gateway serves besides the API, without asking for a key; None for the API's own paths."""
+    match surface, path:
+        case "litellm", "/health/liveliness" | "/health/liveness":
+            return 200, '"I\'m alive!"'
+        case "litellm", "/health/readiness":
+            return 200, {"status": "healthy", "db": "Not connected", "litellm_version": "1.109.1"}
+        case "litellm", "/health":
+            message = "Authentication Error, No api key passed in."
+            return 401, {"error": {"message": message, "type": "auth_error", "param": "None", "code": "401"}}
+        case "vllm", "/health":
+            return 200, ""
+        case ("litellm", "/") | ("vllm", _) if not path.startswith("/v1/"):
+            return 404, {"detail": "Not Found"}
+    return None
+
+
 def _message(text: str) -> dict[str, Any]:
     return {
         "id": "msg_practice",

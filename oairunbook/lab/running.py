@@ -55,6 +55,16 @@ UNSET = (
     "AZURE_OPENAI_API_KEY",
     "AZURE_OPENAI_DEPLOYMENT",
     "AZURE_OPENAI_ENDPOINT",
+    "AZURE_AUTHORITY_HOST",
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_TENANT_ID",
+    "IDENTITY_ENDPOINT",
+    "IDENTITY_HEADER",
+    "IMDS_ENDPOINT",
+    "MSI_ENDPOINT",
+    "MSI_SECRET",
 )
 """Variables that would lead a client past the lab; a fault may set some of them."""
 
@@ -181,7 +191,7 @@ class Lab:
     def _name_server(self, stack: contextlib.ExitStack, zone: dict[str, tuple[str, ...]]) -> NameServer:
         if self.fault.dns == "unreachable":
             return NameServer(address="127.0.0.1", port=_refused_port(stack, socket.SOCK_DGRAM))
-        server = PracticeNameServer(zone, self.fault.dns, api=API_HOST)
+        server = PracticeNameServer(zone, self.fault.dns, api=API_HOST, alias=self.fault.canonical_name)
         stack.callback(server.close)
         return NameServer(address="127.0.0.1", port=server.port)
 

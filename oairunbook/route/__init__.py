@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
+from oairunbook import identity
 from oairunbook.evidence import Route, Setting
 from oairunbook.redaction import Secrets, without_credentials
 from oairunbook.route import base_url as base_urls
@@ -91,10 +92,21 @@ def resolve(
         transport=installed.transport,
         credential=resolve_credential(environment, base.surface, fingerprint_key),
         resolver=resolver_configuration(dialled or "", environment),
-        settings=tuple(
-            Setting(value=clean(environment[name]), source=name) for name in _SHOWN_VARIABLES if name in environment
+        settings=(
+            *(Setting(value=clean(environment[name]), source=name) for name in _SHOWN_VARIABLES if name in environment),
+            *(_identity_settings(environment, clean) if base.family == "azure" else ()),
         ),
     )
+
+
+def _identity_settings(environment: Mapping[str, str], clean: Callable[[str], str]) -> Iterator[Setting]:
+    """Variables that choose between key and identity; of those that hold a secret, only that they are set."""
+    for name in identity.SHOWN_VARIABLES:
+        if environment.get(name):
+            yield Setting(value=clean(environment[name]), source=name)
+    for name in identity.SECRET_VARIABLES:
+        if environment.get(name):
+            yield Setting(value=identity.SET, source=name)
 
 
 def _variable(environment: Mapping[str, str], name: str) -> Setting | None:

@@ -38,4 +38,5 @@ COUNTER_TESTS: tuple[Due, ...] = (
     http.large_body,
     http.fresh_instead_of_idle,
     http.sdk_headers,
+    http.other_base_path,
 )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 
 from oairunbook.evidence import HttpAnswer, HttpFailed, Outcome, SdkFailed
 from oairunbook.observe import idle
+from oairunbook.observe.base_path import near_paths
 from oairunbook.observe.counter.declared import SMALL_SEGMENT_BYTES, Seen, Test
 from oairunbook.observe.counter.looking import answered
 from oairunbook.observe.path import Path
@@ -79,4 +82,22 @@ def sdk_headers(seen: Seen) -> Iterator[Test]:
             f"{path.route.host} at {address}",
             "the SDK's user agent instead of this tool's",
             lambda deadline: answered(path, address, deadline, headers=headers),
+        )
+
+
+def other_base_path(seen: Seen) -> Iterator[Test]:
+    """Somebody answered who is no API at this path: is there one beside it? Azure's paths are told by its own answers."""
+    path = seen.path
+    plain = next((o.outcome for o in seen.of(HttpAnswer) if o.id == "http"), None)
+    if not isinstance(plain, HttpAnswer) or plain.address is None or path.route.family == "azure":
+        return
+    no_api = plain.status in (404, 405) or (plain.status < 300 and plain.body.shape != "api_object")
+    for base in near_paths(path.route.path) if no_api else ():
+        yield Test(
+            f"http.base_path:{base or '/'}",
+            "http",
+            "http",
+            f"{path.route.host}{base}/models, no credentials",
+            f"the base path {base or '/'} instead of {path.route.path or '/'}",
+            partial(answered, path.on(replace(path.route, path=base)), plain.address),
         )
