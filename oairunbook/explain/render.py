@@ -109,6 +109,7 @@ One page for each cause that a verdict can name; `oairunbook explain ID` prints 
 first, as openai-python 3 (on httpx2) and openai-node 7 give them; openai-python 1 and 2 say `httpx` where 3 says `httpx2`. Commands belong into the
 runtime that failed. `app`, `deploy/app`, `group` and `company-root.pem` stand for your own names; `dig` is in bind9-dnsutils (Debian), bind-utils
 (RHEL) and bind-tools (Alpine). `openssl s_client` goes around HTTPS_PROXY: behind a proxy add `-proxy HOST:PORT`.
+Where a page expects 401, the request has no key; a server that asks for none answers 200.
 """
 
 

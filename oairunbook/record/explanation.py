@@ -10,6 +10,7 @@ from oairunbook.explain.render import Line, Part, parts
 from oairunbook.record.view import View, clean, inert
 from oairunbook.verdict import Verdict
 
+_INSIDE = 'style="margin-left: 1em"'
 _BLOCK = 'style="white-space: pre-wrap; overflow-wrap: anywhere; text-align: left"'
 
 
@@ -23,7 +24,7 @@ def explanation(evidence: Evidence, what: Verdict) -> View:
     about = f"About {known.id}: how it looks, what proves it, commands that show and mend it"
     body = "".join(_part(part) for part in parts(known))
     return View(
-        html=f"<details><summary>{inert(about)}</summary><p>{inert(known.meaning)}</p>{body}</details>",
+        html=f"<details><summary>{inert(about)}</summary><div {_INSIDE}><p>{inert(known.meaning)}</p>{body}</div></details>",
         text=f"{about}: oairunbook explain {known.id}, or CAUSES.md beside the notebooks.",
     )
 
