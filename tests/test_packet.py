@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from oairunbook.diagnose import diagnose
-from oairunbook.evidence import Evidence, TraceEvent
+from oairunbook.evidence import Evidence, Header, Setting, TraceEvent
 from oairunbook.record.packet import Packet, build, to_json, to_markdown, write
+from oairunbook.verdict import GOES_TO, Owner
 
 from .recorded import HOSTILE, answer, connected, evidence, refused, resolved, sdk_answered, sdk_failed
 
@@ -124,3 +126,43 @@ def test_the_files_are_written_for_their_owner_alone(tmp_path: Path) -> None:
     assert [path.name for path in files] == ["packet.md", "packet.json"]
     assert [path.stat().st_mode & 0o777 for path in files] == [0o600, 0o600]
     assert sorted(path.name for path in files[0].parent.iterdir()) == ["packet.json", "packet.md"]
+
+
+def test_the_network_is_asked_for_the_connections_with_host_addresses_and_time() -> None:
+    built = packet(evidence(resolved(), refused(), sdk_failed()))
+    assert built.asks[0].startswith("Do connections from web-3 to api.openai.com port 443 (addresses 162.159.140.245")
+    assert "What you are asked to check" in to_markdown(built)
+
+
+def test_the_server_is_asked_by_its_request_id_and_the_account_by_its_limits() -> None:
+    record = evidence(resolved(), connected(), sdk_failed(answer=answer()))
+    verdict = diagnose(record)
+    assert "req_2" in build(record, verdict, owner="server").asks[0]
+    assert "rate-limit header" in build(record, verdict, owner="quota_or_rate").asks[0]
+
+
+@pytest.mark.parametrize("owner", [owner for owner in get_args(Owner) if owner not in ("none", "unknown")])
+def test_every_owner_is_asked_something_and_the_verdict_stays_what_it_is(owner: Owner) -> None:
+    record = evidence(resolved(), refused(), sdk_failed())
+    verdict = diagnose(record)
+    copy = build(record, verdict, owner=owner)
+    assert copy.asks
+    assert copy.goes_to == GOES_TO[owner]
+    assert (copy.owner, copy.cause) == (verdict.owner, verdict.cause)
+
+
+def test_azure_is_asked_by_its_own_id_deployment_and_version() -> None:
+    azure = replace(
+        evidence(resolved()).route,
+        family="azure",
+        host="acme.openai.azure.com",
+        api_version=Setting(value="2024-10-21", source="OPENAI_API_VERSION"),
+    )
+    refusal = answer()
+    headers = (Header(name="apim-request-id", value="a1b2"), Header(name="x-ms-region", value="East US"))
+    record = replace(
+        evidence(resolved(), connected(), sdk_failed(answer=replace(refusal, headers=headers))), route=azure
+    )
+    asked = " ".join(build(record, diagnose(record), owner="route_provider").asks)
+    for told in ("a1b2", "East US", "gpt-4o-mini", "2024-10-21", "acme.openai.azure.com"):
+        assert told in asked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -19,10 +19,13 @@ from oairunbook.output import (
     say,
     write_json,
 )
+from oairunbook.record import runbooks
+from oairunbook.verdict import Owner
 
 
 @click.command(
-    epilog=examples(
+    epilog=f"Notebooks: {', '.join(runbooks.names())}.\n\n"
+    + examples(
         "oairunbook run", "oairunbook run 01_response_evidence -p status 401", "oairunbook run --lab tcp.refused"
     )
 )
@@ -145,11 +148,21 @@ def _practise(
 
 
 @click.command(
-    epilog=examples("oairunbook packet archive/2026/11/25/*-web-3-*", "oairunbook packet RUN --json packet.json")
+    epilog=examples(
+        "oairunbook packet archive/2026/11/25/*-web-3-*",
+        "oairunbook packet RUN --json packet.json",
+        "oairunbook packet RUN --for connection_path",
+    )
 )
 @click.argument("run_folder", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--for",
+    "owner",
+    type=click.Choice(get_args(Owner)),
+    help="Whom it is for: what they are asked to check, from the evidence by today's rules.  [default: the verdict's owner, as archived]",
+)
 @json_option("the packet as JSON")
-def packet(run_folder: Path, json_file: str | None) -> None:
+def packet(run_folder: Path, owner: Owner | None, json_file: str | None) -> None:
     """Print the escalation packet of an archived RUN.
 
     Markdown for people, `--json -` for tickets. RUN is a run's folder in the archive. A run that was killed before its packet was
@@ -163,12 +176,12 @@ def packet(run_folder: Path, json_file: str | None) -> None:
     from oairunbook.record.source import EVIDENCE_FILE
 
     try:
-        if (run_folder / "packet.md").exists():
+        if owner is None and (run_folder / "packet.md").exists():
             markdown = (run_folder / "packet.md").read_text("utf-8")
             document = json.loads((run_folder / "packet.json").read_bytes())
         else:
             evidence = load_evidence((run_folder / EVIDENCE_FILE).read_bytes())
-            built = packets.build(evidence, diagnose(evidence))
+            built = packets.build(evidence, diagnose(evidence), owner=owner)
             markdown, document = packets.to_markdown(built), json.loads(packets.to_json(built))
     except (OSError, EvidenceError, ValueError) as error:
         raise click.UsageError(f"{run_folder} holds no packet and no evidence that can be read: {error}") from error

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from oairunbook.evidence import Evidence, NotTried, Observation, PastedError, SdkAnswered, SdkFailed, dumps
+from oairunbook.record.asks import asks
 from oairunbook.record.describe import brief, chain, exception, fact, request_id_words, returned
 from oairunbook.record.files import make_private, write_whole
 from oairunbook.record.steps import Step, steps
@@ -87,6 +88,9 @@ class Packet:
     """Further steps that were looked at and that stand in the evidence alone."""
 
     statement: str
+    asks: tuple[str, ...]
+    """What whoever gets this is asked to check."""
+
     because: tuple[str, ...]
     next: tuple[str, ...]
     do_not: tuple[str, ...]
@@ -101,15 +105,22 @@ class Packet:
     schema: str = PACKET_SCHEMA
 
 
-def build(evidence: Evidence, verdict: Verdict) -> Packet:
-    """Put the packet together. It says nothing that the evidence and the verdict do not."""
+def build(evidence: Evidence, verdict: Verdict, *, owner: Owner | None = None) -> Packet:
+    """Put the packet together. It says nothing that the evidence and the verdict do not.
+
+    Args:
+        evidence: What was seen.
+        verdict: What it means.
+        owner: For whom it is, if for somebody else than the verdict's owner: a network team may want its own copy of a provider's case.
+    """
+    recipient = owner or verdict.owner
     route, runtime, came_back = evidence.route, evidence.runtime, returned(evidence)
     looked = steps(o for o in evidence.observations if not isinstance(o.outcome, NotTried))
     telling = _telling(looked, {reason.observation for reason in verdict.because})
     return Packet(
         at=utc(evidence.collected_at),
         timezone=runtime.timezone,
-        goes_to=GOES_TO[verdict.owner],
+        goes_to=GOES_TO[recipient],
         owner=verdict.owner,
         cause=verdict.cause,
         layer=verdict.layer,
@@ -133,6 +144,7 @@ def build(evidence: Evidence, verdict: Verdict) -> Packet:
         proved=tuple(_proved(evidence, step) for step in telling),
         left_out=len(looked) - len(telling),
         statement=_cut(_statement(evidence, telling), 2000),
+        asks=_first(asks(recipient, evidence, verdict), _MOST_POINTS),
         because=_first([f"{reason.observation}: {reason.fact}" for reason in verdict.because], _MOST_POINTS),
         next=verdict.next,
         do_not=verdict.do_not,
@@ -189,6 +201,10 @@ def to_markdown(packet: Packet) -> str:
         ("Time", f"{packet.at} ; the runtime's zone is {packet.timezone}"),
         ("Goes to", packet.goes_to),
         (
+            "Owner by the verdict",
+            packet.owner,
+        ),
+        (
             "Cause",
             f"{packet.cause}{certainty}, layer {packet.layer or 'none'}, pattern {packet.pattern or 'not known'}",
         ),
@@ -214,6 +230,7 @@ def to_markdown(packet: Packet) -> str:
     parts += [f"| {_span(p.at)} | {_span(p.observation)} | {p.state} | {_span(p.fact)} |" for p in packet.proved]
     if packet.left_out:
         parts += ["", f"{packet.left_out} further steps stand in the evidence."]
+    parts += ["", "## What you are asked to check", "", *_points(packet.asks, "Nothing.", _span)]
     parts += ["", "## Why", "", *_points(packet.because, "The evidence gives no reason.", _span)]
     parts += ["", "## Next", "", *_points(packet.next, "Nothing.")]
     parts += ["", "## Do not", "", *_points(packet.do_not, "Nothing in particular.")]

@@ -255,6 +255,7 @@ def packet(p: packets.Packet) -> View:
         ("Status", "absent" if p.status is None else str(p.status)),
         ("Body", p.body or "absent"),
         ("Request id", p.request_id or "absent"),
+        ("Asked to check", "\n".join(p.asks) or "nobody has to check anything"),
         ("Log, redacted", "\n".join(p.log) or "no request of the SDK was made"),
         ("Removed", "; ".join(p.redactions) or "nothing had to be removed"),
     ]
