@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oairunbook.diagnose import diagnose
+from oairunbook.diagnose.pasted import combine
 from oairunbook.evidence import Evidence, PastedError, dumps, load_evidence, walk_text
 from oairunbook.read import beside, read
 from oairunbook.read.text import LONGEST_TEXT, normalise
@@ -158,6 +160,44 @@ def test_text_and_check_together_give_one_verdict_and_say_where_they_disagree() 
     both = diagnose(beside(probed, text))
     assert both.cause == "tls.expired"
     assert any("check of this runtime" in item for item in both.missing)
+
+
+OK = Verdict(
+    owner="none",
+    layer=None,
+    cause="ok",
+    certainty="proven",
+    pattern=None,
+    summary="healthy",
+    because=(),
+    next=(),
+    do_not=(),
+)
+REFUSED = dataclasses.replace(OK, owner="connection_path", layer="tcp", cause="tcp.refused", summary="refused")
+BARE = "openai.APIConnectionError: Connection error."
+CERTIFICATE = "httpx.ConnectError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired"
+NO_BODY = "Request failed with status code 429"
+
+
+@pytest.mark.parametrize(
+    ("probed", "text", "says", "disagrees"),
+    [
+        (OK, CERTIFICATE, "this path is healthy now", True),
+        (OK, BARE, "this path is healthy now", False),
+        (REFUSED, CERTIFICATE, "the pasted text shows tls.expired, the check shows tcp.refused", True),
+        (REFUSED, NO_BODY, "the pasted text shows an answer", True),
+        (REFUSED, "httpx.ConnectError: [Errno 111] Connection refused", "the pasted text shows the same", False),
+        (REFUSED, BARE, "the pasted text fits that", False),
+    ],
+)
+def test_a_check_and_a_text_say_where_they_agree_and_what_it_means(
+    probed: Verdict, text: str, says: str, disagrees: bool
+) -> None:
+    both = combine(probed, judged(text))
+    # What was seen here decides; the text is cited with what it means.
+    assert both.cause == probed.cause
+    assert says in both.because[-1].fact
+    assert any("the check disagrees" in item.why for item in both.also) is disagrees
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))

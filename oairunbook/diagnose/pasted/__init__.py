@@ -1,10 +1,10 @@
-# ruff: noqa: E501 - sentences for people
 """Judging what was pasted: the deepest evidence decides, not the outermost class name.
 
 Text alone rarely proves: a dead proxy and a dead endpoint raise the same chain to the last word. What an API answer says by its code is proven;
 what only fits best is likely; what the text leaves open is `unknown`, with the owner that the route gives and with what is missing.
 
-`signs/` holds the words that show a cause, `errors.py` and `answers.py` judge one observation each, `decide.py` weighs them.
+`signs/` holds the words that show a cause, `errors.py` and `answers.py` judge one observation each, `decide.py` weighs them, `together.py` joins
+the verdict with that of a check.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from collections.abc import Mapping
 from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, do_nots, owner_of
 from oairunbook.diagnose.pasted import fetch
 from oairunbook.diagnose.pasted.decide import decide
+from oairunbook.diagnose.pasted.together import combine
 from oairunbook.evidence import Evidence
 from oairunbook.verdict import Also, Verdict
+
+__all__ = ["combine", "judge", "split"]
 
 
 def split(evidence: Evidence) -> tuple[Evidence | None, Evidence | None]:
@@ -78,36 +81,4 @@ def judge(evidence: Evidence, catalogue: Mapping[str, Cause]) -> Verdict:
         do_not=do_nots(cause),
         also=tuple(Also(cause=identity, why=why) for identity, why in finding.also),
         missing=missing,
-    )
-
-
-def combine(probed: Verdict, text: Verdict) -> Verdict:
-    """One verdict from a check and a text of the same runtime. What was seen here counts first; where the text says otherwise, it says so."""
-    if text.cause == "unknown":
-        return dataclasses.replace(probed, because=(*probed.because, *text.because))
-    if probed.cause == text.cause:
-        return dataclasses.replace(probed, because=(*probed.because, *text.because), missing=probed.missing)
-    said = text.because[0].fact if text.because else text.summary
-    if probed.cause == "unknown":
-        note = "the check of this runtime does not show it: it may have passed, or need the application's own request"
-        return dataclasses.replace(
-            text, certainty="likely" if text.certainty else None, missing=(*text.missing, *probed.missing, note)
-        )
-    if probed.cause == "client.api_key_missing" and text.layer == "api":
-        # The path is open up to the API's own 401, and the application that has a key got further than this check.
-        return dataclasses.replace(text, because=(*text.because, *probed.because))
-    if probed.cause == "ok":
-        meaning = f"The pasted text showed {text.cause}, and this path is healthy now: it comes and goes, it was mended since, or the text came from another runtime or other settings."
-        steps = (
-            "Compare runtime, key scope, model and base URL of the text with this check's; repeat the check while it fails (--repeat).",
-        )
-    else:
-        meaning = f"The pasted text showed {text.cause}, and the check shows {probed.cause}: either the fault changed, or the text came from another runtime or other settings."
-        steps = ("Take text and check from the same runtime at the same time, then judge again.",)
-    return dataclasses.replace(
-        probed,
-        summary=f"{probed.summary} {meaning}",
-        next=(*probed.next, *steps),
-        also=(*probed.also, Also(cause=text.cause, why=f"{said} (pasted; the check disagrees)")),
-        missing=(*probed.missing, "whether the text and the check are of the same runtime and time"),
     )

@@ -7,7 +7,7 @@ from oairunbook.diagnose.pasted.reading import Missing
 
 CHECK = (
     "a same-path test",
-    "Run oairunbook check in the runtime that failed, with the same base URL; then judge text and check together: oairunbook triage FILE --evidence check.json.",
+    "In the runtime that failed, with the same base URL, run oairunbook check --json check.json; then judge text and check together: oairunbook triage FILE --evidence check.json.",
 )
 ERROR: Missing = (
     ("the error itself", "Take the last lines of the log: class, message, and what stands under `caused by`."),
@@ -20,11 +20,11 @@ ERROR: Missing = (
 CHAIN: Missing = (
     (
         "the exception behind it",
-        "Take the whole traceback; or in Python `cause = e` and print repr(cause := cause.__cause__ or cause.__context__) until it is None; in Node print err.cause and its code.",
+        "Take the whole traceback. Where the code catches it as e, print the chain: while e: print(repr(e)); e = e.__cause__ or e.__context__ (in Node: print err.cause and err.cause.code).",
     ),
     (
         "the address that was really dialled, and whether a proxy is in play",
-        "Print HTTPS_PROXY, ALL_PROXY and NO_PROXY of the process that failed; take the transport's log (logging level DEBUG of httpcore or httpcore2 shows connect_tcp with host and port).",
+        "Print HTTPS_PROXY, ALL_PROXY and NO_PROXY of the process that failed. In Python logging.basicConfig(level=logging.DEBUG) makes httpcore or httpcore2 log connect_tcp with host and port.",
     ),
     CHECK,
 )
