@@ -172,6 +172,7 @@ def test_the_table_marks_the_first_step_that_the_verdict_cites_and_ends_with_the
     assert "ConnectionRefusedError" in marked[0]
     assert not [line for line in check_text(HEALTHY, diagnose(HEALTHY)).splitlines() if line.startswith("-> ")]
     assert any(line.startswith("owner    connection_path") for line in lines)
+    assert lines[-1] == "more     oairunbook explain tcp.refused"
 
 
 def test_further_attempts_that_ended_alike_stand_in_one_line_and_those_that_differ_in_their_own() -> None:

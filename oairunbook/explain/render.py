@@ -36,7 +36,7 @@ def parts(page: Page) -> tuple[Part, ...]:
     """What stands on a page below its meaning; every view of it is made from these."""
     found = (
         _part("owner", "Who owns it", _as("text", owner_lines(page.owners))),
-        _part("python", "How it looks in Python", _as("quote", page.python)),
+        _part("python", "How it looks in Python (openai 3; 1 and 2 say httpx for httpx2)", _as("quote", page.python)),
         _part("node", "How it looks in Node", _as("quote", page.node)),
         _part("proof", "What proves it", _as("text", page.proof)),
         _part("look", "Check by hand", _looks(page)),

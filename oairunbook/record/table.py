@@ -42,7 +42,7 @@ def practice_text(evidence: Evidence) -> str:
 
 
 def verdict_text(verdict: Verdict) -> str:
-    """Owner, cause, reasons, next steps, what not to do, what is missing."""
+    """Owner, cause, reasons, next steps, what not to do, what is missing, and where the page of the cause is."""
     layer = f", layer {verdict.layer}" if verdict.layer else ""
     certainty = f" ({verdict.certainty})" if verdict.certainty else ""
     lines = [f"owner    {verdict.owner}", f"cause    {verdict.cause}{certainty}{layer}"]
@@ -54,6 +54,7 @@ def verdict_text(verdict: Verdict) -> str:
     lines += _wrapped("do not", [text.removeprefix("Do not ") for text in verdict.do_not])
     lines += _wrapped("also", [f"{item.cause}: {item.why}" for item in verdict.also])
     lines += _wrapped("missing", verdict.missing)
+    lines.append(f"more     oairunbook explain {verdict.cause}")
     return "\n".join(lines) + "\n"
 
 
