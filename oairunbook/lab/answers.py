@@ -29,6 +29,10 @@ Manner = Literal[
 ]
 
 
+CorsBehaviour = Literal["open", "absent", "key_wanted", "fixed_headers", "other_origin", "redirect", "absent_in_answer"]
+"""`open`: any origin, whatever headers are asked for, as the public API does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """One behaviour of the practice API."""

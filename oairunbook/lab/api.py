@@ -34,6 +34,7 @@ from oairunbook.lab.answers import (
     MISSING_KEY,
     MODEL_NOT_FOUND,
     Answer,
+    CorsBehaviour,
     Surface,
 )
 from oairunbook.lab.listener import Listener, hold, reset
@@ -58,6 +59,7 @@ class Service:
     """Value of the practice header: which server answered."""
 
     redirect_to: str = "/signin"
+    cors: CorsBehaviour = "open"
     status_page: bool = False
     """Whether it serves the status page's JSON as well."""
 
@@ -120,6 +122,15 @@ class _Exchange:
         if own is not None:
             self.send(*own, content_type="application/json")
             return True
+        if (
+            self.request.method == "OPTIONS"
+            and answer.manner == "declared"
+            and answer.surface == "by_path"
+            and not self.is_azure
+        ):
+            # The API answers a preflight whatever it would say to the request.
+            self._preflight()
+            return True
         if answer.manner == "declared" and not answer.after_authentication and not self._passes_by(answer):
             self.declare(answer)
             return True
@@ -164,12 +175,20 @@ class _Exchange:
         return True
 
     def _preflight(self) -> None:
-        allowed = (
-            ("access-control-allow-origin", "*"),
+        """The public API allows any origin, and whatever headers a page asks for."""
+        cors = self.service.cors
+        asked = str(self.request.headers.get("access-control-request-headers", ""))
+        allowed: Headers = (
+            ("access-control-allow-origin", "https://other.lab.test" if cors == "other_origin" else "*"),
             ("access-control-allow-methods", "GET, POST, OPTIONS, DELETE"),
-            ("access-control-allow-headers", "authorization, content-type, openai-organization, openai-project"),
+            ("access-control-allow-headers", "authorization, content-type" if cors == "fixed_headers" else asked),
         )
-        wire.send_whole(self.connection, 200, (*_edge_headers(), *allowed, self._practice()), b"")
+        if cors in ("absent", "key_wanted"):
+            allowed = ()
+        if cors == "redirect":
+            allowed = (*allowed, ("location", self.service.redirect_to))
+        status = {"key_wanted": 401, "redirect": 307}.get(cors, 200)
+        wire.send_whole(self.connection, status, (*_edge_headers(), *allowed, self._practice()), b"")
 
     def _refused_key(self) -> Answer | None:
         headers = self.request.headers
@@ -338,7 +357,7 @@ class _Exchange:
                 ("openai-version", "2020-10-01"),
                 ("x-envoy-upstream-service-time", "45"),
             )
-        if status == 200:
+        if status == 200 and self.service.cors in ("open", "fixed_headers", "key_wanted", "redirect"):
             own += (("access-control-allow-origin", "*"),)
         return own
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from oairunbook.evidence import Family
+from oairunbook.lab.answers import CorsBehaviour
 from oairunbook.verdict import Owner
 
 DnsBehaviour = Literal[
@@ -63,6 +64,9 @@ class Fault:
     answer: str = "ok"
     """Behaviour of the API: a name of `oairunbook.lab.answers.ANSWERS`."""
 
+    cors: CorsBehaviour = "open"
+    """What a page meets; no server's request is changed by it."""
+
     proxy: ProxyBehaviour | None = None
     status_page: bool = True
     path: str = "/v1"
@@ -94,6 +98,21 @@ _HEALTHY = (
         summary="nothing, but the API's IPv6 address refuses; IPv4 works",
         addresses=("::1", "127.0.0.1"),
     ),
+)
+
+_MET_BY_PAGES: tuple[tuple[CorsBehaviour, str], ...] = (
+    ("absent", "the preflight says nothing of origins"),
+    ("key_wanted", "the preflight is refused without a key (401)"),
+    ("fixed_headers", "the preflight does not allow the header names of the SDK"),
+    ("other_origin", "the preflight allows another origin"),
+    ("redirect", "the preflight is redirected"),
+    ("absent_in_answer", "the preflight passes, and the answer says nothing of origins"),
+)
+_FOR_PAGES = tuple(
+    Fault(
+        id=f"ok.cors_{cors}", cause="ok", owner="none", summary=f"nothing for a server; for a page {words}", cors=cors
+    )
+    for cors, words in _MET_BY_PAGES
 )
 
 _CLIENT = (
@@ -597,4 +616,4 @@ _API = (
     ),
 )
 
-FAULTS: tuple[Fault, ...] = (*_HEALTHY, *_CLIENT, *_DNS, *_TCP, *_PROXY, *_TLS, *_HTTP, *_API)
+FAULTS: tuple[Fault, ...] = (*_HEALTHY, *_FOR_PAGES, *_CLIENT, *_DNS, *_TCP, *_PROXY, *_TLS, *_HTTP, *_API)

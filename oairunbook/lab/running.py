@@ -171,7 +171,7 @@ class Lab:
         tls = None
         if fault.tls != "plain_http":
             tls = context_for(fault.tls, API_HOST, authority, self.folder, issuer_url)
-        service = api.Service(answer=ANSWERS[fault.answer], redirect_to=redirect_to)
+        service = api.Service(answer=ANSWERS[fault.answer], redirect_to=redirect_to, cors=fault.cors)
         listener = api.serve(service, tls=tls)
         stack.callback(listener.close)
         self.port = _refused_port(stack) if fault.tcp == "behind_proxy" else listener.port

@@ -18,7 +18,8 @@ KEPT_HEADERS = frozenset((
     "content-type", "content-length", "transfer-encoding", "connection", "date", "server", "via", "location", "allow", "x-powered-by",
     "x-cache", "x-cache-lookup", "x-squid-error", "x-proxy-error", "proxy-authenticate", "www-authenticate", "x-frame-options", "x-served-by",
     "cf-ray", "cf-mitigated", "cf-cache-status", "x-amz-cf-id", "x-amzn-requestid", "x-amzn-errortype", "x-envoy-upstream-service-time",
-    "access-control-allow-origin", "access-control-allow-headers", "access-control-expose-headers",
+    "access-control-allow-origin", "access-control-allow-headers", "access-control-allow-methods", "access-control-allow-credentials",
+    "access-control-expose-headers", "access-control-max-age", "cross-origin-resource-policy",
     # the API application
     "x-request-id", "request-id", "x-should-retry", "retry-after", "retry-after-ms", "x-openai-proxy-wasm",
     "openai-organization", "openai-project", "openai-processing-ms", "openai-version",

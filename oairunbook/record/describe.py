@@ -9,9 +9,11 @@ from oairunbook.evidence import (
     ApiError,
     Body,
     ClientBuilt,
+    ClientCode,
     ClientRefused,
     Connected,
     ConnectFailed,
+    CorsExchange,
     DnsAnswer,
     DnsNoAnswer,
     ErrorLink,
@@ -23,6 +25,7 @@ from oairunbook.evidence import (
     LocalResources,
     NotTried,
     Outcome,
+    PageTried,
     PastedError,
     ProxyAnswered,
     ProxyFailed,
@@ -67,6 +70,12 @@ def state(outcome: Outcome) -> State:
             return "stopped"
         case PastedError():
             return "given"
+        case CorsExchange():
+            return "answered" if isinstance(outcome.answer, HttpAnswer) else "failed"
+        case ClientCode():
+            return "answered"
+        case PageTried():
+            return "failed" if outcome.exception else "answered"
         case StatusPage() | DnsAnswer() | HttpAnswer():
             return "answered"
         case SdkAnswered():
@@ -95,6 +104,18 @@ def fact(outcome: Outcome) -> str:
             return "; ".join((outcome.reason, *outcome.seen))
         case PastedError():
             return chain(outcome.errors)
+        case CorsExchange():
+            what = "preflight" if outcome.step == "preflight" else "request"
+            return f"{what} of a page of {outcome.origin}: {fact(outcome.answer)}"
+        case ClientCode():
+            return (
+                f"{len(outcome.sources)} sources, {outcome.size_bytes} characters: {len(outcome.keys)} keys, {len(outcome.insecure)} calls without TLS, "
+                f"dangerouslyAllowBrowser {len(outcome.allows_browser)} times"
+            )
+        case PageTried():
+            came = outcome.exception or f"status {outcome.status}"
+            told = f"; {outcome.console[0]}" if outcome.console else ""
+            return f"{outcome.browser}, a page of {outcome.origin}: {came}{told}"
         case ClientBuilt():
             roots = "" if outcome.roots is None else f", {outcome.roots} roots trusted"
             return f"{outcome.client} built, proxy {outcome.proxy or 'none'}{roots}"

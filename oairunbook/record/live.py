@@ -8,14 +8,16 @@ from pathlib import Path
 from oairunbook.controls import CONTROLS_SCHEMA, Controls
 from oairunbook.evidence import Evidence, dumps, read_document
 from oairunbook.observe.around import look_around
+from oairunbook.observe.browser import SDK_HEADERS, Page, look_as_a_page, serialised
 from oairunbook.observe.sdk_controls import observe_controls
 from oairunbook.record.files import write_whole
-from oairunbook.record.source import EVIDENCE_FILE, KEEP_VARIABLE, check_values
+from oairunbook.record.source import EVIDENCE_FILE, KEEP_VARIABLE, check_values, keep
 from oairunbook.redaction import Secrets
 from oairunbook.surroundings import SURROUNDINGS_SCHEMA, Surroundings
 
 CONTROLS_FILE = "sdk-controls.json"
 SURROUNDINGS_FILE = "surroundings.json"
+SENDERS = ("fetch", "sdk")
 
 
 def is_from_here(evidence: str) -> bool:
@@ -73,6 +75,50 @@ def recorded_surroundings(path: str) -> Surroundings | None:
     file = Path(path)
     text = (file / SURROUNDINGS_FILE if file.is_dir() else file).read_text("utf-8")
     return read_document(Surroundings, text, SURROUNDINGS_SCHEMA)
+
+
+def as_a_page(
+    seen: Evidence,
+    *,
+    origin: str,
+    evidence: str = "",
+    sender: str = "fetch",
+    headers: str = "",
+    credentials: bool = False,
+    policy: str = "",
+    page: str = "",
+    use_browser: bool = True,
+    timeout: float = 5.0,
+) -> Evidence:
+    """The evidence with what a page of *origin* meets; a record from elsewhere is returned as it is.
+
+    Raises:
+        ValueError: A parameter is of the wrong kind.
+    """
+    check_values({"timeout": timeout})
+    if sender not in SENDERS:
+        raise ValueError(f"sender is one of {', '.join(SENDERS)}, and {sender!r} is not")
+    names = {name.strip().lower() for name in str(headers).split(",") if name.strip()}
+    key_header = "api-key" if seen.route.surface == "azure-dated" else "authorization"
+    names |= {key_header, "content-type", *(SDK_HEADERS if sender == "sdk" else ())}
+    whose = Page(
+        origin=serialised(str(origin)),
+        request_headers=tuple(sorted(names)),
+        credentials=bool(credentials),
+        policy=str(policy),
+    )
+    if not is_from_here(evidence):
+        return seen
+    found = look_as_a_page(
+        seen,
+        Secrets.from_environment(os.environ),
+        whose,
+        code=str(page),
+        timeout=timeout,
+        use_browser=bool(use_browser),
+    )
+    keep(found)
+    return found
 
 
 def _file(evidence: str) -> Path:

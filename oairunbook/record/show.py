@@ -9,7 +9,7 @@ from pathlib import Path
 from oairunbook import proof as proofs
 from oairunbook.evidence import Evidence, Layer, to_document
 from oairunbook.record import packet as packets
-from oairunbook.record.branches import azure, compare, direct, gateway, owner, sdk_controls, surroundings
+from oairunbook.record.branches import azure, browser, compare, direct, gateway, owner, sdk_controls, surroundings
 from oairunbook.record.describe import exception, fact, returned, state
 from oairunbook.record.explanation import explanation
 from oairunbook.record.follow import follows as follow_ups
@@ -23,6 +23,7 @@ from oairunbook.verdict import GOES_TO, Owner, Verdict
 __all__ = [
     "attempts",
     "azure",
+    "browser",
     "comparable",
     "compare",
     "conditions",
