@@ -243,16 +243,19 @@ def test_an_archive_that_cannot_be_written_is_listed_from_memory(tmp_path: Path)
 @pytest.mark.skipif(
     os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare for a read-only mount"
 )
-def test_a_read_only_archive_is_listed_shown_and_verified(tmp_path: Path) -> None:
+def test_a_read_only_archive_is_listed_shown_and_verified_and_a_run_says_before_it_begins_that_it_cannot_be_kept(
+    tmp_path: Path,
+) -> None:
     archived(tmp_path)
     script = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && ! touch "$1/x" 2>/dev/null && shift && "$@"'
     for told, status, *arguments in (
-        ("tcp.refused", 0, "list"),
-        ("tcp.refused", 0, "show", "latest"),
-        ("intact: 1 run", 0, "verify"),
-        ("Read-only file system", 4, "prune", "--before", "2100-01-01"),
+        ("tcp.refused", 0, "archive", "list"),
+        ("tcp.refused", 0, "archive", "show", "latest"),
+        ("intact: 1 run", 0, "archive", "verify"),
+        ("Read-only file system", 4, "archive", "prune", "--before", "2100-01-01"),
+        ("cannot be written: Read-only file system. Nothing was run.", 2, "run", "01_response_evidence"),
     ):
-        tool = [sys.executable, "-P", "-m", "oairunbook.cli", "archive", *arguments, "--archive", str(tmp_path)]
+        tool = [sys.executable, "-P", "-m", "oairunbook.cli", *arguments, "--archive", str(tmp_path)]
         command = ["unshare", "-m", "sh", "-c", script, "sh", str(tmp_path), *tool]
         done = subprocess.run(command, capture_output=True, text=True)
         assert (done.returncode, told in done.stdout + done.stderr) == (status, True), done.stderr

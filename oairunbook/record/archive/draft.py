@@ -134,7 +134,13 @@ def begin(
         signer=signer,
         lock=lock,
     )
-    write_whole(folder / MANIFEST, to_json(_manifest(draft, "partial") | {"host": host}))
+    try:
+        write_whole(folder / MANIFEST, to_json(_manifest(draft, "partial") | {"host": host}))
+    except OSError:
+        # Nothing was begun: an empty folder would only look like a killed run.
+        os.close(lock)
+        folder.rmdir()
+        raise
     return draft
 
 
