@@ -128,6 +128,22 @@ def test_status_headers_and_body_together_tell_who_answered(got: HttpAnswer, who
     assert found.who == who
 
 
+@pytest.mark.parametrize(
+    ("got", "who"),
+    [
+        (replied(500, x_request_id="0c9b3c1e-58ab-4d0e-9d9b-3c1e58ab4d0e"), "not told"),
+        (replied(502, **EDGE), "not told"),
+        (replied(401, x_request_id="req_1"), "application"),
+    ],
+    ids=["uuid", "behind Cloudflare", "passed on"],
+)
+def test_on_a_gateway_route_neither_a_uuid_nor_an_edge_is_taken_for_the_apis_own(got: HttpAnswer, who: str) -> None:
+    """Many gateways send UUIDs, and many stand behind Cloudflare."""
+    found = answered(seen(got, family="gateway", host="gw.test"))
+    assert found
+    assert found.who == who
+
+
 def test_an_id_of_the_api_on_a_gateway_route_proves_that_it_was_reached_and_not_that_it_was_called() -> None:
     told = answered(seen(answer(), family="gateway"))
     assert told
@@ -225,6 +241,9 @@ def test_the_control_tests_answer_names_no_gateway() -> None:
         (replied(404, sample='{"detail":"Not Found"}'), "the gateway's own"),
         (replied(502, helicone_error="x"), "the gateway's own"),
         (replied(500, sample="{}"), "not told"),
+        (replied(500, sample="{}", x_request_id="0c9b3c1e"), "not told"),
+        (replied(500, sample="{}", x_envoy_upstream_service_time="3"), "not told"),
+        (replied(500, sample="{}", x_request_id="req_1"), "its upstream's"),
     ],
 )
 def test_whose_failure_it_is_stands_in_the_gateways_own_words(got: HttpAnswer, whose: str) -> None:
@@ -299,6 +318,12 @@ def test_alias_and_address_tell_where_the_name_of_a_resource_leads(looked: Obser
     found = azure.private_endpoint(replace(evidence(looked), route=AZURE))
     assert found.reach == reach
     assert words in found.statement
+
+
+def test_what_is_no_address_in_somebody_elses_record_is_passed_over() -> None:
+    odd = replace(evidence(named("not an address", "10.0.0.5%eth0")), route=AZURE)
+    assert azure.private_endpoint(odd).reach == "private"
+    assert direct.addresses(replace(odd, route=replace(AZURE, family="direct"))).reach == "private"
 
 
 def test_behind_a_proxy_what_this_runtime_resolves_does_not_count() -> None:
@@ -511,4 +536,6 @@ def test_an_identity_in_the_place_of_a_key_is_no_missing_key() -> None:
     )
     with_identity = diagnose(replace(evidence(*seen_there), route=replace(route, settings=settings)))
     assert with_identity.cause == "unknown"
-    assert any("AZURE_OPENAI_AD_TOKEN" in missing for missing in with_identity.missing)
+    assert any("give it one in OPENAI_API_KEY" in missing for missing in with_identity.missing)
+    dated = diagnose(replace(evidence(*seen_there), route=replace(route, settings=settings, surface="azure-dated")))
+    assert any("give it one in AZURE_OPENAI_AD_TOKEN" in missing for missing in dated.missing)

@@ -43,7 +43,11 @@ def answered(evidence: Evidence) -> Answered | None:
     observation, answer = telling
     marks = tuple(_marks(evidence, answer))
     who = _who(evidence, answer)
-    return Answered(observation=observation.id, who=who, statement=_STATEMENTS[who], marks=marks)
+    through = who == "application" and evidence.route.family != "direct"
+    statement = (
+        "The API's own application was reached, through whoever stands before it." if through else _STATEMENTS[who]
+    )
+    return Answered(observation=observation.id, who=who, statement=statement, marks=marks)
 
 
 _STATEMENTS: dict[Who, str] = {
@@ -58,17 +62,22 @@ _STATEMENTS: dict[Who, str] = {
 
 
 def _who(evidence: Evidence, answer: HttpAnswer) -> Who:
+    family = evidence.route.family
     if product_header(answer.headers):
         return "gateway"
     if answer.header("apim-request-id") or answer.header("x-ms-region"):
         return "azure"
-    if answer.header("x-request-id") or any(answer.header(name) for name in _APPLICATION):
-        return "application" if evidence.route.family != "azure" else "azure"
+    identity = answer.header("x-request-id") or ""
+    if any(answer.header(name) for name in _APPLICATION) or identity.startswith("req_"):
+        return "application"
+    if identity and family == "direct":
+        # The authentication stage of the API sends plain UUIDs; so do many gateways, and Azure.
+        return "application"
+    if family != "direct":
+        return "azure" if identity and family == "azure" else "not told"
     if answer.header("cf-ray") or (answer.header("server") or "").lower() == "cloudflare":
         return "edge"
-    if evidence.route.family == "direct" and answer.headers:
-        return "intermediary"
-    return "not told"
+    return "intermediary" if answer.headers else "not told"
 
 
 def _marks(evidence: Evidence, answer: HttpAnswer) -> list[Mark]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 
-from oairunbook.diagnose.reading import answers
+from oairunbook.diagnose.reading import answers, reach_of
 from oairunbook.evidence import DnsAnswer, Evidence, Resolved, ResolveFailed
 from oairunbook.identity import METADATA_HOST, Cloud, TokenSource, cloud_of, token_source
 
@@ -95,7 +94,7 @@ def private_endpoint(evidence: Evidence) -> PrivateEndpoint:
     aliases, addresses = _names(evidence)
     linked = any(".privatelink." in f".{alias}" for alias in aliases)
     denied = any("public access is disabled" in a.body.sample.lower() for _, a, _ in answers(evidence))
-    reach = _reach(addresses)
+    reach: str = reach_of(addresses)
     steps: tuple[str, ...] = ()
     if route.proxy.url:
         reach = "resolved by the proxy"
@@ -120,9 +119,10 @@ def private_endpoint(evidence: Evidence) -> PrivateEndpoint:
             "If that address is silent: route, peering, or the subnet's security group; ask who runs the virtual network.",
         )
         if denied:
+            statement = "The name leads into a privatelink zone and to a private address, and yet the answer calls this request a public one."
             steps = (
-                "Yet the resource calls this request a public one: compare the address with that of its approved private endpoint, "
-                "and look for something in between that goes out to the public side again.",
+                "Compare the address with that of the resource's approved private endpoint.",
+                "Look for something in between that goes out to the public side again.",
             )
     elif linked:
         statement = (
@@ -168,7 +168,7 @@ def built_urls(evidence: Evidence) -> tuple[BuiltUrl, ...]:
             client="AzureOpenAI(azure_endpoint=…), responses, models, files",
             url=f"{given}/openai/responses?api-version={version}",
             fits=dated,
-            why="the deployment stands in the body" if dated else "as above",
+            why="the deployment stands in the body" if dated else "the client adds /openai itself, so it stands there twice",
         ),
         BuiltUrl(
             client="AzureOpenAI(base_url=…)",
@@ -185,6 +185,10 @@ def identity(evidence: Evidence) -> Identity:
     settings = {setting.source: setting.value for setting in route.settings}
     source = token_source(settings, route.host)
     warnings = []
+    if route.surface != "azure-dated" and "AZURE_OPENAI_AD_TOKEN" in settings:
+        warnings.append(
+            "AZURE_OPENAI_AD_TOKEN is set, and the plain client on /openai/v1 does not read it: there a token goes where the key goes."
+        )
     if route.credential.source == "AZURE_OPENAI_AD_TOKEN" and "AZURE_OPENAI_API_KEY" in settings:
         warnings.append(
             "AZURE_OPENAI_AD_TOKEN and AZURE_OPENAI_API_KEY are both set: the token is used, the key is not."
@@ -222,10 +226,3 @@ def _names(evidence: Evidence) -> tuple[tuple[str, ...], tuple[str, ...]]:
                 aliases += reply.canonical_names
     failed = any(outcome.name == host for _, outcome in evidence.of(ResolveFailed))
     return tuple(dict.fromkeys(aliases)), () if failed else tuple(dict.fromkeys(addresses))
-
-
-def _reach(addresses: tuple[str, ...]) -> str:
-    kinds = {ipaddress.ip_address(address.partition("%")[0]).is_private for address in addresses}
-    if not kinds:
-        return "no address"
-    return "mixed" if len(kinds) == 2 else "private" if True in kinds else "public"

@@ -81,9 +81,11 @@ def token_not_given(evidence: Evidence) -> tuple[str, ...]:
     """What is missing where the application fetches a token that this check does not have."""
     if evidence.route.credential.present or not _takes_a_token(evidence):
         return ()
+    # The plain client on the v1 surface takes a token where it takes a key, and does not read AZURE_OPENAI_AD_TOKEN.
+    variable = "AZURE_OPENAI_AD_TOKEN" if evidence.route.surface == "azure-dated" else "OPENAI_API_KEY"
     return (
         "the authenticated request: the variables choose an identity, and this check fetches no token; "
-        "give it one in AZURE_OPENAI_AD_TOKEN, as the application gets it",
+        f"give it one in {variable}, as the application gets it",
     )
 
 

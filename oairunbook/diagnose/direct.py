@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 
 from oairunbook.diagnose.answered import answered
-from oairunbook.diagnose.reading import path_slip
+from oairunbook.diagnose.reading import path_slip, reach_of
 from oairunbook.evidence import Evidence, Resolved, TlsFailed, TlsHandshake
 from oairunbook.verdict import Verdict
 
@@ -96,12 +95,9 @@ def addresses(evidence: Evidence) -> Addresses:
         words = f"{route.proxy.url} resolves the name in its own network; what this runtime would see does not count."
         return Addresses(addresses=(), reach="resolved by the proxy", statement=words)
     found = tuple(dict.fromkeys(a for _, r in evidence.of(Resolved) if r.name == route.host for a in r.addresses))
-    kinds = {ipaddress.ip_address(address.partition("%")[0]).is_private for address in found}
-    if not kinds:
-        return Addresses(
-            addresses=(), reach="no address", statement="The name has no address here, or was not looked up."
-        )
-    reach = "mixed" if len(kinds) == 2 else "private" if True in kinds else "public"
+    reach = reach_of(found)
+    if reach == "no address":
+        return Addresses(addresses=(), reach=reach, statement="The name has no address here, or was not looked up.")
     if is_private_link(route.host):
         words = (
             "Private addresses are right for this host."

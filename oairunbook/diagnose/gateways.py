@@ -126,6 +126,9 @@ def account(evidence: Evidence) -> Account | None:
         value = answer.header(name)
         if value:
             return Account(whose=whose, why=f"{name}: {value}: {why}", observation=observation.id)
+    if (answer.header("x-request-id") or "").startswith("req_"):
+        why = "x-request-id begins with req_: the API itself was reached through the gateway, and this is its answer"
+        return Account(whose=_UPSTREAM, why=why, observation=observation.id)
     return Account(
         whose="not told", why="neither its body nor its headers say whose failure it is", observation=observation.id
     )
@@ -167,8 +170,7 @@ _ACCOUNT_HEADERS: tuple[tuple[str, Literal["the gateway's own", "its upstream's"
     ("x-kong-response-latency", _GATEWAY, "Kong answered itself"),
     ("llm_provider-x-request-id", _UPSTREAM, "the upstream answered, and this is its answer"),
     ("x-kong-upstream-latency", _UPSTREAM, "an upstream answered"),
-    ("x-envoy-upstream-service-time", _UPSTREAM, "an upstream answered"),
-    ("x-request-id", _UPSTREAM, "if it begins with req_, the API itself was reached through the gateway"),
+    ("openai-processing-ms", _UPSTREAM, "the API itself worked on it, and the gateway passes that on"),
 )
 
 

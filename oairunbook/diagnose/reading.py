@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from oairunbook.evidence import (
     Body,
@@ -131,6 +132,20 @@ def dialled_address(evidence: Evidence) -> str | None:
     for _, resolved in evidence.of(Resolved, "dns"):
         return next((address for address in resolved.addresses if address in connected), None)
     return next(iter(connected), None)
+
+
+def reach_of(addresses: tuple[str, ...]) -> Literal["private", "public", "mixed", "no address"]:
+    """Whether addresses are private ones (RFC 1918, RFC 4193, loopback), public ones, both, or none."""
+    kinds = set()
+    for address in addresses:
+        try:
+            kinds.add(ipaddress.ip_address(address.partition("%")[0]).is_private)
+        except ValueError:
+            # A record that somebody else made may hold anything here.
+            continue
+    if not kinds:
+        return "no address"
+    return "mixed" if len(kinds) == 2 else "private" if True in kinds else "public"
 
 
 def cite(observation: Observation, fact: str) -> Because:

@@ -24,7 +24,8 @@ from oairunbook.evidence import (
 from oairunbook.identity import token_source
 from oairunbook.observe import dns, sdk
 from oairunbook.observe.control import is_literal
-from oairunbook.observe.path import NoPathError, Path
+from oairunbook.observe.counter.looking import answered
+from oairunbook.observe.path import Path
 from oairunbook.observe.stream import Deadline
 from oairunbook.redaction import Secrets
 from oairunbook.route.installed import installed_sdk
@@ -107,7 +108,7 @@ def _health(evidence: Evidence, paths: tuple[str, ...], timeout: float, deadline
         elif deadline.left <= 0:
             outcome = NotTried(reason="the budget ended before")
         else:
-            outcome = _ask(path, address, where, deadline.sooner(timeout))
+            outcome = answered(path, address, deadline.sooner(timeout), where=where)
         target = f"{route.host}{where}, no credentials"
         yield _Noted(f"health:{where}", "health", "http", target, OWN_PATH, began, outcome)
 
@@ -118,20 +119,6 @@ def _open_address(evidence: Evidence) -> str | None:
     if evidence.route.scheme == "https":
         return verified[0] if verified else None
     return next((outcome.address for _, outcome in evidence.of(Connected)), None)
-
-
-def _ask(path: Path, address: str, where: str, deadline: Deadline) -> Outcome:
-    try:
-        stream = path.open(address, deadline)
-    except NoPathError as nowhere:
-        return nowhere.outcome
-    stream.deadline = deadline
-    if path.route.scheme == "https":
-        shaken, secured = path.handshake(stream, address)
-        if secured is None:
-            return shaken
-        stream = secured
-    return path.request(stream, address, path=where)
 
 
 # -- tokens -------------------------------------------------------------------------------------------------------

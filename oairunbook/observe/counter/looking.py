@@ -77,8 +77,9 @@ def answered(
     headers: tuple[tuple[str, str], ...] = (),
     body: bytes = b"",
     max_segment: int | None = None,
+    where: str = "/models",
 ) -> Outcome:
-    """The whole way to one request without credentials."""
+    """The whole way to one request without credentials: a GET of *where*, below the base path; with a body a POST."""
     try:
         stream = path.open(address, deadline, max_segment=max_segment)
     except NoPathError as nowhere:
@@ -89,8 +90,8 @@ def answered(
         if secured is None:
             return outcome
         stream = secured
-    method, where = ("POST", "/chat/completions") if body else ("GET", "/models")
-    return path.request(stream, address, method=method, path=where, headers=headers, body=body)
+    method, target = ("POST", "/chat/completions") if body else ("GET", where)
+    return path.request(stream, address, method=method, path=target, headers=headers, body=body)
 
 
 def closing(outcome: Outcome, stream: Stream | None) -> Outcome:

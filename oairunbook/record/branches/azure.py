@@ -115,7 +115,7 @@ def identity(evidence: Evidence) -> View:
 
 
 _CHOOSES = {
-    "AZURE_OPENAI_AD_TOKEN": "this token, before any key",
+    "AZURE_OPENAI_AD_TOKEN": "this token, before any key; only AzureOpenAI reads it",
     "AZURE_OPENAI_API_KEY": "this key, where no token is given",
     "OPENAI_API_KEY": "this key, where the one above is not set",
     "AZURE_CLIENT_SECRET": "with tenant and client: a client secret, first of all identities",

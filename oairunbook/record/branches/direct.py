@@ -26,7 +26,7 @@ def host(evidence: Evidence) -> View:
         table("The API's own hosts", ("", "Host", "What", "Needs"), hosts),
     )
     if this is None:
-        words = "This host is none of the API's own: as a gateway it belongs to 04_route_gateway, unless somebody has taken care of the name."
+        words = "This host is none of the API's own: look at it as a gateway (04_route_gateway), unless it is a name of your own for the API."
         return together(paragraph(words, strong=True), shown)
     return shown
 
