@@ -199,6 +199,16 @@ def test_types_are_checked_before_papermill_guesses() -> None:
             runbooks.checked([("verify", wrong)], declared, nothing)
 
 
+def test_an_answer_that_changes_the_owner_brings_its_branch_into_the_chain(archive: Path) -> None:
+    """The control is the main job above: without an answer there is no branch to take."""
+    result = run(archive, "-q", *UNAUTHORIZED, "--base-url", "https://api.openai.com/v1")
+    assert result.exit_code == 1
+    [folder] = runs(archive)
+    names = sorted(path.stem for path in folder.glob("*.ipynb"))
+    assert names == ["01_response_evidence", "02_same_path", "05_owner_auth", "07_escalate"]
+    assert {metadata(folder / f"{name}.ipynb").verdict.cause for name in names} == {"api.invalid_key"}
+
+
 # -- broken off -----------------------------------------------------------------------------------------------------
 
 

@@ -72,7 +72,8 @@ def run(
     """Run the runbook's notebooks headless, and archive them.
 
     With no NAME it runs the chain that the evidence calls for: 01_response_evidence and 02_same_path, then 07_escalate after a fault or
-    08_verify_fix on a healthy path. Evidence is collected once for all of them.
+    08_verify_fix on a healthy path. Where an answer changed the owner (a 401, a 429, a 500, Azure, a gateway), the notebook of that
+    branch comes before the packet. Evidence is collected once for all of them.
 
     A parameter that no option names is given by -p; `papermill --help-notebook` and a wrong name list what a notebook takes. Secrets are
     taken from the environment alone: parameters are written into the record.

@@ -38,6 +38,19 @@ _ESCALATE = Follows(name="07_escalate", why="the packet for the owner")
 _VERIFY = Follows(name="08_verify_fix", why="what this success proves, and what it does not")
 
 
+BRANCHES = (
+    *("04_route_azure", "04_route_gateway"),
+    *("05_owner_auth", "05_owner_quota_rate", "05_owner_server"),
+)
+"""Branches that a run of the chain may take by itself: they judge what is recorded, and need to look at nothing more."""
+
+
+def branch(evidence: Evidence, verdict: Verdict) -> str | None:
+    """The branch that a run of the chain takes before its packet; None where an answer did not change the owner."""
+    chosen = _ROUTES[evidence.route.family] if verdict.owner == "route_provider" else _OWNERS.get(verdict.owner)
+    return chosen.name if chosen and chosen.name in BRANCHES else None
+
+
 def follows(evidence: Evidence, verdict: Verdict, here: str = "") -> tuple[Follows, ...]:
     """The notebooks that this verdict calls for, the most telling first.
 

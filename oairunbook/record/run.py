@@ -24,9 +24,10 @@ from oairunbook.record import runbooks, runner
 from oairunbook.record.archive.about import about
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_root
 from oairunbook.record.archive.signing import SigningKeyError, load_signer, sign_key_file
+from oairunbook.record.follow import BRANCHES, branch
 from oairunbook.record.outcome import Execution, not_run
 from oairunbook.record.runbooks import ParameterError, Value
-from oairunbook.record.source import EVIDENCE_FILE, KEEP_VARIABLE, check_values, read
+from oairunbook.record.source import EVIDENCE_FILE, KEEP_VARIABLE, PASTED, check_values, read
 from oairunbook.redaction import Secrets
 from oairunbook.verdict import Verdict
 
@@ -107,8 +108,8 @@ def run(
 ) -> Run:
     """Run notebooks, or the chain that the evidence calls for, and archive them.
 
-    The chain is 01 and 02, then 07 if there is a fault or the evidence does not decide, 08 if the path is healthy. Evidence is collected
-    once: the first notebook leaves it, the others judge it.
+    The chain is 01 and 02, then 07 if there is a fault or the evidence does not decide, 08 if the path is healthy. Where an answer changed
+    the owner, the branch of that owner or provider comes before 07. Evidence is collected once: the first notebook leaves it, the others judge it.
 
     Args:
         names: Notebooks in the order to run them; empty for the chain.
@@ -130,7 +131,9 @@ def run(
     variables = dict(os.environ if environment is None else environment)
     interrupted = interrupted or threading.Event()
     chain = _chosen(names)
-    possible = chain if names else [*chain, runbooks.find(AFTER_A_FAULT), runbooks.find(AFTER_SUCCESS)]
+    possible = (
+        chain if names else [*chain, *(runbooks.find(name) for name in (*BRANCHES, AFTER_A_FAULT, AFTER_SUCCESS))]
+    )
     declared = {source: runbooks.declared(nbformat.read(source, as_version=4).cells) for source in possible}
     everything = {parameter.name: parameter for parameters in declared.values() for parameter in parameters}
     values = runbooks.checked(given, tuple(everything.values()), Secrets.from_environment(variables))
@@ -139,7 +142,7 @@ def run(
     practice = recorded.practice if recorded else rehearsal.fault if rehearsal else None
     budget = float(values.get("budget", everything["budget"].default if "budget" in everything else 0.0))
     cell_seconds = budget + _SPARE_SECONDS if cell_seconds is None else cell_seconds
-    seconds = 2 * budget + _SPARE_SECONDS * (len(chain) + (not names)) if seconds is None else seconds
+    seconds = 2 * budget + _SPARE_SECONDS * (len(chain) + 2 * (not names)) if seconds is None else seconds
     last = time.monotonic() + seconds
 
     root = archive_root(archive, variables).absolute()
@@ -165,6 +168,8 @@ def run(
             known = {parameter.name for parameter in declared[source]}
             mine: dict[str, Value] = {name: value for name, value in values.items() if name in known}
             if evidence is not None and "evidence" in known:
+                # What was pasted is in the record by now.
+                mine = {name: value for name, value in mine.items() if name not in PASTED}
                 mine["evidence"] = str(draft.folder / EVIDENCE_FILE)
             progress(f"{source.stem} …")
             done = runner.execute(
@@ -184,7 +189,7 @@ def run(
             progress(f"{source.stem} {done.state}, {done.seconds:.1f} s{': ' * bool(done.problem)}{done.problem}")
             evidence = _evidence(draft)
             if not names and not pending and source.stem == FIRST[-1] and evidence is not None:
-                pending.append(runbooks.find(AFTER_SUCCESS if diagnose(evidence).cause == "ok" else AFTER_A_FAULT))
+                pending += [runbooks.find(name) for name in _after(evidence)]
         result = Run(
             path=root / draft.name,
             evidence=evidence,
@@ -223,6 +228,15 @@ def archive_record(root: Path, evidence: Evidence, verdict: Verdict) -> Path:
 def _only_audits(declared: Mapping[Path, Sequence[runbooks.Parameter]]) -> bool:
     """Whether no notebook looks at a path: each takes an archive instead of a route."""
     return all("archive" in {parameter.name for parameter in parameters} for parameters in declared.values())
+
+
+def _after(evidence: Evidence) -> list[str]:
+    """What follows on the first notebooks: the branch that the verdict calls for, if an answer changed the owner, and the packet."""
+    verdict = diagnose(evidence)
+    if verdict.cause == "ok":
+        return [AFTER_SUCCESS]
+    taken = branch(evidence, verdict)
+    return [taken, AFTER_A_FAULT] if taken else [AFTER_A_FAULT]
 
 
 def _chosen(names: Sequence[str]) -> list[Path]:

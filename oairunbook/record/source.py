@@ -31,6 +31,10 @@ DEFAULT_BUDGET = 30.0
 _DAY_SECONDS = 86400.0
 
 
+PASTED = ("status", "headers", "body", "error_text")
+"""Parameters that hold what somebody pasted; given together with a record they would be two kinds of evidence."""
+
+
 class Look(TypedDict, total=False):
     """What every notebook says of how to look at the path; what is missing keeps `oairunbook.check`'s default."""
 
