@@ -22,6 +22,7 @@ from oairunbook.controls import CONTROLS_SCHEMA, Call, Controls, SentRequest
 from oairunbook.diagnose.controls import compare
 from oairunbook.evidence import (
     Credential,
+    ErrorLink,
     EvidenceError,
     ProxyDecision,
     SdkAnswered,
@@ -299,6 +300,14 @@ def test_what_only_several_callers_show_is_said(calls: tuple[Call, ...], fact: s
     assert [one for one in found if fact in one.fact], [one.fact for one in found]
 
 
+def test_a_direct_way_that_node_found_around_the_proxy_is_said() -> None:
+    code = ErrorLink(type="Error", text="x", errno_name="SELF_SIGNED_CERT_IN_CHAIN")
+    calls = controls_of(call_of("once", SILENT), call_of("node", replace(SILENT, errors=(code,))))
+    proxied = evidence(proxy=ProxyDecision(url="http://proxy.corp:3128", rule="a test"))
+    assert "got as far as the certificate" in compare(calls, proxied)[0].fact
+    assert not any("certificate" in one.fact for one in compare(calls, evidence()))
+
+
 def test_callers_that_end_alike_are_not_said_to_differ() -> None:
     found = compare(controls_of(call_of("once", ANSWERED), call_of("asynchronous", ANSWERED)), evidence())
     assert [one.fact for one in found] == ["All 2 callers got status 200."]
@@ -340,6 +349,7 @@ def test_the_notebook_says_verdict_and_differences_of_three_faults_and_of_a_heal
     for one in done.values():
         assert (one.run / live.CONTROLS_FILE).exists()
         assert "Lines of one request at DEBUG" in one.text("debugging")
+        assert "Where Node.js differs" in one.text("node")
         assert "sk-practice-not-a-real-key" not in one.whole
 
 

@@ -109,7 +109,22 @@ def _callers(controls: Controls) -> Iterator[Comparison]:
 
 def _node(controls: Controls, seen: Evidence) -> Iterator[Comparison]:
     once, node = controls.call("once"), controls.call("node")
-    if once is None or node is None or not _differ(once, node):
+    if once is None or node is None:
+        return
+    code = next((e.errno_name for e in reversed(_errors(node)) if e.errno_name), None)
+    if (
+        was_made(once)
+        and not _answered(once)
+        and not _answered(node)
+        and code in _CERTIFICATE_CODES
+        and seen.route.proxy.url
+    ):
+        yield Comparison(
+            fact=f"Node.js got as far as the certificate ({code}); Python did not.",
+            means=f"Node.js reads no proxy variable by default and went around {seen.route.proxy.url}: the direct way is open that far.",
+            next="Ask whether this host is meant to go through the proxy: NO_PROXY decides that for Python.",
+        )
+    if not _differ(once, node):
         return
     if _answered(node):
         certificate = seen.route.trust.path or seen.route.trust.origin
@@ -119,7 +134,6 @@ def _node(controls: Controls, seen: Evidence) -> Iterator[Comparison]:
             next="Compare proxy and certificates: the step at which Python failed in 02_same_path says which of the two it is.",
         )
         return
-    code = next((e.errno_name for e in reversed(_errors(node)) if e.errno_name), None)
     if code in _CERTIFICATE_CODES:
         yield Comparison(
             fact=f"Python got an answer, Node.js did not: {code}.",

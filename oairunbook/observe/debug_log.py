@@ -68,7 +68,7 @@ def _leaks(texts: list[str], plan: Plan, environment: Mapping[str, str]) -> tupl
         (known, "a secret of this runtime, in plain text"),
         (sdk.PROMPT in whole, "the prompt"),
         (re.search(r"https?://[^\s/'\"]*@", whole), "credentials inside a URL"),
-        (plan.route.host in whole, "the host that is called"),
+        (plan.route.host in whole or plan.route.dialled_host in whole, "the host that is called, or that of its proxy"),
         (plan.url.partition("?")[0] in whole, "the whole URL"),
         (re.search(r"set-cookie", whole, re.IGNORECASE), "cookies of the response"),
         (

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of texts stand one row a line
 """The notebook on the SDK's controls: callers side by side, what retries hide, time limits, exception classes, debug logging, wrappers."""
 
 from __future__ import annotations
@@ -226,6 +227,39 @@ def debugging(controls: Controls | None) -> View:
         table("What stood in those lines before this record was redacted", ("Shown to whoever reads the log",), leaks),
         table(f"Lines of one request at DEBUG, {kept}", ("Logger", "Level", "Line, redacted"), rows),
     )
+
+
+def node(controls: Controls | None) -> View:
+    """The exception of Node.js down to the code that tells, and where its SDK keeps evidence differently from Python's."""
+    differs = table("Where Node.js differs", ("Point", "Python", "Node.js"), _NODE_DIFFERS)
+    call = controls.call("node") if controls is not None else None
+    if call is None:
+        return differs
+    if isinstance(call.outcome, SdkFailed) and call.outcome.errors:
+        rows = [(error.type, error.errno_name or "", error.relation, error.text) for error in call.outcome.errors]
+        seen = table(f"What {call.caller} raised here, outermost first", ("Class", "code", "Reached by", "Text"), rows)
+    else:
+        seen = paragraph(f"{call.caller}: {_came(call)}.")
+    return together(seen, differs)
+
+
+_NODE_DIFFERS = (
+    ("Retries", "max_retries 2", "maxRetries 2; both honour retry-after"),
+    ("Time limit", "phases: connect 5 s, read 10 min", "timeout 10 min in milliseconds, until the headers; below it fetch: connect with TLS 10 s, headers 300 s, body 300 s"),
+    ("A stream that stalls", "the read limit ends it", "timeout no longer counts; the 300 s of fetch or the server end it"),
+    ("The cause", "__cause__ and __context__, down to errno or verify_code", "cause, down to a code; AggregateError.errors where several addresses were tried"),
+    ("The raw answer", "with_raw_response; status_code, headers", ".withResponse() gives data, response, request_id; .asResponse() the response alone"),
+    ("Request id", "error.request_id, object._request_id", "error.requestID, object._request_id"),
+    ("Proxy", "HTTPS_PROXY, ALL_PROXY, NO_PROXY", "none by default; from 24 on NODE_USE_ENV_PROXY=1, without ALL_PROXY; in code fetchOptions.dispatcher with undici's ProxyAgent, and fetch of the same undici"),
+    ("Proxy without scheme", "taken as http", "Node.js ends at its start: Invalid URL"),
+    ("Roots", "SSL_CERT_FILE, SSL_CERT_DIR, else certifi or the system's", "built in; NODE_EXTRA_CA_CERTS adds (a missing file is only a warning), --use-system-ca adds the system's"),
+    ("Verification off", "only in code", "NODE_TLS_REJECT_UNAUTHORIZED=0: a test made with it proves nothing"),
+    ("White space in a key or URL", "kept, and fails", "trimmed: the same .env works here and fails in Python"),
+    ("OPENAI_BASE_URL set and empty", "used as it is, and fails", "means the default"),
+    ("Broken after the headers", "an exception of the SDK from 3.14.1 on", "TypeError: terminated, no class of the SDK at all"),
+    ("A page with status 200", "its text is returned", "its text is returned"),
+)  # fmt: skip
+"""Source: openai-python 3.54 and openai-node 7.57, Node.js 24; November 2026."""
 
 
 def wrappers(controls: Controls | None) -> View:
