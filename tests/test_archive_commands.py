@@ -386,6 +386,42 @@ def test_a_tombstone_that_was_changed_excuses_nothing(tmp_path: Path) -> None:
     assert told[entry["run"]] == "was removed, and no prune says so"
 
 
+@pytest.mark.parametrize("name", ["../victim", "2026/11/24/../../../../victim", "/victim", "2026/11/24/x\0"])
+def test_a_tombstone_that_names_something_outside_of_the_archive_removes_nothing(tmp_path: Path, name: str) -> None:
+    """A prune finishes what an earlier one said, and somebody else may have said it."""
+    archive, victim = tmp_path / "archive", tmp_path / "victim"
+    victim.mkdir()
+    archived(archive)
+    draft = begin(archive, host="web-3", kind="prune", now=BEGAN)
+    forged = {"manifest_sha256": None, "started_at": "", "host": "", "owner": None, "cause": None, "state": "whole"}
+    draft.write("removed.json", json.dumps({"schema": "oairunbook.removed/1", "runs": [{"run": name, **forged}]}))
+    draft.finish("whole", {})
+    prune(archive, before=BEGAN + timedelta(days=1))
+    assert victim.is_dir()
+
+
+def test_of_a_run_that_is_a_link_the_link_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    archive, elsewhere = tmp_path / "archive", tmp_path / "elsewhere"
+    run = archived(archive)
+    archived(archive, began=BEGAN + timedelta(days=3))
+    run.rename(elsewhere)
+    run.symlink_to(elsewhere)
+    prune(archive, before=BEGAN + timedelta(days=1))
+    assert not run.is_symlink()
+    assert (elsewhere / MANIFEST).exists()
+
+
+def test_a_manifest_that_is_too_large_to_be_one_is_not_read(tmp_path: Path) -> None:
+    run = archived(tmp_path)
+    (run / MANIFEST).chmod(0o600)
+    with (run / MANIFEST).open("r+b") as file:
+        file.truncate(9 << 20)
+    told = {problem.what for problem in check(tmp_path).problems}
+    assert "is no manifest that this version can read" in told
+    with open_index(tmp_path) as index:
+        assert [row.state for row in index.runs()] == ["missing"]
+
+
 def test_a_prune_that_was_broken_off_is_finished_by_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

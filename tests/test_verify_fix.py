@@ -7,6 +7,7 @@ import json
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+import oairunbook
 from oairunbook import lab
 from oairunbook.cli import cli
+from oairunbook.diagnose import tally
 from oairunbook.lab import api
 from oairunbook.lab.answers import ANSWERS
 from oairunbook.lab.listener import Listener, reset
@@ -166,3 +169,20 @@ def test_without_a_failing_run_of_this_route_nothing_is_sent(
     result = call("verify", "--failing", str(tmp_path / "evidence.json"))
     assert (result.exit_code, "Nothing was sent." in result.stderr) == (2, True)
     shutil.rmtree(healthy)
+
+
+def test_more_attempts_than_usual_are_all_made_also_on_a_slow_healthy_path(
+    path: Breakable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A healthy path ends the usual ten attempts after a second; whoever asks for more wants to count them."""
+
+    def slowly() -> bool:
+        time.sleep(0.5)
+        return False
+
+    path.breaks = slowly
+    with lab.start("ok") as running:
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value) if value is not None else monkeypatch.delenv(name, raising=False)
+        seen = oairunbook.check(base_url=path.base_url, repeat=30, model=running.model).evidence
+    assert tally(seen).path_tried == 30

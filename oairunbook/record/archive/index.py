@@ -25,6 +25,7 @@ from oairunbook.record.archive.chain import (
     Entry,
     pending,
     read_chain,
+    read_small,
     sha256,
 )
 from oairunbook.record.archive.draft import is_running
@@ -334,7 +335,7 @@ def _size(archive: Path) -> int:
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_small(str(path))
     except OSError:
         return None
 

@@ -109,7 +109,11 @@ def _remove(archive: Path, removed: tuple[Removed, ...]) -> None:
             folder.rename(waste)
         except FileNotFoundError:
             continue
-        shutil.rmtree(waste)
+        if waste.is_symlink():
+            # A run is a folder; what a link leads to is not the archive's.
+            waste.unlink()
+        else:
+            shutil.rmtree(waste)
         for empty in folder.parents[:3]:
             try:
                 empty.rmdir()

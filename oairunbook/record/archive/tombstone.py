@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from oairunbook.record.archive.chain import MANIFEST, Entry, sha256
+from oairunbook.record.archive.chain import MANIFEST, Entry, is_run_name, read_small, sha256
 
 REMOVED = "removed.json"
 REMOVED_SCHEMA = "oairunbook.removed/1"
@@ -41,15 +41,19 @@ def to_text(removed: Sequence[Removed]) -> str:
 
 
 def read_tombstone(archive: Path, entry: Entry) -> tuple[Removed, ...]:
-    """What this record says was removed; nothing if it is none, or is not as the chain knows it."""
+    """What this record says was removed; nothing if it is none, or is not as the chain knows it.
+
+    What it names is removed again if it is still there, so a name that leads out of the archive makes it no tombstone.
+    """
     if not is_tombstone(entry.run):
         return ()
     try:
-        manifest = (archive / entry.run / MANIFEST).read_bytes()
+        manifest = read_small(f"{archive}/{entry.run}/{MANIFEST}")
         removed = (archive / entry.run / REMOVED).read_bytes()
         document = json.loads(manifest)
         if sha256(manifest) != entry.manifest_sha256 or document["files"][REMOVED] != sha256(removed):
             return ()
-        return tuple(Removed(**one) for one in json.loads(removed)["runs"])
+        runs = tuple(Removed(**one) for one in json.loads(removed)["runs"])
+        return runs if all(is_run_name(one.run) for one in runs) else ()
     except (OSError, ValueError, KeyError, TypeError):
         return ()
