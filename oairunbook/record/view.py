@@ -81,7 +81,7 @@ def links(title: str, notebooks: Iterable[tuple[str, str]], folder: str = "") ->
     rows = [(clean(name), clean(words)) for name, words in notebooks]
     place = f"{folder}/" if folder else ""
     points = "".join(
-        f'<li><a href="{html.escape(quote(place), quote=True)}{inert(name)}.ipynb">{inert(name)}</a>: {inert(words)}</li>'
+        f'<li><a href="{html.escape(quote(place), quote=True)}{inert(name)}.ipynb" style="text-decoration: underline">{inert(name)}</a>: {inert(words)}</li>'
         for name, words in rows
     )
     return View(

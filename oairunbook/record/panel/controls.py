@@ -23,10 +23,19 @@ LABEL_WIDTH = "11em"
 _SETTLED_SECONDS = 0.8
 """JupyterLab scrolls to the last cell after it has run it."""
 
-# JupyterLab's own shortcuts would take Enter and letters away from a control inside an output (Lumino, `data-lm-suppress-shortcuts`).
+# In JupyterLab's command mode a letter is a shortcut, also where a list or a button of an output has the focus: choosing "direct" by its
+# first letters would turn the cell into raw text (r) and take the panel away. Lumino leaves an element alone that says so itself.
 _OWN_KEYS = """
-function ownKeys(el) {
-  setTimeout(() => el.closest(".jp-OutputArea-output")?.setAttribute("data-lm-suppress-shortcuts", "true"), 0);
+function ownKeys() {
+  if (document.oairunbookKeys) return;
+  document.oairunbookKeys = true;
+  // On the window, and so before Lumino, which listens on the document. Ctrl+S and the like stay JupyterLab's.
+  window.addEventListener("keydown", (event) => {
+    if (event.target.closest?.(".jp-OutputArea-output")) {
+      const plain = !(event.ctrlKey || event.metaKey || event.altKey);
+      event.target.toggleAttribute("data-lm-suppress-shortcuts", plain);
+    }
+  }, true);
 }
 """
 
@@ -55,7 +64,7 @@ export default {
       if (message.focus) { field.focus({ preventScroll: true }); label.scrollIntoView({ block: "center" }); }
     });
     el.append(label);
-    ownKeys(el);
+    ownKeys();
     model.send({ shown: true });
   },
 };
@@ -66,7 +75,7 @@ _CSS = """
 .oairunbook-long { display: block; }
 .oairunbook-long span { display: block; padding-bottom: 4px; }
 .oairunbook-short { display: flex; align-items: center; }
-.oairunbook-short span { flex: 0 0 11em; box-sizing: border-box; padding-right: 8px; text-align: right; }
+.oairunbook-short span { flex: 0 0 calc(11em + 8px); box-sizing: border-box; padding-right: 8px; text-align: right; }
 .oairunbook-short { padding: 2px 4px 2px 2px; }
 .oairunbook-long textarea, .oairunbook-short input {
   box-sizing: border-box; width: 100%; font: 13px/1.4 ui-monospace, monospace; padding: 4px 6px;
@@ -74,6 +83,7 @@ _CSS = """
 }
 .oairunbook-view { line-height: 1.5; padding-right: 0; }
 .oairunbook-view table { margin-left: 0; }
+.oairunbook-view li { overflow-wrap: anywhere; }
 .oairunbook-short input::placeholder, .oairunbook-long textarea::placeholder { color: #666; opacity: 1; }
 """
 
@@ -93,7 +103,7 @@ export default {
     const draw = () => { line.textContent = model.get("text"); };
     setTimeout(draw, 0);
     model.on("change:text", draw);
-    ownKeys(el);
+    ownKeys();
   },
 };
 """

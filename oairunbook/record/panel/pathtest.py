@@ -64,7 +64,7 @@ class PathTest:
         self.control = widgets.Checkbox(
             value=True,
             indent=False,
-            description="Azure or gateway: also try the direct route, without credentials",
+            description="Azure or gateway: also try the direct route",
             layout=widgets.Layout(width="auto"),
         )
         self.start = button("Test the path from here", self._start, primary=True)

@@ -1,0 +1,1 @@
+"""JupyterLab and Voilà in a real Chromium."""
