@@ -181,10 +181,13 @@ def test_code_and_message_choose_the_row(status: int, error: ApiError, table: An
     assert row.shown == shown
 
 
-def test_words_that_the_rules_judge_otherwise_choose_no_row() -> None:
-    """The same words in an answer of a block page are no refusal of a key."""
+def test_words_do_not_choose_a_row_that_the_rules_judge_otherwise() -> None:
+    """The same words on the page of a filter are no refusal of a key."""
     page = seen(replied(403, sample="invalid_api_key", shape="html", server="squid"))
-    assert known.seen_in(known.AUTH, page, diagnose(page)) is None
+    row = known.seen_in(known.AUTH, page, diagnose(page))
+    assert row
+    assert row.shown == "a page, without a request id"
+    assert known.seen_in(known.QUOTA_AND_RATE, page, diagnose(page)) is None
     assert known.seen_in(known.AUTH, evidence(resolved()), diagnose(evidence(resolved()))) is None
 
 

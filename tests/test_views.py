@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
 
 from oairunbook.diagnose import diagnose
 from oairunbook.diagnose.known import AUTH
-from oairunbook.evidence import Evidence
+from oairunbook.evidence import Evidence, Family
 from oairunbook.proof import prove
 from oairunbook.record import packet as packets
-from oairunbook.record import show
+from oairunbook.record import runbooks, show
+from oairunbook.record.follow import BRANCHES, branch, follows
 from oairunbook.record.picture import path
 from oairunbook.record.steps import steps
 from oairunbook.record.table import check_text
 from oairunbook.record.view import View, clean, listing, table
+from oairunbook.verdict import Owner
 
 from .recorded import HOSTILE, answer, connected, evidence, observation, refused, resolved, sdk_answered, sdk_failed
 
@@ -214,6 +217,17 @@ def test_the_way_on_follows_the_owner() -> None:
     record = evidence(resolved(), connected(), sdk_failed(answer=answer()))
     links = re.findall(r'href="([^"]*)"', show.follows(record, diagnose(record), "07_escalate").html)
     assert links == ["05_owner_auth.ipynb", "04_route_direct.ipynb"]
+
+
+@pytest.mark.parametrize("owner", get_args(Owner))
+@pytest.mark.parametrize("family", get_args(Family))
+def test_every_way_on_ends_at_a_notebook_that_is_there(owner: Owner, family: Family) -> None:
+    record = evidence(refused(), family=family)
+    verdict = replace(diagnose(record), owner=owner)
+    names = [follow.name for follow in follows(record, verdict)]
+    assert names
+    assert set(names) <= set(runbooks.names())
+    assert branch(record, verdict) in (None, *BRANCHES)
 
 
 def test_formulas_are_not_typeset_and_long_texts_are_cut() -> None:

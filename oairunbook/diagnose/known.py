@@ -85,6 +85,8 @@ AUTH = (
     row("401/403", "account_deactivated", "api.permission_denied", "The account is closed.", "Only its owner can settle this with the provider."),
     row("403", "unsupported_country_region_territory", "api.region_unsupported", "The source address counts as one of an unsupported place.",
          "Look where the egress really leaves: a VPN, proxy or NAT in another country counts, not the machine."),
+    row("403/404", "model_not_found", "api.model_not_found", "The project has no access to this model, or there is none of that name. A 403 of this kind is no matter of the key.", "Compare the model's name with the list that this key sees."),
+    row("403", "a page, without a request id", "http.blocked_page", "A filter or the edge's firewall answered. No key was looked at.", "Ask who runs the filter that the page names; leave the key alone.", ""),
     row("401", "Access denied due to invalid subscription key or wrong API endpoint", "api.azure_auth_failed", "Azure: the key of another resource and a wrong host give the same answer.",
          "Compare resource name and key; see 04_route_azure."),
     row("401", "Access token is missing, invalid, audience is incorrect", "api.azure_auth_failed", "Azure: the token is absent, expired, or made for another audience.", "Look at the scope that the application asks for; see 04_route_azure.", "audience is incorrect"),

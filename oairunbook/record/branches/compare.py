@@ -39,11 +39,11 @@ def compared(first: Evidence, second: Evidence | None, despite: str) -> Comparis
 def records(first: Evidence, second: Evidence | None) -> View:
     """Which two records these are."""
     rows = [
-        (name, utc(record.collected_at), runtime_words(record), record.route.base_url.value, record.practice or "no")
+        (name, utc(record.collected_at), record.practice or "no", record.route.base_url.value, runtime_words(record))
         for name, record in (("First", first), ("Second", second))
         if record is not None
     ]
-    shown = table("The records", ("Record", "When", "Where", "Base URL", "Practice"), rows)
+    shown = table("The records", ("Record", "When", "Practice", "Base URL", "Where"), rows)
     return shown if second is not None else together(shown, paragraph(_NOTHING))
 
 
