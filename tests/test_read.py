@@ -94,6 +94,8 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ("RetryError[<Future at 0x11cf state=finished raised InvalidRequestError>]", "api.bad_request"),
         ("Unexpected endpoint or method. (OPTIONS /v1/models). Returning 200 anyway", "browser.cors_blocked"),
         ("Unexpected endpoint or method. (POST /v1/api/generate). Returning 200 anyway", "http.not_an_api"),
+        # Quotes that an editor made typographic.
+        ("ImportError: Using SOCKS proxy, but the \u2018socksio\u2019 package is not installed.", "client.proxy_config_invalid"),
         # Prose without spaces beside a code.
         ("对话框返回ECONNRESET错误", "http.reset"),
         ("RouterRateLimitErrorBasic: No deployments available for selected model.", "api.gateway_upstream_failed"),
@@ -127,6 +129,15 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
         ("error sending request for url (https://chatgpt.com.example.net/v1/responses)", "route_provider"),
         ("Connection error.\n- model added from one-api", "route_provider"),
         ("aider --openai-api-base http://localhost:1324 --model x\nConnection error.", "route_provider"),
+        ('"endpoint": "https://10.53.***.19:****/"\nConnection error.', "route_provider"),
+        (
+            "* Connected to gateway.example.com (10.0.0.7) port 443\ncurl: (35) OpenSSL SSL_connect: SSL_ERROR_SYSCALL",
+            "route_provider",
+        ),
+        (
+            "* Connected to api.openai.com (10.0.0.7) port 443\ncurl: (35) OpenSSL SSL_connect: SSL_ERROR_SYSCALL",
+            "connection_path",
+        ),
         ("export MY_LLM_ENDPOINT=http://10.0.0.7:3000\nConnection error.", "route_provider"),
         ("export OTEL_EXPORTER_ENDPOINT=http://10.0.0.7:4318\nConnection error.", "connection_path"),
         (

@@ -44,7 +44,7 @@ _PROXY_IN_CODE = re.compile(
 _CALLED = re.compile(
     r"""HTTPS?ConnectionPool\(host=\\?['"](?P<pool_host>[^'"\\]{1,253})\\?['"],\s?port=(?P<pool_port>\d{1,5})"""
     r"""|Cannot connect to host (?P<aio_host>[\w.:\[\]-]{1,253}):(?P<aio_port>\d{1,5})"""
-    r"""|(?:Connection to|getaddrinfo(?:\s\w+)?|ENOTFOUND|EAI_AGAIN|lookup|Could not resolve host:|Failed to resolve|Failed to connect to) ['"]?(?P<name>[a-z0-9](?:[a-z0-9-]{0,62}\.){1,8}[a-z]{2,24})(?::(?P<name_port>\d{1,5}))?"""
+    r"""|(?:Connection to|getaddrinfo(?:\s\w+)?|ENOTFOUND|EAI_AGAIN|lookup|Connected to|Host|Could not resolve host:|Failed to resolve|Failed to connect to) ['"]?(?P<name>[a-z0-9](?:[a-z0-9-]{0,62}\.){1,8}[a-z]{2,24})(?::(?P<name_port>\d{1,5}))?"""
     r"""|(?P<url>https?://[^\s"'`,;<>(){}|\\\]]{3,300})"""
     r"""|(?:ECONNREFUSED|ETIMEDOUT|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|connect to|dial tcp) (?P<address>\[?[0-9a-f:.]{3,45}\]?):(?P<address_port>\d{1,5})"""
     r"""|Failed to connect to (?P<curl_host>[\w.-]{1,253}) port (?P<curl_port>\d{1,5})"""
@@ -282,7 +282,7 @@ def _gateway(text: str) -> tuple[str, str] | None:
 def _from_text(text: str, proxies: tuple[str, ...] = ()) -> tuple[str | None, str]:
     """The base URL that a setting in the text names, else the one of the failing call itself."""
     with_urls = "\n".join(line for line in text.split("\n") if "://" in line)
-    named = [m for m in _SETTING.finditer(with_urls) if not _is_page(m["value"])]
+    named = [m for m in _SETTING.finditer(with_urls) if not _is_page(_legible(m["value"]))]
     calls = called(text)
     broken = None if named else _BROKEN_SETTING.search(text)
     if broken is not None:
@@ -290,7 +290,7 @@ def _from_text(text: str, proxies: tuple[str, ...] = ()) -> tuple[str | None, st
     direct = [c for c in calls if c.host == "api.openai.com" or c.host.endswith(".api.openai.com")]
     if named:
         match = named[-1]
-        return match["value"].rstrip("."), f"the text: {match['name'] or '--' + match['flag']}"
+        return _legible(match["value"]).rstrip("."), f"the text: {match['name'] or '--' + match['flag']}"
     for call in reversed(calls):
         if call.port and any(f"{call.host}:{call.port}" in value for value in proxies):
             continue
@@ -381,6 +381,14 @@ def _split(url: str) -> tuple[str, int | None] | None:
         return parts.hostname or "", parts.port
     except ValueError:
         return None
+
+
+def _legible(url: str) -> str:
+    """A URL whose host or port somebody blotted out (`https://10.0.***.19:****/`), so that it can be taken apart: it names a host all the same."""
+    return _BLOTTED_PORT.sub("", url).replace("*", "x") if "*" in url else url
+
+
+_BLOTTED_PORT = re.compile(r":\d{0,4}\*[\d*]{0,6}(?=/|$)")
 
 
 def _is_page(url: str) -> bool:

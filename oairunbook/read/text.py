@@ -36,6 +36,8 @@ _TERMINAL = re.compile(
     r"\x1b\[[0-9;:<=>?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|\x1b[()*+][0-9A-Za-z]|\x1b[=>78cDEHMNOZ]"
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Editors and forums make them of the quotes that programs print.
+_QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
 _ENTITY = re.compile(r"&(?:lt|gt|quot|amp|apos|#0?39|#x27);", re.IGNORECASE)
 
 # Frames that terminals, compose, Kubernetes, exception groups and quotations put before each line.
@@ -56,7 +58,7 @@ def normalise(data: bytes | str) -> str:
     text = _decode(_condense(data))
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = _TERMINAL.sub("", text)
-    text = _CONTROL.sub("", text)
+    text = _CONTROL.sub("", text).translate(_QUOTES)
     if _ENTITY.search(text):
         text = html.unescape(text)
     return _telling_lines(_shorten_lines(text))

@@ -24,6 +24,7 @@ SIGNS = (
         r"HttpClient\.Timeout",
         r"timed out after \d{1,9} milliseconds with \d{1,9} (?:bytes|out of)",
         r"ServerTimeoutError",
+        r"Net::ReadTimeout",
         r"sock_read",
         r"request timeout.{0,20}while reading",
         r"response not received within",

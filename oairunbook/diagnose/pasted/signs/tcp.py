@@ -68,6 +68,7 @@ SIGNS = (
         r"没有正确答复",
         r"tcp connect error.{0,60}timed out",
         r"ConnectionTimeoutError",
+        r"Net::OpenTimeout",
         r"connect: (?:operation|connection) timed out",
         r"NS_ERROR_NET_TIMEOUT",
         # Windows in German, Spanish, French, Portuguese, Russian, Japanese and Korean.

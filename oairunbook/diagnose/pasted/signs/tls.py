@@ -109,6 +109,7 @@ SIGNS = (
         r"certificate verify failed",
         r"CERTIFICATE_VERIFY_FAILED",
         r"ClientConnectorCertificateError",
+        r"SSLCertVerificationError",
         r"CertificateError",
         r"unable to get certificate",
         r"The certificate chain was issued by an authority that is not trusted",
