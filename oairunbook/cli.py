@@ -28,6 +28,7 @@ from oairunbook.output import (
 
 _COMMAND_GROUPS = (
     ("In an incident", ("check", "triage", "explain", "open", "run", "packet")),
+    ("Unattended", ("schedule",)),
     ("Afterwards", ("verify", "archive", "report", "diagnose", "compare")),
     ("For practice", ("lab",)),
 )
@@ -46,6 +47,7 @@ _ELSEWHERE: dict[str, tuple[str, str]] = {
     "report": ("oairunbook.record.front_commands:report", "Write one HTML file of an archived RUN."),
     "compare": ("oairunbook.record.compare_command:compare", "Compare two records: the first difference on the path."),
     "init": ("oairunbook.record.front_commands:init", "Copy the notebooks into DIR, to adapt them."),
+    "schedule": ("oairunbook.record.schedule_command:schedule", "Print a unit that runs the runbook unattended."),
     "lab": ("oairunbook.lab.command:lab", "Practise on loopback, with a fault of your choice."),
 }
 """Commands that stand in the part that they drive: where, and the line that --help shows. Each is imported when it is called; start-up is paid

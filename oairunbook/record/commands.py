@@ -57,6 +57,31 @@ from oairunbook.verdict import Owner
     "--sign-key", metavar="FILE", default="", help="Ed25519 key that signs the record.  [default: $OAIRUNBOOK_SIGN_KEY]"
 )
 @click.option("--lab", "fault", metavar="FAULT", help="Practise against the lab with this fault; the record says so.")
+@click.option(
+    "--cron",
+    "unattended",
+    is_flag=True,
+    help="Unattended: a check, and notebooks only when the verdict has changed and once a day. Silent unless it has changed.",
+)
+@click.option("--prom", "metrics", metavar="FILE", help="With --cron: metrics for Prometheus' textfile collector.")
+@click.option(
+    "--on-change",
+    metavar="COMMAND",
+    default="",
+    help="With --cron: run this when the verdict has changed; JSON on its standard input.",
+)
+@click.option(
+    "--jitter",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="With --cron: begin later by a random time up to this.  [default: 0]",
+)
+@click.option(
+    "--limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="With --cron: for the whole turn.  [default: 300]",
+)
 @json_option('{"run", "evidence", "verdict", "notebooks"}')
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def run(
@@ -65,6 +90,11 @@ def run(
     archive: str,
     sign_key: str,
     fault: str | None,
+    unattended: bool,
+    metrics: str | None,
+    on_change: str,
+    jitter: float | None,
+    limit: float | None,
     json_file: str | None,
     quiet: bool,
     **options: Any,
@@ -81,7 +111,11 @@ def run(
     Exit status: 0 the path is healthy, 1 a fault was named, 2 the call is wrong and nothing was run, 3 inconclusive, 4 a notebook did not
     run to its end, 130 interrupted; in the last two cases the run's folder holds what was seen so far. An audit ends with 0 if the archive
     is as it was left, else with 1.
+
+    `oairunbook schedule` prints ready lines and units for --cron. Each turn leaves one line in cron.log of the archive. A turn that finds the
+    one before still under way ends with 3. The address of a webhook that is told of changes is taken from OAIRUNBOOK_WEBHOOK.
     """
+    from oairunbook.record import cron_command
     from oairunbook.record.run import BrokenOffError, ParameterError, interruptible
     from oairunbook.record.run import run as start
     from oairunbook.record.table import practice_text, verdict_text
@@ -91,6 +125,15 @@ def run(
     with interruptible() as interrupted, ExitStack() as stack:
         if fault:
             given = [*given, *_practise(stack, fault, given, environment)]
+        if unattended:
+            if names or json_file:
+                raise click.UsageError(
+                    "--cron decides itself what it runs and writes: give no NAME and no --json. Nothing was run."
+                )
+            settings = cron_command.settings(given, archive, sign_key, metrics, on_change, jitter, limit, environment)
+            raise SystemExit(cron_command.take_turn(settings, environment, interrupted))
+        if metrics or on_change or jitter is not None or limit is not None:
+            raise click.UsageError("--prom, --on-change, --jitter and --limit go with --cron. Nothing was run.")
         try:
             done = start(
                 names,

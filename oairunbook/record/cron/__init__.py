@@ -1,0 +1,251 @@
+"""One turn of an unattended job: `oairunbook run --cron`.
+
+A check first, which is cheap. Notebooks are run and archived when the verdict has changed, and once a day as a retained proof; in between one
+line in the log and the metrics are all. Standard output stays empty unless the verdict has changed, so that cron sends mail only then.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from oairunbook.evidence import Evidence, dumps, load_evidence
+from oairunbook.output import EXIT_INTERRUPTED, EXIT_TOOL_FAILED
+from oairunbook.record.cron import notify
+from oairunbook.record.cron.metrics import write_metrics
+from oairunbook.record.cron.state import Job, Remembered, StillRunningError
+from oairunbook.record.files import make_private, write_whole
+from oairunbook.record.run import BrokenOffError, Run
+from oairunbook.record.run import run as run_notebooks
+from oairunbook.redaction import Secrets
+from oairunbook.verdict import Verdict, load_verdict
+
+EXIT_INCONCLUSIVE = 3
+DEFAULT_LIMIT_SECONDS = 300.0
+_PROOF_EVERY = timedelta(days=1)
+_LONGEST_ERROR = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one line of a crontab says."""
+
+    archive: Path
+    options: tuple[str, ...] = ()
+    """Of `oairunbook check`: what is called, and how long it may take."""
+
+    given: tuple[tuple[str, str], ...] = ()
+    """The same as parameters of the notebooks."""
+
+    sign_key: str = ""
+    metrics: Path | None = None
+    on_change: str = ""
+    jitter: float = 0.0
+    """Seconds at most by which the turn begins later, so that a fleet does not ask all at once."""
+
+    limit: float = DEFAULT_LIMIT_SECONDS
+    """Seconds for the whole turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What came of it."""
+
+    exit_status: int
+    line: str
+    """What the log says."""
+
+    evidence: Evidence | None = None
+    verdict: Verdict | None = None
+    before: Remembered | None = None
+    """The turn before, if the verdict has changed since; None if somebody need not be told."""
+
+    run: Path | None = None
+
+
+class _CheckEndedError(Exception):
+    """The check gave no verdict."""
+
+    def __init__(self, exit_status: int, text: str) -> None:
+        super().__init__(text)
+        self.exit_status = exit_status
+
+
+def turn(
+    settings: Settings,
+    environment: Mapping[str, str],
+    interrupted: threading.Event,
+    sleep: Callable[[float], object] = time.sleep,
+) -> Turn:
+    """Take one turn. Whatever comes of it is in the log of the archive.
+
+    Raises:
+        OSError: The archive cannot be written.
+    """
+    sleep(random.uniform(0.0, settings.jitter))  # noqa: S311 - it spreads load, and hides nothing
+    job = Job(settings.archive, settings.options)
+    began = time.monotonic()
+    try:
+        with job.turn():
+            taken = _take(job, settings, environment, interrupted, began)
+    except StillRunningError as error:
+        # Its exit status must not say that the path is healthy: nobody has looked.
+        taken = Turn(exit_status=EXIT_INCONCLUSIVE, line=f"skipped: {error}")
+    job.note(f"{_now()} {socket.gethostname()} {taken.line}")
+    return taken
+
+
+def _take(
+    job: Job, settings: Settings, environment: Mapping[str, str], interrupted: threading.Event, began: float
+) -> Turn:
+    before = job.recall()
+    try:
+        evidence, verdict, status = _check(settings, environment)
+    except _CheckEndedError as ended:
+        return Turn(exit_status=ended.exit_status, line=f"no verdict: {ended}")
+    now = _now()
+    same = before.says_the_same(verdict)
+    this = replace(
+        before,
+        owner=verdict.owner,
+        cause=verdict.cause,
+        pattern=verdict.pattern or "",
+        since=before.since if same else now,
+        checked_at=now,
+        last_success=now if verdict.cause == "ok" else before.last_success,
+    )
+    problems: list[str] = []
+    kept: Run | None = None
+    if not same or _is_due(before.archived_at, now):
+        left = settings.limit - (time.monotonic() - began)
+        try:
+            kept = _archive(job, settings, evidence, environment, interrupted, left)
+            this = replace(this, archived_at=now, run=str(kept.path.relative_to(job.archive.absolute())))
+        except (BrokenOffError, ValueError) as error:
+            problems.append(str(error))
+    # A first turn that finds the path healthy is no news.
+    told = None if same or (not before.cause and verdict.cause == "ok") else before
+    if told is not None:
+        problems += _tell(settings, environment, evidence, verdict, told, kept)
+    if kept is not None and not kept.whole:
+        problems.append("a notebook did not run to its end")
+    if problems or (kept is not None and kept.interrupted):
+        status = EXIT_INTERRUPTED if kept is not None and kept.interrupted else EXIT_TOOL_FAILED
+    seconds = time.monotonic() - began
+    if settings.metrics is not None:
+        try:
+            write_metrics(settings.metrics, evidence, verdict, this, seconds=seconds, exit_status=status)
+        except OSError as error:
+            problems.append(f"{settings.metrics} cannot be written: {error.strerror}")
+            status = EXIT_TOOL_FAILED
+    job.remember(this)
+    line = f"{verdict.owner} {verdict.cause} ({verdict.certainty or 'undecided'}), {'since' if same else 'new,'} {this.since}, {seconds:.1f} s"
+    line += f", archived {this.run}" if kept is not None else ""
+    return Turn(
+        exit_status=status,
+        line="; ".join((line, *problems)),
+        evidence=evidence,
+        verdict=verdict,
+        before=told,
+        run=kept.path if kept is not None else None,
+    )
+
+
+def _check(settings: Settings, environment: Mapping[str, str]) -> tuple[Evidence, Verdict, int]:
+    """A check in a process of its own: it can be ended in time, and it sees the environment that the notebooks will see.
+
+    Raises:
+        _CheckEndedError: It gave no verdict.
+    """
+    with tempfile.TemporaryDirectory(prefix="oairunbook-cron-") as folder:
+        file = Path(folder) / "check.json"
+        command = [sys.executable, "-P", "-m", "oairunbook.cli", "check", "-q", "--archive", str(settings.archive)]
+        try:
+            done = subprocess.run(  # noqa: S603 - our own interpreter
+                [*command, "--json", str(file), *settings.options],
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                timeout=settings.limit,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise _CheckEndedError(EXIT_TOOL_FAILED, f"the check did not end within {settings.limit:g} s") from None
+        if done.returncode not in (0, 1, EXIT_INCONCLUSIVE):
+            said = Secrets.from_environment(environment).redact_text(done.stderr.strip())
+            raise _CheckEndedError(
+                done.returncode, f"the check ended with status {done.returncode}: {said[-_LONGEST_ERROR:]}"
+            )
+        document = json.loads(file.read_bytes())
+    return (
+        load_evidence(json.dumps(document["evidence"])),
+        load_verdict(json.dumps(document["verdict"])),
+        done.returncode,
+    )
+
+
+def _archive(
+    job: Job,
+    settings: Settings,
+    evidence: Evidence,
+    environment: Mapping[str, str],
+    interrupted: threading.Event,
+    seconds: float,
+) -> Run:
+    """The notebooks over what the check has just seen."""
+    make_private(job.archive)
+    with tempfile.TemporaryDirectory(prefix=".cron-", dir=job.archive) as folder:
+        record = Path(folder) / "evidence.json"
+        write_whole(record, dumps(evidence).encode())
+        return run_notebooks(
+            (),
+            [*settings.given, ("evidence", str(record))],
+            archive=str(job.archive),
+            sign_key=settings.sign_key,
+            environment=environment,
+            interrupted=interrupted,
+            seconds=max(seconds, 1.0),
+        )
+
+
+def _tell(
+    settings: Settings,
+    environment: Mapping[str, str],
+    evidence: Evidence,
+    verdict: Verdict,
+    before: Remembered,
+    kept: Run | None,
+) -> list[str]:
+    document = notify.change(
+        verdict,
+        before,
+        host=evidence.runtime.host,
+        endpoint=evidence.route.host,
+        run=str(kept.path) if kept is not None else "",
+        practice=evidence.practice,
+    )
+    problems = [notify.run_command(settings.on_change, document, environment)] if settings.on_change else []
+    webhook = environment.get(notify.WEBHOOK_VARIABLE)
+    problems += [notify.post(webhook, document)] if webhook else []
+    return [problem for problem in problems if problem]
+
+
+def _is_due(archived_at: str, now: str) -> bool:
+    return not archived_at or datetime.fromisoformat(now) - datetime.fromisoformat(archived_at) >= _PROOF_EVERY
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

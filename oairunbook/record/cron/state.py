@@ -1,0 +1,102 @@
+"""What one unattended job knows of its last turn: a small file in the archive, and the lock that keeps two turns apart."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from oairunbook.record.files import PRIVATE_FILE, make_private, write_whole
+from oairunbook.verdict import Verdict
+
+STATE_SCHEMA = "oairunbook.cron/1"
+_FOLDER = ".cron"
+
+
+class StillRunningError(Exception):
+    """Another turn of the same job is still under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """The last turn. Times are UTC, ISO 8601; empty where there was none."""
+
+    owner: str = ""
+    cause: str = ""
+    pattern: str = ""
+    since: str = ""
+    """When this verdict was reached first."""
+
+    checked_at: str = ""
+    last_success: str = ""
+    archived_at: str = ""
+    """When notebooks were last run for this job."""
+
+    run: str = ""
+    """The run that they left, inside the archive."""
+
+    schema: str = STATE_SCHEMA
+
+    def says_the_same(self, verdict: Verdict) -> bool:
+        """Whether *verdict* is the one that was reached before: owner, cause, and whether it comes and goes; wording may differ."""
+        intermittent = (self.pattern == "intermittent", verdict.pattern == "intermittent")
+        return (self.owner, self.cause) == (verdict.owner, verdict.cause) and intermittent[0] == intermittent[1]
+
+
+class Job:
+    """One scheduled call: an archive and the options that say what is called. Jobs with other options keep a state of their own."""
+
+    def __init__(self, archive: Path, options: Sequence[str]) -> None:
+        self.archive = archive
+        name = hashlib.sha256(json.dumps(list(options)).encode()).hexdigest()[:12]
+        self._folder = archive / _FOLDER
+        self._state = self._folder / f"{name}.json"
+        self._lock = self._folder / f"{name}.lock"
+        self.log = archive / "cron.log"
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the job's lock. It falls with the process, however that ends (flock(2)).
+
+        Raises:
+            StillRunningError: Another process holds it.
+            OSError: The archive cannot be written.
+        """
+        make_private(self._folder)
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StillRunningError("the turn before is still under way") from None
+            yield
+        finally:
+            os.close(descriptor)
+
+    def recall(self) -> Remembered:
+        """The last turn; an empty one if there was none, or if its file cannot be read: then this turn counts as the first."""
+        try:
+            document = json.loads(self._state.read_bytes())
+        except (OSError, ValueError):
+            return Remembered()
+        if not isinstance(document, dict) or document.get("schema") != STATE_SCHEMA:
+            return Remembered()
+        known = {field.name for field in fields(Remembered)}
+        return Remembered(**{name: str(value) for name, value in document.items() if name in known})
+
+    def remember(self, turn: Remembered) -> None:
+        """Keep this turn for the next one."""
+        write_whole(self._state, json.dumps(asdict(turn), indent=2).encode())
+
+    def note(self, line: str) -> None:
+        """Add one line to the job's log: one write, so that lines of two jobs do not mix."""
+        descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+        try:
+            os.write(descriptor, (" ".join(line.split()) + "\n").encode("utf-8", "backslashreplace"))
+        finally:
+            os.close(descriptor)

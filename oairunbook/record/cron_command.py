@@ -1,0 +1,74 @@
+"""What `oairunbook run --cron` takes and says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from oairunbook.output import NotWrittenError, inert, say
+from oairunbook.record import cron
+from oairunbook.record.archive.find import archive_root
+from oairunbook.record.table import practice_text, verdict_text
+
+_OF_THE_CHECK = ("base_url", "model", "route", "timeout", "budget", "idle", "control_url")
+
+
+def settings(
+    given: Sequence[tuple[str, str]],
+    archive: str,
+    sign_key: str,
+    metrics: str | None,
+    on_change: str,
+    jitter: float | None,
+    limit: float | None,
+    environment: Mapping[str, str],
+) -> cron.Settings:
+    """The settings of a turn from the options of `run`.
+
+    Raises:
+        click.UsageError: A parameter says nothing to a check, or the metrics have no folder.
+    """
+    unknown = [name for name, _ in given if name not in _OF_THE_CHECK]
+    if unknown:
+        raise click.UsageError(
+            f"--cron takes no parameter {unknown[0]}; there are {', '.join(_OF_THE_CHECK)}. Nothing was run."
+        )
+    if metrics and not Path(metrics).parent.is_dir():
+        raise click.UsageError(f"--prom {metrics}: there is no folder {Path(metrics).parent}. Nothing was run.")
+    options = tuple(text for name, value in given for text in (f"--{name.replace('_', '-')}", value))
+    return cron.Settings(
+        archive=archive_root(archive, environment).absolute(),
+        options=options,
+        given=tuple(given),
+        sign_key=sign_key,
+        metrics=Path(metrics) if metrics else None,
+        on_change=on_change,
+        jitter=jitter or 0.0,
+        limit=limit or cron.DEFAULT_LIMIT_SECONDS,
+    )
+
+
+def take_turn(what: cron.Settings, environment: Mapping[str, str], interrupted: threading.Event) -> int:
+    """Take the turn, and say what there is to say. Returns the exit status.
+
+    Raises:
+        NotWrittenError: The archive cannot be written.
+    """
+    try:
+        taken = cron.turn(what, environment, interrupted)
+    except OSError as error:
+        raise NotWrittenError(f"The archive {what.archive} cannot be written: {error.strerror or error}") from error
+    if taken.before is not None and taken.verdict is not None and taken.evidence is not None:
+        before = taken.before
+        was = f"from {before.cause} ({before.owner}, since {before.since}) " if before.cause else ""
+        host = taken.evidence.runtime.host
+        say(inert(f"oairunbook on {host}: the verdict has changed {was}to {taken.verdict.cause}\n\n"))
+        say(inert(practice_text(taken.evidence) + verdict_text(taken.verdict)))
+        if taken.run is not None:
+            say(inert(f"\nrun {taken.run}\n"))
+    if taken.exit_status not in (0, 1, cron.EXIT_INCONCLUSIVE):
+        click.echo(inert(f"oairunbook run --cron: {taken.line}"), err=True)
+    return taken.exit_status

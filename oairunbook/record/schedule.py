@@ -1,0 +1,169 @@
+"""Ready units for `oairunbook run --cron`: a line for /etc/cron.d, a systemd service with its timer, a Kubernetes CronJob."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HOUR_MINUTES, DAY_MINUTES = 60, 24 * 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be called, as whom, and how often."""
+
+    program: str
+    """Path of `oairunbook` on the target host, inside the container of the CronJob its name there."""
+
+    options: tuple[str, ...]
+    """Of `oairunbook run --cron`."""
+
+    archive: str
+    minutes: int
+    """Between two turns: a divisor of an hour, or whole hours that divide a day."""
+
+    user: str
+    environment_file: str
+    """Variables of the service that this stands for, NAME=value a line; for Kubernetes the name of its Secret."""
+
+    image: str = "registry.example.com/app:current"
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The call without the program; the start is spread over a minute, or less if it is called more often."""
+        return ("run", "--cron", "--archive", self.archive, "--jitter", str(min(60, 15 * self.minutes)), *self.options)
+
+
+def valid_minutes(minutes: int) -> bool:
+    """Whether cron(8) can say it in one line without a gap at the end of an hour or a day."""
+    if minutes < HOUR_MINUTES:
+        return minutes > 0 and HOUR_MINUTES % minutes == 0
+    return minutes % HOUR_MINUTES == 0 and DAY_MINUTES % minutes == 0
+
+
+def crontab(plan: Plan) -> str:
+    """A file for /etc/cron.d (crontab(5)): the environment of the service, then the call. cron mails what is printed."""
+    call = shlex.join((plan.program, *plan.arguments))
+    command = f"set -a; . {shlex.quote(plan.environment_file)}; set +a; exec {call}"
+    # cron(8) takes an unescaped percent sign for the end of the command.
+    escaped = command.replace("%", r"\%")
+    return (
+        "# /etc/cron.d/oairunbook: mail comes when the verdict changes, or the tool itself fails.\n"
+        "SHELL=/bin/sh\n"
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
+        f"{_cron_time(plan.minutes)} {plan.user} {escaped}\n"
+    )
+
+
+def systemd(plan: Plan) -> dict[str, str]:
+    """`oairunbook.service` and `oairunbook.timer` (systemd.service(5), systemd.timer(5)), by file name."""
+    call = " ".join(_systemd_word(word) for word in (plan.program, *plan.arguments))
+    service = (
+        "[Unit]\n"
+        "Description=Test of the path to the API, from this host\n"
+        "Wants=network-online.target\n"
+        "After=network-online.target\n"
+        "\n"
+        "[Service]\n"
+        "Type=oneshot\n"
+        f"User={plan.user}\n"
+        f"EnvironmentFile={plan.environment_file}\n"
+        f"ExecStart={call}\n"
+        "TimeoutStartSec=420\n"
+        "# Nothing that changes the path: the same network, resolver and certificates as the service has.\n"
+        "NoNewPrivileges=yes\n"
+        "PrivateTmp=yes\n"
+        "UMask=0077\n"
+    )
+    timer = (
+        "[Unit]\n"
+        "Description=Tests of the path to the API\n"
+        "\n"
+        "[Timer]\n"
+        f"OnCalendar={_calendar(plan.minutes)}\n"
+        "Persistent=yes\n"
+        "\n"
+        "[Install]\n"
+        "WantedBy=timers.target\n"
+    )
+    return {"oairunbook.service": service, "oairunbook.timer": timer}
+
+
+def kubernetes(plan: Plan) -> str:
+    """A CronJob (batch/v1) in the application's own image, so that egress, resolver and certificates are the application's."""
+    command = json.dumps([plan.program, *plan.arguments])
+    return f"""\
+apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: oairunbook
+spec:
+  schedule: "{_cron_time(plan.minutes)}"
+  # A turn that is late tells nothing, and two at once tell less.
+  concurrencyPolicy: Forbid
+  startingDeadlineSeconds: {60 * plan.minutes // 2}
+  jobTemplate:
+    spec:
+      # Status 1 is a fault that was named: doing it again at once would not change that.
+      backoffLimit: 0
+      activeDeadlineSeconds: 420
+      template:
+        spec:
+          restartPolicy: Never
+          automountServiceAccountToken: false
+          containers:
+            - name: oairunbook
+              # The application's image with oairunbook in it; give the pod the application's labels, so that its network policies apply.
+              image: {json.dumps(plan.image)}
+              command: {command}
+              envFrom:
+                - secretRef:
+                    name: {json.dumps(plan.environment_file)}
+              volumeMounts:
+                - name: archive
+                  mountPath: {json.dumps(plan.archive)}
+              securityContext:
+                allowPrivilegeEscalation: false
+                capabilities:
+                  drop: ["ALL"]
+          volumes:
+            - name: archive
+              persistentVolumeClaim:
+                claimName: oairunbook-archive
+"""
+
+
+def _cron_time(minutes: int) -> str:
+    if minutes < HOUR_MINUTES:
+        return f"*/{minutes} * * * *"
+    return "0 0 * * *" if minutes == DAY_MINUTES else f"0 */{minutes // HOUR_MINUTES} * * *"
+
+
+def _calendar(minutes: int) -> str:
+    if minutes < HOUR_MINUTES:
+        return f"*:0/{minutes}"
+    return "daily" if minutes == DAY_MINUTES else f"0/{minutes // HOUR_MINUTES}:00"
+
+
+def _systemd_word(word: str) -> str:
+    """One word of an ExecStart line: quoted, and `%` and `$` taken literally (systemd.service(5), Command lines)."""
+    literal = word.replace("%", "%%").replace("$", "$$")
+    return literal if _plain(literal) else json.dumps(literal)
+
+
+def _plain(word: str) -> bool:
+    return bool(word) and not set(word) & set(" \t\"'\\;")
+
+
+def joined(files: dict[str, str]) -> str:
+    """Several files one under the other, each under its name."""
+    return "\n".join(f"# {name}\n{text}" for name, text in files.items())
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Raise ValueError for a word that no unit file can hold: a line break would begin another setting."""
+    for word in words:
+        if any(ord(c) < 32 for c in word):
+            raise ValueError(f"{word!r} holds a control character, and a unit is written in lines")

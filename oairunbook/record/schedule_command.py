@@ -1,0 +1,134 @@
+"""`oairunbook schedule`: ready lines and units for unattended runs."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from oairunbook.output import examples, say
+
+_UNITS = {"m": 1, "h": 60, "d": 24 * 60}
+
+
+@click.command(
+    epilog=examples(
+        "oairunbook schedule --for cron --user app --env-file /etc/app/environment > /etc/cron.d/oairunbook",
+        "oairunbook schedule --for systemd --every 1h --write /etc/systemd/system",
+        "oairunbook schedule --for kubernetes --env-file app-environment --image registry.example.com/app:1.2 | kubectl apply -f -",
+    )
+)
+@click.option(
+    "--for", "where", type=click.Choice(["cron", "systemd", "kubernetes"]), required=True, help="What is to call it."
+)
+@click.option(
+    "--every",
+    default="15m",
+    show_default=True,
+    metavar="TIME",
+    help="5m, 15m, 1h, 6h, 1d …: it must divide an hour or a day.",
+)
+@click.option("--user", default="app", show_default=True, help="Whom the service runs as.")
+@click.option(
+    "--env-file",
+    metavar="FILE",
+    default="",
+    help="Variables of the service, NAME=value a line; for Kubernetes the name of its Secret.  [default: /etc/app/environment; app-environment]",
+)
+@click.option(
+    "--archive", default="/var/lib/oairunbook", show_default=True, metavar="DIR", help="Where the records are kept."
+)
+@click.option("--prom", "metrics", metavar="FILE", help="Metrics for Prometheus' textfile collector.")
+@click.option("--base-url", metavar="URL", help="Base URL, if the service's variables do not name it.")
+@click.option("--model", metavar="NAME", help="Model, on Azure the deployment.")
+@click.option("--image", metavar="IMAGE", help="Kubernetes: the application's image with oairunbook in it.")
+@click.option(
+    "--program",
+    metavar="PATH",
+    default="",
+    help="Path of oairunbook there.  [default: this one; in a container its name]",
+)
+@click.option(
+    "--write",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write the files there instead of printing them.",
+)
+def schedule(
+    where: str,
+    every: str,
+    user: str,
+    env_file: str,
+    archive: str,
+    metrics: str | None,
+    base_url: str | None,
+    model: str | None,
+    image: str | None,
+    program: str,
+    folder: Path | None,
+) -> None:
+    """Print a unit that runs the runbook unattended.
+
+    On the host of the service, as its user, with its variables: a test from anywhere else tests another path. Look at `oairunbook run --help`
+    for what --cron does. No key stands in what is printed; it comes from the environment file or the Secret.
+    """
+    from oairunbook.record import schedule as schedules
+
+    minutes = _minutes(every)
+    options = [
+        text
+        for name, value in (("--prom", metrics), ("--base-url", base_url), ("--model", model))
+        if value
+        for text in (name, value)
+    ]
+    plan = schedules.Plan(
+        program=program
+        or (
+            "oairunbook"
+            if where == "kubernetes"
+            else shutil.which("oairunbook") or f"{Path(sys.executable).parent}/oairunbook"
+        ),
+        options=tuple(options),
+        archive=archive,
+        minutes=minutes,
+        user=user,
+        environment_file=env_file or ("app-environment" if where == "kubernetes" else "/etc/app/environment"),
+        **({"image": image} if image else {}),
+    )
+    try:
+        schedules.check_words((plan.program, plan.user, plan.environment_file, plan.image, *plan.arguments))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    if where == "cron":
+        files = {"oairunbook": schedules.crontab(plan)}
+    elif where == "systemd":
+        files = schedules.systemd(plan)
+    else:
+        files = {"oairunbook.yaml": schedules.kubernetes(plan)}
+    if folder is None:
+        say(schedules.joined(files) if len(files) > 1 else next(iter(files.values())))
+        return
+    for name, text in files.items():
+        try:
+            with (folder / name).open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            raise click.UsageError(f"{folder / name} is there already, and nothing is overwritten") from None
+        except OSError as error:
+            raise click.UsageError(f"{folder / name} cannot be written: {error.strerror}") from error
+        click.echo(f"{folder / name}", err=True)
+
+
+def _minutes(text: str) -> int:
+    from oairunbook.record.schedule import valid_minutes
+
+    number, unit = text[:-1], text[-1:]
+    minutes = int(number) * _UNITS[unit] if number.isdecimal() and unit in _UNITS else 0
+    if not valid_minutes(minutes):
+        raise click.UsageError(
+            f"--every {text}: a time that divides an hour or a day, for example 5m, 15m, 1h, 6h or 1d"
+        )
+    return minutes

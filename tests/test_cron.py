@@ -1,0 +1,269 @@
+"""Unattended: quiet until the verdict changes, cheap while it does not, one line a turn, and no second turn beside the first."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+PROGRAM = (sys.executable, "-P", "-m", "oairunbook.cli")
+
+
+def turn(archive: Path, fault: str, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """One turn of a job whose path the lab plays."""
+    return subprocess.run(
+        [*PROGRAM, "run", "--cron", "--lab", fault, "--archive", str(archive), *options],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+def runs(archive: Path) -> list[Path]:
+    return sorted(path.parent for path in archive.glob("*/*/*/*/manifest.json"))
+
+
+def log(archive: Path) -> list[str]:
+    return (archive / "cron.log").read_text().splitlines()
+
+
+def state(archive: Path) -> tuple[Path, dict[str, Any]]:
+    (path,) = (archive / ".cron").glob("*.json")
+    return path, json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A webhook: its address, and what it was sent."""
+    received: list[dict[str, Any]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Hook) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/hook/its-own-secret", received
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive of a job that has taken one turn on a healthy path."""
+    archive = tmp_path_factory.mktemp("cron") / "archive"
+    first = turn(archive, "ok")
+    assert (first.returncode, first.stdout, first.stderr) == (0, "", "")
+    assert len(runs(archive)) == 1
+    return archive
+
+
+@pytest.fixture
+def archive(healthy: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return shutil.copytree(healthy, tmp_path / "archive")
+
+
+def test_a_fault_that_comes_and_goes_away_is_told_twice_and_archived_each_time(
+    archive: Path, tmp_path: Path, told: tuple[str, list[dict[str, Any]]]
+) -> None:
+    changes, metrics = tmp_path / "changes", tmp_path / "oairunbook.prom"
+    hook, posted = told
+    options = ("--on-change", f"cat >> {shlex.quote(str(changes))}", "--prom", str(metrics))
+
+    again = turn(archive, "ok", *options, OAIRUNBOOK_WEBHOOK=hook)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+    assert len(runs(archive)) == 1
+    assert _sample(metrics, "oairunbook_healthy") == 1
+
+    broken = turn(archive, "tcp.refused", *options, OAIRUNBOOK_WEBHOOK=hook)
+    assert broken.returncode == 1
+    assert "the verdict has changed from ok" in broken.stdout
+    assert "tcp.refused" in broken.stdout
+    assert len(runs(archive)) == 2
+    assert _sample(metrics, "oairunbook_healthy") == 0
+    assert _sample(metrics, "oairunbook_last_success_timestamp_seconds") > 0
+
+    still = turn(archive, "tcp.refused", *options, OAIRUNBOOK_WEBHOOK=hook)
+    assert (still.returncode, still.stdout) == (1, "")
+    assert len(runs(archive)) == 2
+
+    mended = turn(archive, "ok", *options, OAIRUNBOOK_WEBHOOK=hook)
+    assert mended.returncode == 0
+    assert "changed from tcp.refused" in mended.stdout
+    assert len(runs(archive)) == 3
+
+    assert [line.split()[3] for line in log(archive)] == ["ok", "ok", "tcp.refused", "tcp.refused", "ok"]
+    assert [document["cause"] for document in posted] == ["tcp.refused", "ok"]
+    assert posted[0]["before"]["cause"] == "ok"
+    assert changes.read_text().count("oairunbook.change/1") == 2
+    assert not any(
+        "its-own-secret" in path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()
+    )
+    verified = subprocess.run(
+        [*PROGRAM, "archive", "verify", "--archive", str(archive)], check=False, capture_output=True
+    )
+    assert verified.returncode == 0
+
+
+def _sample(metrics: Path, name: str) -> float:
+    for family in text_string_to_metric_families(metrics.read_text()):
+        for sample in family.samples:
+            if sample.name == name:
+                return float(sample.value)
+    raise AssertionError(f"no {name}")
+
+
+def test_prometheus_own_linter_finds_nothing_to_say(archive: Path, tmp_path: Path) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("not installed: promtool (Debian package prometheus)")
+    metrics = tmp_path / "oairunbook.prom"
+    turn(archive, "ok", "--prom", str(metrics))
+
+    checked = subprocess.run(
+        [promtool, "check", "metrics"], input=metrics.read_text(), capture_output=True, text=True, check=False
+    )
+
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+    assert metrics.stat().st_mode & 0o777 == 0o644
+
+
+def test_once_a_day_health_is_archived_again(archive: Path) -> None:
+    path, remembered = state(archive)
+    yesterday = datetime.now(UTC) - timedelta(hours=25)
+    path.write_text(json.dumps(remembered | {"archived_at": yesterday.isoformat()}))
+
+    assert turn(archive, "ok").stdout == ""
+    assert len(runs(archive)) == 2
+
+
+def test_a_turn_beside_another_one_looks_at_nothing_and_says_so(archive: Path) -> None:
+    (lock,) = (archive / ".cron").glob("*.lock")
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        second = turn(archive, "ok")
+    assert (second.returncode, second.stdout) == (3, "")
+    assert "skipped: the turn before is still under way" in log(archive)[-1]
+
+    assert turn(archive, "ok").returncode == 0
+
+
+def test_a_check_that_does_not_end_in_time_is_ended_and_told(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    late = turn(archive, "tcp.timeout", "--limit", "0.2")
+    assert (late.returncode, late.stdout) == (4, "")
+    assert "did not end within 0.2 s" in late.stderr
+    assert "no verdict" in log(archive)[-1]
+    assert runs(archive) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (("--prom", "x.prom"), "go with --cron"),
+        (("--cron", "02_same_path"), "give no NAME"),
+        (("--cron", "-p", "repeat", "3"), "takes no parameter repeat"),
+        (("--cron", "--prom", "/no/such/folder/x.prom"), "there is no folder /no/such/folder"),
+    ],
+)
+def test_a_wrong_call_says_what_is_wrong_and_runs_nothing(tmp_path: Path, options: tuple[str, ...], what: str) -> None:
+    done = subprocess.run(
+        [*PROGRAM, "run", *options, "--archive", str(tmp_path / "archive")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert what in done.stderr
+    assert not (tmp_path / "archive").exists()
+
+
+# -- units ---------------------------------------------------------------------------------------------------------
+
+
+def schedule(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PROGRAM, "schedule", *options], capture_output=True, text=True, check=False)
+
+
+def test_the_line_for_cron_calls_it_with_the_services_variables(tmp_path: Path) -> None:
+    """The command is run as cron runs it: by /bin/sh, up to the first unescaped percent sign."""
+    shown, variables, program = tmp_path / "shown", tmp_path / "environment", tmp_path / "program"
+    variables.write_text("OPENAI_BASE_URL='https://gateway.example.com/v1'\n")
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$OPENAI_BASE_URL" "$@" > {shown}\n')
+    program.chmod(0o700)
+    printed = schedule(
+        "--for", "cron", "--every", "5m", "--user", "web", "--env-file", str(variables), "--program", str(program),
+        "--archive", "/srv/100%/archive",
+    ).stdout  # fmt: skip
+
+    line = printed.splitlines()[-1]
+    time, user, command = " ".join(line.split()[:5]), line.split()[5], line.split(maxsplit=6)[6]
+    assert (time, user) == ("*/5 * * * *", "web")
+    subprocess.run(["/bin/sh", "-c", command.replace(r"\%", "%")], env={"PATH": "/usr/bin:/bin"}, check=True)
+    assert shown.read_text().splitlines() == [
+        "https://gateway.example.com/v1", "run", "--cron", "--archive", "/srv/100%/archive", "--jitter", "60",
+    ]  # fmt: skip
+
+
+def test_systemd_finds_its_units_right(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("not installed: systemd-analyze (Debian package systemd)")
+    variables = tmp_path / "environment"
+    variables.touch()
+    options = ("--user", "root", "--env-file", str(variables), "--program", sys.executable, "--write", str(tmp_path))
+    assert schedule("--for", "systemd", "--every", "6h", *options).returncode == 0
+
+    units = [str(tmp_path / name) for name in ("oairunbook.timer", "oairunbook.service")]
+    checked = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+    again = schedule("--for", "systemd", *options)
+    assert again.returncode == 2
+    assert "nothing is overwritten" in again.stderr
+
+
+def test_kubernetes_own_schema_takes_the_cronjob(tmp_path: Path) -> None:
+    kubernetes_validate = pytest.importorskip("kubernetes_validate")
+    yaml = pytest.importorskip("yaml")
+    text = schedule(
+        "--for", "kubernetes", "--every", "1d", "--model", 'gpt "quoted"', "--image", "example.com/a:1"
+    ).stdout
+    job = yaml.safe_load(text)
+
+    kubernetes_validate.validate(job, kubernetes_validate.latest_version(), strict=True)
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert container["command"][-2:] == ["--model", 'gpt "quoted"']
+    assert job["spec"]["schedule"] == "0 0 * * *"
+
+
+@pytest.mark.parametrize("every", ["7m", "0m", "25h", "x", "90m", "-5m"])
+def test_a_time_that_leaves_a_gap_is_refused(every: str) -> None:
+    refused = schedule("--for", "cron", "--every", every)
+    assert refused.returncode == 2
+    assert "divides an hour or a day" in refused.stderr
+
+
+def test_a_line_break_cannot_begin_another_setting() -> None:
+    refused = schedule("--for", "systemd", "--model", "x\nExecStartPre=/bin/evil")
+    assert refused.returncode == 2
+    assert "control character" in refused.stderr
+    assert "ExecStartPre" not in refused.stdout
