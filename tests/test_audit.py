@@ -149,7 +149,7 @@ def test_an_archive_that_was_tampered_with_is_told_and_says_what_to_do(tmp_path:
     assert "as they were left" in every_text(str(tmp_path))["chain"]
     shutil.rmtree(runs[1])
     texts = every_text(str(tmp_path))
-    assert "NOT as they were left: 1 problems" in texts["chain"]
+    assert "NOT as they were left: 1 found" in texts["chain"]
     assert f"{runs[1].relative_to(tmp_path)}  was removed, and no prune says so" in texts["chain"]
     assert "run oairunbook archive verify" in texts["conclusion"]
 

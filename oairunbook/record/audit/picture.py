@@ -14,6 +14,9 @@ _TOP = 44
 _LEFT, _RIGHT = 250.0, svg.WIDTH - 24.0
 _LANE, _BAR = 52, 20
 _ROW, _PLOT = 76, 52
+_THINNEST = 2.5
+"""A fault of one run in a year is still seen."""
+
 _MOST_LANES = 12
 _MOST_TOLD = 40
 _MOST_TICKS = 6
@@ -38,8 +41,8 @@ def verdicts(series: Sequence[Series], periods: Sequence[Period]) -> View:
     height = _TOP + len(shown) * _LANE + 70
     drawn = _axis(first, last, _TOP + len(shown) * _LANE + 4)
     lines = []
-    for number, path in enumerate(shown):
-        top = _TOP + number * _LANE
+    for place, path in enumerate(shown):
+        top = _TOP + place * _LANE
         own = [p for p in periods if (p.host, p.base_url, p.practice) == (path.host, path.base_url, path.practice)]
         drawn += _lane(path, own, top, first, last)
         lines += _lane_in_words(path, own)
@@ -64,11 +67,11 @@ def step_times(steps: Sequence[StepTimes], note: str) -> View:
     height = _TOP + len(steps) * _ROW + 50
     drawn = _axis(first, last, _TOP + len(steps) * _ROW)
     lines = [note]
-    for number, step in enumerate(steps):
-        drawn += _step(step, _TOP + number * _ROW, first, last)
+    for place, step in enumerate(steps):
+        drawn += _step(step, _TOP + place * _ROW, first, last)
         slowest = max(step.buckets, key=lambda bucket: bucket.median)
         lines.append(
-            f"{step.step}: median {step.median:.3f} s, 95 of 100 below {step.high:.3f} s, {step.runs} runs; "
+            f"{step.step}: median {step.median:.3f} s, 95 of 100 below {step.high:.3f} s, {number(step.runs)}; "
             f"slowest around {slowest.began:%Y-%m-%d %H:%M} with a median of {slowest.median:.3f} s; "
             f"lately {step.buckets[-1].median:.3f} s."
         )
@@ -84,18 +87,18 @@ def _lane(path: Series, periods: list[Period], top: int, first: datetime, last: 
             16, top + 13, f"{path.host}{' (practice)' * bool(path.practice)}", size=13, bold=True, width=_LEFT - 30
         ),
         svg.text(16, top + 29, f"{path.base_url}", size=11, width=_LEFT - 30),
-        svg.text(16, top + 41, f"{path.runs} runs, {path.faults} with a fault", size=11, width=_LEFT - 30),
+        svg.text(16, top + 41, f"{number(path.runs)}, {path.faults} with a fault", size=11, width=_LEFT - 30),
     ]
     end = _x(_at(path.last), first, last)
     bars: list[tuple[float, float, str, str]] = []
     for period in periods:
         x = _x(_at(period.began), first, last)
-        until = max(x + 1.5, _x(_at(period.ended), first, last) if period.ended else end)
+        until = max(x + _THINNEST, _x(_at(period.ended), first, last) if period.ended else end)
         kind = period.cause if period.cause in ("ok", "unknown") else "fault"
-        # What is thinner than a pixel and a half joins its neighbour; a fault is never hidden by health.
+        # Faults that would stand on one point join; a fault is never hidden by health.
         if bars and bars[-1][2] == kind == "fault" and x <= bars[-1][1] + 0.5:
             bars[-1] = (bars[-1][0], max(bars[-1][1], until), kind, bars[-1][3])
-        elif kind == "fault" or until - x > 1.5:
+        elif kind == "fault" or until - x > _THINNEST:
             bars.append((x, until, kind, period.cause))
     for x, until, kind, _ in sorted(bars, key=lambda bar: bar[2] == "fault"):
         look = {
@@ -106,20 +109,21 @@ def _lane(path: Series, periods: list[Period], top: int, first: datetime, last: 
     free = _LEFT
     for x, _, kind, cause in bars:
         room = len(cause) * 6.2 + 8
-        if kind == "fault" and x >= free and x + room < _RIGHT + 20:
-            drawn.append(svg.text(x, middle + 24, cause, size=11, width=room + 10))
-            free = x + room
+        left = min(x, _RIGHT + 20 - room)
+        if kind == "fault" and left >= free:
+            drawn.append(svg.text(left, middle + 24, cause, size=11, width=room + 10))
+            free = left + room
     return drawn
 
 
 def _lane_in_words(path: Series, periods: list[Period]) -> list[str]:
     practice = f", practice against {path.practice}" if path.practice else ""
     lines = [
-        f"{path.host} to {path.base_url}{practice}: {path.runs} runs, {path.faults} with a fault, now {path.cause}."
+        f"{path.host} to {path.base_url}{practice}: {number(path.runs)}, {path.faults} with a fault, now {path.cause}."
     ]
     faults = [period for period in periods if period.cause != "ok"]
     lines += [
-        f"{period.cause} from {utc(period.began)} to {utc(period.ended) if period.ended else 'now'}, {period.runs} runs."
+        f"{period.cause} from {utc(period.began)} to {utc(period.ended) if period.ended else 'now'}, {number(period.runs)}."
         for period in faults[-_MOST_TOLD:]
     ]
     return lines
@@ -152,6 +156,9 @@ def _axis(first: datetime, last: datetime, bottom: float) -> list[str]:
     step = next((tick for tick in _TICKS if span / tick <= _MOST_TICKS), span / _MOST_TICKS)
     form = "%Y-%m-%d" if step >= _DAY else "%m-%d %H:%M"
     at = datetime.fromtimestamp(-(-int(first.timestamp()) // int(step.total_seconds())) * step.total_seconds(), UTC)
+    if at > last:
+        # All of it lies within a minute.
+        at, form = first, "%Y-%m-%d %H:%M"
     drawn = []
     while at <= last:
         x = _x(at, first, last)
@@ -159,6 +166,11 @@ def _axis(first: datetime, last: datetime, bottom: float) -> list[str]:
         drawn.append(svg.text(x, bottom + 14, format(at, form), size=11, anchor="middle", width=110))
         at += step
     return drawn
+
+
+def number(runs: int) -> str:
+    """So many runs, in words."""
+    return "1 run" if runs == 1 else f"{runs} runs"
 
 
 def utc(text: str) -> str:

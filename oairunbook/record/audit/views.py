@@ -42,7 +42,7 @@ def chain(audit: Audit) -> View:
     rows = [
         (
             "Manifests and chain",
-            "as they were left" if checked.intact else f"NOT as they were left: {len(checked.problems)} problems",
+            "as they were left" if checked.intact else f"NOT as they were left: {len(checked.problems)} found",
         ),
         ("Runs in the chain", f"{checked.runs} there, {checked.pruned} pruned"),
         ("Unfinished", f"{len(checked.unfinished)}; they are no part of the chain"),
@@ -94,7 +94,11 @@ def timings(audit: Audit) -> View:
     """How long each step took over time."""
     if audit.problem:
         return paragraph(audit.problem)
-    note = f"{audit.timed} healthy runs" if audit.every == 1 else f"Every {audit.every}th of {audit.timed} healthy runs"
+    note = (
+        f"All {audit.timed} healthy runs"
+        if audit.every == 1
+        else f"Every {audit.every}th of {audit.timed} healthy runs"
+    )
     return picture.step_times(audit.steps, f"{note}.")
 
 
