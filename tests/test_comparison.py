@@ -22,6 +22,7 @@ from oairunbook.evidence import (
     Stopped,
     dumps,
 )
+from oairunbook.record import archive as archives
 
 from .recorded import (
     ROUTE,
@@ -185,6 +186,16 @@ def test_the_json_is_one_document_and_names_its_format(files: tuple[str, str]) -
     document = json.loads(result.stdout)
     assert (document["schema"], document["first_difference"]) == ("oairunbook.comparison/1", "tcp")
     assert [verdict["cause"] for verdict in document["verdicts"]] == ["ok", "tcp.refused"]
+
+
+def test_a_run_of_the_archive_is_named_as_for_every_other_command(files: tuple[str, str], tmp_path: Path) -> None:
+    draft = archives.begin(tmp_path / "archive", host="web-3", practice=None)
+    draft.write("evidence.json", dumps(REFUSED))
+    draft.finish("whole", {"host": "web-3"})
+    given = (files[0], "latest", "--archive", str(tmp_path / "archive"))
+    assert run(*given).exit_code == 1
+    unknown = run(files[0], "no-such-run", "--archive", str(tmp_path / "archive"))
+    assert (unknown.exit_code, "holds no run 'no-such-run'" in unknown.stderr) == (2, True)
 
 
 def test_a_record_from_standard_input_is_read_once(files: tuple[str, str]) -> None:

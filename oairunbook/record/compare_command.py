@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -12,7 +13,7 @@ from oairunbook.output import examples, inert, json_option, say, write_json
 @click.command(
     epilog=examples(
         "oairunbook compare laptop.json pod.json --despite runtime",
-        "oairunbook compare archive/2026/11/24/* archive/2026/11/25/* --json - | jq .first_difference",
+        "oairunbook compare 20261124T0412 latest --json - | jq .first_difference",
     )
 )
 @click.argument("first", metavar="A")
@@ -24,11 +25,15 @@ from oairunbook.output import examples, inert, json_option, say, write_json
     help="Compare although this differs, because it is what you ask about: a variable that the refusal names, or runtime, endpoint, "
     "variables for several at once. May be given more than once.",
 )
+@click.option(
+    "--archive", metavar="DIR", default="", help="Archive of the runs.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]"
+)
 @json_option("the comparison")
-def compare(first: str, second: str, despite: tuple[str, ...], json_file: str | None) -> None:
+def compare(first: str, second: str, despite: tuple[str, ...], archive: str, json_file: str | None) -> None:
     """Compare two records: the first difference on the path.
 
-    A and B are evidence.json, what `check --json` wrote, or the folder of a run; - is standard input. Both are judged by today's rules.
+    A and B are evidence.json, what `check --json` wrote, or a run: its folder, its name or a part of it, or latest; - is standard input.
+    Both are judged by today's rules.
 
     While key scope, model, endpoint or runtime variables differ, any difference could come from that: the call is refused with status 2
     and names them.
@@ -38,6 +43,8 @@ def compare(first: str, second: str, despite: tuple[str, ...], json_file: str | 
     from oairunbook.comparison import IncomparableError
     from oairunbook.comparison import compare as comparison_of
     from oairunbook.evidence import Evidence, EvidenceError, load_evidence
+    from oairunbook.record.archive import ArchiveError
+    from oairunbook.record.archive.find import archive_root, find_run
     from oairunbook.record.branches.compare import as_text
     from oairunbook.record.source import read
 
@@ -46,11 +53,15 @@ def compare(first: str, second: str, despite: tuple[str, ...], json_file: str | 
 
     def record(name: str) -> Evidence:
         try:
-            return load_evidence(sys.stdin.buffer.read()) if name == "-" else read(name)
+            if name == "-":
+                return load_evidence(sys.stdin.buffer.read())
+            # A path that is meant as one is said to be missing, not looked for among the runs.
+            is_path = Path(name).exists() or name.endswith(".json")
+            return read(name if is_path else str(find_run(archive_root(archive), name)))
         except OSError as error:
-            raise click.UsageError(f"{name} cannot be read: {error.strerror}") from error
-        except (EvidenceError, UnicodeDecodeError) as error:
-            raise click.UsageError(f"{name}: {error}") from error
+            raise click.UsageError(inert(f"{name} cannot be read: {error.strerror}")) from error
+        except (EvidenceError, ArchiveError, UnicodeDecodeError) as error:
+            raise click.UsageError(inert(f"{name}: {error}")) from error
 
     try:
         result = comparison_of(record(first), record(second), despite)
