@@ -96,6 +96,9 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ("Unexpected endpoint or method. (POST /v1/api/generate). Returning 200 anyway", "http.not_an_api"),
         # Quotes that an editor made typographic.
         ("ImportError: Using SOCKS proxy, but the \u2018socksio\u2019 package is not installed.", "client.proxy_config_invalid"),
+        # A local port that is not the endpoint's own is a proxy's, and the endpoint's own address is none.
+        ('Get "https://api.openai.com/v1/models": dial tcp [::1]:8080: connect: connection refused', "proxy.unreachable"),
+        ('Get "https://api.openai.com/v1/models": dial tcp 104.18.6.192:443: connect: connection refused', "tcp.refused"),
         # Prose without spaces beside a code.
         ("对话框返回ECONNRESET错误", "http.reset"),
         ("RouterRateLimitErrorBasic: No deployments available for selected model.", "api.gateway_upstream_failed"),

@@ -172,8 +172,10 @@ def called(text: str) -> tuple[Called, ...]:
         host = host.lower().strip("[].")
         # A name without dots is a neighbour's (compose, Kubernetes) where the text gives it with its port.
         dotted = "." in host or ":" in host or host == "localhost" or port is not None
-        if host and not _PAGES.search(host) and dotted:
-            named = url is None or bool(_CALLS.search(text[max(0, match.start() - 40) : match.start()]))
+        named = url is None or bool(_CALLS.search(text[max(0, match.start() - 40) : match.start()]))
+        # The web application is pointed to in prose, and called by clients that have no API key.
+        page = _PAGES.search(host) and not (named and host == "chat.openai.com")
+        if host and dotted and not page:
             found.append(Called(host=host, port=port, url=url, position=match.start(), named=named))
         if len(found) >= 400:
             break
@@ -287,7 +289,7 @@ def _from_text(text: str, proxies: tuple[str, ...] = ()) -> tuple[str | None, st
     broken = None if named else _BROKEN_SETTING.search(text)
     if broken is not None:
         return broken["value"], f"the text: {broken['name']}"
-    direct = [c for c in calls if c.host == "api.openai.com" or c.host.endswith(".api.openai.com")]
+    direct = [c for c in calls if _OWN_HOSTS.search(c.host)]
     if named:
         match = named[-1]
         return _legible(match["value"]).rstrip("."), f"the text: {match['name'] or '--' + match['flag']}"
@@ -297,15 +299,18 @@ def _from_text(text: str, proxies: tuple[str, ...] = ()) -> tuple[str | None, st
         if OTHER_SERVICES.search(call.host) or _only_address(call, direct):
             continue
         if call in direct:
-            return (
-                DEFAULT_BASE_URL if call.host == "api.openai.com" else f"https://{call.host}/v1",
-                "the text names the host",
-            )
+            return _own_base_of(call), "the text names the host"
         if call.named or _API_HINT.search(call.url or "") or _looks_served(call.host):
             return _base_of(call), "the text names the host"
     if direct:
-        return DEFAULT_BASE_URL, "the text names the host"
+        return _own_base_of(direct[-1]), "the text names the host"
     return None, ""
+
+
+def _own_base_of(call: Called) -> str:
+    if call.host == "api.openai.com":
+        return DEFAULT_BASE_URL
+    return f"https://{call.host}/v1" if call.host.endswith(".api.openai.com") else _base_of(call)
 
 
 def _only_address(call: Called, direct: list[Called]) -> bool:

@@ -139,6 +139,12 @@ def _by_address(route: Route, found: Reading, words: str) -> Reading:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return found
+    local = parsed.is_loopback or parsed.is_private
+    if found.cause.startswith("tcp.") and route.family == "direct" and local and port not in (443, route.port):
+        fact = f"{found.fact}; {address}:{port} is no address of {route.host}: a proxy was dialled"
+        return dataclasses.replace(
+            found, cause="proxy.unreachable", certainty="likely", weight=PROXY, fact=fact, also=()
+        )
     public = (
         "." in route.host
         and not _is_address(route.host)

@@ -31,6 +31,7 @@ SIGNS = (
         r"Connection refused",
         r"ConnectionRefused",
         r"actively refused",
+        r"target machine actively",
         r"ERR_CONNECTION_REFUSED",
         r"积极拒绝",
         r"NS_ERROR_CONNECTION_REFUSED",

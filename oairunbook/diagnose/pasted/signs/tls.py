@@ -39,7 +39,7 @@ SIGNS = (
         r"hostname '[^']{1,200}' doesn't match",
         r"doesn't match either of",
         r"ERR_TLS_CERT_ALTNAME_INVALID",
-        r"does not match certificate's altnames",
+        r"certificate's altnames",
         r"certificate is valid for .{1,300}, not ",
         r"certificate is not valid for (?:any names|name)",
         r"No subject alternative",

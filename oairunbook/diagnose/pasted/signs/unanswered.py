@@ -55,6 +55,7 @@ SIGNS = (
         r"aiohttp[\\/]connector",
         r"(?:cannot|can't|could not|couldn't|failed to) reach\b",
         r"Failed to open TCP connection",
+        r"\btls: failed to verify|\bx509: ",
         r"Faraday::(?:ConnectionFailed|TimeoutError|SSLError)",
         r"Failed to connect to",
         r"unable to connect",
