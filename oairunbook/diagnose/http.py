@@ -272,7 +272,7 @@ def _not_an_api(evidence: Evidence) -> Finding | None:
         if answer.status < 500:
             because, step = one_path_away(evidence)
             return Finding(because=(cite(observation, _describe(answer)), *because), certainty="proven", next=step)
-    return _broken(evidence, "illegal status line", "BadStatusLine", "illegal header line")
+    return _broken(evidence, "illegal status line", "BadStatusLine", "illegal header line", "AnswerTooLargeError")
 
 
 _SUSPECTS = "Ask who runs the load balancer, firewall or inspecting proxy between this runtime and the endpoint; give them addresses and times."

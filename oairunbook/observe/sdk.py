@@ -1,7 +1,7 @@
 """The SDK's own client and its own minimal request, seen through the transport's trace events.
 
 The client is the SDK's default one, with the transport, proxy and trust store that it chooses itself. Only what must be seen is added: a
-request hook that turns the trace on. `max_retries` is 0, so that no attempt hides another.
+request hook that turns the trace on, and a response hook that ends answers without an end. `max_retries` is 0, so that no attempt hides another.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from oairunbook.evidence import (
     TraceEvent,
 )
 from oairunbook.observe.bodies import classify
+from oairunbook.observe.capped import capping
 from oairunbook.observe.errors import error_chain
 from oairunbook.observe.http import MOST_BODY_BYTES, kept_headers
 from oairunbook.observe.stream import Deadline
@@ -92,6 +93,7 @@ def build_client(route: Route, environment: Mapping[str, str]) -> tuple[ClientBu
                 request.extensions["trace"] = record
 
         http_client.event_hooks["request"].append(turn_trace_on)
+        http_client.event_hooks["response"].append(capping(http_client))
         pool = _pool(http_client, url)
     except Exception as error:
         return ClientRefused(stage="construction", errors=error_chain(error)), None
