@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
@@ -123,6 +124,15 @@ def test_commands_can_be_parsed_and_have_no_placeholder_left(one: Page) -> None:
         assert not re.search(r"\{(host|port|endpoint|url)\}|\bTODO\b|\bXXX\b|<[a-z-]+>|\byour-|…", command), command
 
 
+def test_our_own_commands_and_notebooks_that_a_page_names_exist() -> None:
+    own = [shlex.split(command)[1:] for command in ALL_COMMANDS if command.startswith("oairunbook ")]
+    assert own
+    for words in own:
+        assert cli.get_command(click.Context(cli), words[0]), words
+        if words[0] == "run":
+            assert words[1] in runbooks.names()
+
+
 def test_a_shell_can_read_every_command() -> None:
     done = subprocess.run(
         ["sh", "-n"], input="\n".join(ALL_COMMANDS) + "\n", capture_output=True, text=True, check=False, timeout=30
@@ -158,9 +168,9 @@ def test_what_masks_a_proxys_password_masks_one_with_odd_characters() -> None:
 
 def test_every_observation_that_a_page_names_is_one_that_a_probe_makes() -> None:
     source = "\n".join(path.read_text("utf-8") for path in (FOLDER.parent / "observe").rglob("*.py"))
-    made = set(re.findall(r'"((?:client|dns|tcp|proxy|tls|http|sdk)(?:\.[a-z_]+)*)[":]', source))
+    made = set(re.findall(r'"((?:client|dns|tcp|proxy|tls|http|sdk|browser)(?:\.[a-z_]+)*)[":]', source))
     for one in PAGES:
-        named = re.findall(r"`((?:client|dns|tcp|proxy|tls|http|sdk)(?:\.[a-z_]+)*)`", " ".join(one.proof))
+        named = re.findall(r"`((?:client|dns|tcp|proxy|tls|http|sdk|browser)(?:\.[a-z_]+)*)`", " ".join(one.proof))
         assert set(named) <= made, one.id
         counted = re.findall(r"counter-tests? `([a-z_.]+)`", " ".join(one.proof))
         assert all("." in name for name in counted), one.id

@@ -163,7 +163,8 @@ def _page(cause: Cause, place: Place) -> Page:
         mend=tuple(_mends(text["mend"], place)),
         do_not=do_nots(cause),
         sources=tuple(text["sources"]),
-        practise=tuple(fault.id for fault in FAULTS if fault.cause == cause.id),
+        # A fault that only pages meet is none of this cause.
+        practise=tuple(fault.id for fault in FAULTS if fault.cause == cause.id and fault.cors == "open"),
     )
 
 
