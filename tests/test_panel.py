@@ -18,6 +18,7 @@ from oairunbook.evidence import load_evidence
 from oairunbook.lab.running import Lab
 from oairunbook.record import archive as archives
 from oairunbook.record import runbooks
+from oairunbook.record.follow import follows
 from oairunbook.record.panel import Triage
 from oairunbook.record.panel.controls import FreeText
 from oairunbook.record.source import collect_given
@@ -125,7 +126,9 @@ def test_the_test_shows_its_steps_and_its_verdict_and_a_step_can_be_looked_into(
     assert front.path_test.status.text.startswith("The test is done: ")
     assert "tls: api.lab.test at 127.0.0.1" in front.path_test.progress.value
     assert front.owner.text == "Owner: connection path. Cause: tls.expired, proven."
-    assert "<img" in front.picture.value
+    assert front.path_test.status.text.endswith(front.owner.text)
+    assert "<img" in front.tested.value
+    assert "tls.expired" in front.tested.value
     # The step that the verdict rests on is open; every other can be chosen.
     assert front.detail.step.value.startswith("tls:")
     assert "certificate has expired" in front.detail.place.value
@@ -195,10 +198,12 @@ def test_saving_archives_one_record_and_prepares_the_notebooks_that_follow_with_
     }
     assert str(evidence_file.parent) in front.saved.text
     prepared = sorted((tmp_path / "next").rglob("*.ipynb"))
-    assert "07_escalate" in {path.stem for path in prepared}
+    assert tuple(path.stem for path in prepared) == runbooks.names()  # each links to others
+    followed = {following.name for following in follows(front.seen, front.verdict)}
+    assert "07_escalate" in followed
     for path in prepared:
         linked = f'href="{path.relative_to(tmp_path)}"'
-        assert linked in front.links.value
+        assert (linked in front.links.value) == (path.stem in followed)
         values = {p.name: p.default for p in runbooks.declared(nbformat.read(path, as_version=4).cells)}
         if "evidence" in values:
             assert (path.parent / str(values["evidence"])).resolve() == evidence_file

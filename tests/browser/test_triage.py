@@ -68,7 +68,7 @@ def test_from_an_error_text_to_a_packet_and_the_next_notebook_by_keyboard_alone(
         page.get_by_role("status").get_by_text("The test is done").wait_for()
         page.get_by_role("status").get_by_text(
             "Owner: connection path. Cause: tls.untrusted_issuer, proven."
-        ).wait_for()
+        ).first.wait_for()
         camera(page, "lab-2-tested")
         tab_to(page, "Step")
         page.get_by_role("rowheader", name="verify_code", exact=True).wait_for()

@@ -15,7 +15,7 @@ from oairunbook.observe import CutShortError
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE
 from oairunbook.record.panel.controls import FreeText, Status, button, dropdown, number, put, shown
 from oairunbook.record.source import DEFAULT_BUDGET
-from oairunbook.record.view import listing
+from oairunbook.record.view import View, listing
 from oairunbook.redaction import Secrets
 
 _ROUTES = (
@@ -141,7 +141,7 @@ class PathTest:
         except Exception as error:
             self._end(f"This tool failed, and nothing is proved by that. {_told(error)}")
             return
-        lines.draw()
+        lines.fold()
         self._end(ended)
         self._done(seen)
 
@@ -170,11 +170,18 @@ class _Lines:
 
     def draw(self) -> None:
         """Show the last lines."""
+        put(self._place, self._listing())
+
+    def fold(self) -> None:
+        """Make room for the result."""
+        lines = self._listing()
+        summary = f"The {len(self._lines)} steps as they began"
+        put(self._place, View(html=f"<details><summary>{summary}</summary>{lines.html}</details>", text=lines.text))
+
+    def _listing(self) -> View:
         left_out = len(self._lines) - _MOST_LINES
         more = [f"… and {left_out} before these"] if left_out > 0 else []
-        put(
-            self._place, listing("Steps as they began", [*more, *self._lines[-_MOST_LINES:]], none="No step has begun.")
-        )
+        return listing("Steps as they began", [*more, *self._lines[-_MOST_LINES:]], none="No step has begun.")
 
 
 def _told(error: BaseException | None) -> str:

@@ -12,7 +12,7 @@ from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence
 from oairunbook.read import beside, read
 from oairunbook.record import packet as packets
-from oairunbook.record import show
+from oairunbook.record import runbooks, show
 from oairunbook.record.archive import ArchiveError
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_root
 from oairunbook.record.follow import follows
@@ -76,7 +76,7 @@ class Triage:
             timeout=timeout,
             budget=budget,
         )
-        self.picture = shown()
+        self.tested = shown()
         self.detail = Detail()
         self.saved = Status()
         self.links = shown(paragraph(_NOTHING_SAVED))
@@ -97,7 +97,7 @@ class Triage:
 
     def test(self) -> Part:
         """Test the path from this kernel."""
-        return part(widgets.VBox([self.path_test.widget, self.picture]))
+        return part(widgets.VBox([self.path_test.widget, self.tested]))
 
     def step(self) -> Part:
         """Look into one step."""
@@ -141,6 +141,7 @@ class Triage:
     def _tested(self, seen: Evidence) -> None:
         self._checked = seen
         self._judge()
+        self.path_test.status.text += f" {self.owner.text}"
 
     def _judge(self) -> None:
         with self._lock:
@@ -160,8 +161,9 @@ class Triage:
             if seen.observations
             else "Nothing was pasted and nothing was tested yet."
         )
-        put(self.judged, told if seen.observations else None)
-        put(self.picture, show.path(seen, verdict) if self._checked else None)
+        # Each time in one place: beside the text as long as there is nothing but a text, below the test from then on.
+        put(self.judged, told if seen.observations and not self._checked else None)
+        put(self.tested, together(told, show.path(seen, verdict)) if self._checked else None)
         self.detail.put(seen, next((reason.observation for reason in verdict.because), ""))
         self._standing_header.put(show.header(seen, verdict))
         self._standing_verdict.put(told)
@@ -174,7 +176,8 @@ class Triage:
             run = archive_record(root, seen, verdict)
             folder = Path(NEXT_FOLDER, run.name)
             chosen = [(following.name, following.why) for following in follows(seen, verdict)]
-            for name, _ in chosen:
+            # All of them, as each links to others.
+            for name in runbooks.names():
                 prepare(name, run, folder)
         except ArchiveError as error:
             self.saved.text = f"Not saved: {error}"
