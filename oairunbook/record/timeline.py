@@ -15,7 +15,7 @@ from oairunbook.record.packet import utc
 from oairunbook.record.view import View
 
 _TOP, _LANE, _STEM, _ROW = 44, 74, 40, 20
-_LEFT, _RIGHT = 290.0, svg.WIDTH - 24.0
+_LEFT, _RIGHT = 380.0, svg.WIDTH - 24.0
 _MOST_LANES = 6
 _MOST_SINGLY = 30
 """So many attempts get a line each; more are gathered by their end."""

@@ -13,7 +13,7 @@ from oairunbook.record.steps import Step, first_change, steps
 from oairunbook.record.view import View
 from oairunbook.verdict import Verdict
 
-_ROW, _HEAD, _TOP, _LEGEND = 22, 26, 58, 62
+_ROW, _TESTED_ROW, _HEAD, _TOP, _LEGEND = 22, 34, 26, 58, 62
 _LEFT, _RIGHT = 400.0, svg.WIDTH - 76.0
 _THINNEST = 2.0
 """Width of what is over at once: it has to be seen."""
@@ -26,6 +26,13 @@ class Row:
     name: str
     step: Step | None = None
     changes_here: bool = False
+
+    @property
+    def height(self) -> int:
+        """A counter-test has a second line, for what it changed."""
+        if self.step is None:
+            return _HEAD
+        return _TESTED_ROW if self.step.first.changed else _ROW
 
     @property
     def words(self) -> str:
@@ -46,7 +53,7 @@ def waterfall(evidence: Evidence, verdict: Verdict) -> View:
     title = f"Timings of the check that began {utc(evidence.collected_at)} and took {svg.duration(took)}"
     if not evidence.observations:
         return svg.image(title, ["Nothing was looked at."], [], height=40)
-    heights = [_HEAD if row.step is None else _ROW for row in rows]
+    heights = [row.height for row in rows]
     bottom = _TOP + sum(heights)
     drawn = _axis(took, bottom)
     y = float(_TOP)
@@ -84,12 +91,14 @@ def _row(row: Row, y: float, took: float) -> list[str]:
     drawn = []
     if row.changes_here:
         drawn.append(
-            f'<rect x="4" y="{y + 1:g}" width="{svg.WIDTH - 8}" height="{_ROW - 1}" fill="#eee" stroke="{svg.INK}" stroke-width="1.5"/>'
+            f'<rect x="4" y="{y + 1:g}" width="{svg.WIDTH - 8}" height="{row.height - 1}" fill="#eee" stroke="{svg.INK}" stroke-width="1.5"/>'
         )
         drawn.append(svg.text(9, y + 16, "→", size=14, bold=True, width=20))
     middle = y + _ROW / 2
     drawn.append(svg.sign(row.step.state, 36, middle, scale=0.62))
-    drawn.append(svg.text(50, middle + 4, row.name, size=12, width=_LEFT - 62))
+    drawn.append(svg.text(50, middle + 4, row.step.target, size=12, width=_LEFT - 62))
+    if row.step.first.changed:
+        drawn.append(svg.text(50, middle + 17, row.step.first.changed, size=10, width=_LEFT - 62))
     if isinstance(row.step.first.outcome, NotTried):
         drawn.append(svg.text(_LEFT, middle + 4, "not tried", size=11, width=100))
         return drawn
