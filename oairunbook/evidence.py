@@ -150,6 +150,12 @@ class Route:
     """Variables on the allow list that shape the route, as `NAME=value` with secrets removed."""
 
     @property
+    def authority(self) -> str:
+        """Host, an IPv6 address in brackets, and the port where it is not the scheme's own (RFC 9110 section 4.2)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == {"https": 443, "http": 80}.get(self.scheme) else f"{host}:{self.port}"
+
+    @property
     def dialled_host(self) -> str:
         """The host that this runtime itself resolves and connects to: the proxy's, if one is in play."""
         return self.proxy.host or self.host if self.proxy.url else self.host

@@ -33,9 +33,10 @@ from oairunbook.evidence import (
 )
 from oairunbook.observe import sdk
 from oairunbook.observe.callers import Plan
+from oairunbook.observe.credential import may_send_own_credential
 from oairunbook.observe.debug_log import LOGGERS, debug_log
 from oairunbook.observe.node import by_node
-from oairunbook.observe.sdk_controls import may_send_own_credential, observe_controls
+from oairunbook.observe.sdk_controls import observe_controls
 from oairunbook.record import live, show
 from oairunbook.redaction import Secrets
 

@@ -96,10 +96,7 @@ def _answered(evidence: Evidence) -> Iterator[tuple[Observation, CorsExchange]]:
 
 def _own_origin(evidence: Evidence) -> str:
     """A page of the endpoint's own origin needs no CORS at all."""
-    route = evidence.route
-    host = f"[{route.host}]" if ":" in route.host else route.host
-    default = {"http": 80, "https": 443}.get(route.scheme)
-    return f"{route.scheme}://{host}" + ("" if route.port == default else f":{route.port}")
+    return f"{evidence.route.scheme}://{evidence.route.authority}"
 
 
 def _where(evidence: Evidence) -> str:

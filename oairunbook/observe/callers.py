@@ -37,12 +37,7 @@ class Plan:
     @property
     def url(self) -> str:
         """Where the minimal request goes."""
-        query = f"?api-version={self.route.api_version.value}" if self.route.api_version else ""
-        deployment = f"/deployments/{self.model}" if self.route.surface == "azure-dated" else ""
-        host = f"[{self.route.host}]" if ":" in self.route.host else self.route.host
-        default = {"https": 443, "http": 80}.get(self.route.scheme)
-        port = "" if self.route.port == default else f":{self.route.port}"
-        return f"{self.route.scheme}://{host}{port}{self.route.path}{deployment}/chat/completions{query}"
+        return sdk.minimal_url(self.route, self.model)
 
     @property
     def key(self) -> str:

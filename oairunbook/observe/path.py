@@ -110,13 +110,13 @@ class Path:
     ) -> HttpAnswer | HttpFailed:
         """One request without credentials on an open stream; *keep* leaves the stream open for another one."""
         target = self._target(path)
-        url = f"{self.route.scheme}://{self._host_header()}{target}"
+        url = f"{self.route.scheme}://{self.route.authority}{target}"
         answer, _ = http.exchange(
             stream,
             method=method,
             url=url,
             target=url if self.forwards else target,
-            host=self._host_header(),
+            host=self.route.authority,
             address=address,
             headers=headers,
             body=body,
@@ -127,8 +127,3 @@ class Path:
     def _target(self, path: str) -> str:
         query = f"?api-version={self.route.api_version.value}" if self.route.api_version else ""
         return f"{self.route.path}{path}{query}"
-
-    def _host_header(self) -> str:
-        host = f"[{self.route.host}]" if ":" in self.route.host else self.route.host
-        default = {"https": 443, "http": 80}.get(self.route.scheme)
-        return host if self.route.port == default else f"{host}:{self.route.port}"

@@ -19,6 +19,7 @@ from oairunbook.evidence import (
     Body,
     ClientBuilt,
     ClientRefused,
+    Evidence,
     HttpAnswer,
     Route,
     SdkAnswered,
@@ -241,6 +242,25 @@ def minimal_body(model: str) -> dict[str, Any]:
     return {"model": model, "messages": [{"role": "user", "content": PROMPT}]}
 
 
+def minimal_url(route: Route, model: str) -> str:
+    """Where the minimal request goes: on Azure's dated surface the path names the deployment."""
+    query = f"?api-version={route.api_version.value}" if route.api_version else ""
+    return f"{_url(route)}{minimal_path(route, model)}{query}"
+
+
+def minimal_path(route: Route, model: str) -> str:
+    """The path of the minimal request below the base URL."""
+    deployment = f"/deployments/{model}" if route.surface == "azure-dated" else ""
+    return f"{deployment}/chat/completions"
+
+
+def asked_model(seen: Evidence) -> str:
+    """The model of a check's own minimal request, else the one that the route names, else the best known small one."""
+    asked = next((model for o in seen.observations if (model := getattr(o.outcome, "model", None))), None)
+    named = seen.route.model.value if seen.route.model else None
+    return str(asked or named or PREFERRED_MODELS[0])
+
+
 def knows_only_max_tokens(error: Any) -> bool:
     """Whether an answer complains of the newer name of the limit."""
     return "max_completion_tokens" in str(error.body) or "max_completion_tokens" in str(error)
@@ -355,10 +375,4 @@ def _key(route: Route, environment: Mapping[str, str]) -> str:
 
 
 def _url(route: Route) -> str:
-    return f"{route.scheme}://{_authority(route)}{route.path}"
-
-
-def _authority(route: Route) -> str:
-    host = f"[{route.host}]" if ":" in route.host else route.host
-    default = {"https": 443, "http": 80}.get(route.scheme)
-    return host if route.port == default else f"{host}:{route.port}"
+    return f"{route.scheme}://{route.authority}{route.path}"

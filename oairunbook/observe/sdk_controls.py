@@ -14,14 +14,12 @@ from oairunbook.evidence import (
     Evidence,
     HttpAnswer,
     NotTried,
-    SdkAnswered,
-    SdkFailed,
     Stopped,
-    TlsHandshake,
     ToolFailed,
 )
 from oairunbook.observe import sdk, sdk_defaults
 from oairunbook.observe.callers import Plan, Watch, by_the_asynchronous_sdk, by_the_sdk, by_the_transport
+from oairunbook.observe.credential import may_send_own_credential
 from oairunbook.observe.debug_log import debug_log
 from oairunbook.observe.errors import error_chain
 from oairunbook.observe.node import by_node
@@ -119,37 +117,12 @@ def observe_controls(
     return dataclasses.replace(clean, redactions=removed)
 
 
-def may_send_own_credential(seen: Evidence) -> bool:
-    """Whether the key may go out: TLS verified on this path just now, or the endpoint is on loopback and no proxy is in play."""
-    credential = seen.route.credential
-    if not credential.present or credential.problems:
-        return False
-    if seen.route.scheme == "https":
-        return next(seen.of(TlsHandshake), None) is not None
-    return is_loopback(seen.route.host) and seen.route.proxy.url is None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself."""
-    import ipaddress
-
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _plan(seen: Evidence, environment: Mapping[str, str], timeout: float) -> Plan:
-    asked = [o.outcome for o in seen.observations if isinstance(o.outcome, (SdkAnswered, SdkFailed))]
-    model = next((one.model for one in asked if one.model), None)
-    named = seen.route.model.value if seen.route.model else None
     answers = any(seen.of(HttpAnswer, "http"))
     return Plan(
         route=seen.route,
         environment=environment,
-        model=model or named or sdk.PREFERRED_MODELS[0],
+        model=sdk.asked_model(seen),
         own_credential=may_send_own_credential(seen),
         connect_seconds=timeout,
         read_seconds=_PATIENT_SECONDS if answers else timeout,

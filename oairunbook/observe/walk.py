@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import resource
 import socket
 import ssl
@@ -33,6 +32,7 @@ from oairunbook.observe.attempts import Attempts
 from oairunbook.observe.collection import DEFAULT_REPEAT, Collection, Task
 from oairunbook.observe.control import control_route, is_literal
 from oairunbook.observe.counter import PATIENCE_SECONDS, Seen, due
+from oairunbook.observe.credential import may_go_out
 from oairunbook.observe.errors import error_chain
 from oairunbook.observe.path import Path
 from oairunbook.observe.status_page import STATUS_URL, read_status
@@ -292,7 +292,7 @@ class Walk:
             )
             self._until(lambda: plain.done, self._timeout + 0.5)
             return False
-        own = self._may_send_own_credential()
+        own = may_go_out(self._route, verified=True)  # only a verified handshake leads here
         model = self._route.model.value if self._route.model else None
         if model is None and own and self._route.family != "azure":
             models = sdk.list_models(client, timeout=self._timeout, deadline=self._step)
@@ -369,14 +369,6 @@ class Walk:
             if getattr(outcome, "ended", None) == "silence" and observation.probe in ("proxy", "tls"):
                 return True
         return False
-
-    def _may_send_own_credential(self) -> bool:
-        credential = self._route.credential
-        if not credential.present or credential.problems:
-            return False
-        if self._route.scheme == "https":
-            return True  # only a verified handshake leads here
-        return _is_loopback(self._route.host) and self._route.proxy.url is None
 
     def _plain_request(self, stream: Stream, address: str) -> Outcome:
         stream.deadline = self._step
@@ -521,12 +513,3 @@ def _local_resources() -> LocalResources:
         open_files_limit=None if limit == resource.RLIM_INFINITY else limit,
         socket_errors=tuple(errors),
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from oairunbook import practice
 from oairunbook.evidence import Evidence, Layer, NotTried, Observation, Outcome, Resolved, TlsHandshake, ToolFailed
+from oairunbook.observe import sdk
 from oairunbook.observe.browser import chromium, client_code, cors
 from oairunbook.observe.errors import error_chain
 from oairunbook.redaction import Secrets
@@ -154,7 +155,7 @@ def _in_a_browser(
         program,
         page_origin=page.origin,
         policy=page.policy,
-        url=cors.url_of(seen.route),
+        url=sdk.minimal_url(seen.route, sdk.asked_model(seen)),
         request_headers=page.request_headers,
         credentials=page.credentials,
         # The lab's names and its root are known to this process alone; a browser on a real path has to know by itself.

@@ -17,29 +17,15 @@ from oairunbook.evidence import (
     NotTried,
     ProxyAnswered,
     ProxyFailed,
-    Route,
     TlsFailed,
 )
 from oairunbook.observe import sdk
+from oairunbook.observe.credential import may_send_own_credential
 from oairunbook.observe.path import NoPathError, Path
-from oairunbook.observe.sdk_controls import may_send_own_credential
 from oairunbook.observe.stream import Deadline, Stream
 from oairunbook.route.credential import find_credential
 
-_METHOD, _PATH = "POST", "/chat/completions"
-
-
-def url_of(route: Route) -> str:
-    """The URL that a page would call."""
-    host = f"[{route.host}]" if ":" in route.host else route.host
-    port = "" if route.port == {"https": 443, "http": 80}.get(route.scheme) else f":{route.port}"
-    query = f"?api-version={route.api_version.value}" if route.api_version else ""
-    return f"{route.scheme}://{host}{port}{route.path}{_path(route)}{query}"
-
-
-def _path(route: Route) -> str:
-    deployment = f"/deployments/{route.model.value}" if route.surface == "azure-dated" and route.model else ""
-    return f"{deployment}{_PATH}"
+_METHOD = "POST"
 
 
 class Exchange:
@@ -55,6 +41,7 @@ class Exchange:
         timeout: float,
     ) -> None:
         self._seen = seen
+        self._model = sdk.asked_model(seen)
         self._environment = environment
         self._origin = origin
         self._mode: Any = "include" if credentials else "omit"
@@ -83,7 +70,7 @@ class Exchange:
             self._seen.route.surface == "azure-dated" and self._seen.route.credential.source != "AZURE_OPENAI_AD_TOKEN"
         )
         headers = (("Origin", self._origin), ("api-key", key) if azure_key else ("Authorization", f"Bearer {key}"))
-        body = {**sdk.minimal_body(_model(self._seen)), "max_completion_tokens": sdk.MOST_TOKENS}
+        body = {**sdk.minimal_body(self._model), "max_completion_tokens": sdk.MOST_TOKENS}
         return self._exchange(
             "request", names, _METHOD, headers, json.dumps(body).encode("utf-8"), "own" if found else "placeholder"
         )
@@ -105,7 +92,12 @@ class Exchange:
             answer: Any = opened
         else:
             answer = self._path.request(
-                opened, address, method=method, path=_path(self._seen.route), headers=headers, body=body
+                opened,
+                address,
+                method=method,
+                path=sdk.minimal_path(self._seen.route, self._model),
+                headers=headers,
+                body=body,
             )
         return CorsExchange(
             step=step,
@@ -146,10 +138,6 @@ class Exchange:
         phase: Any = (
             "tls" if isinstance(outcome, TlsFailed) else "connect" if isinstance(outcome, ConnectFailed) else "proxy"
         )
-        return HttpFailed(method=_METHOD, url=url_of(self._seen.route), phase=phase, errors=errors, ended="eof")
-
-
-def _model(seen: Evidence) -> str:
-    asked = next((model for o in seen.observations if (model := getattr(o.outcome, "model", None))), None)
-    named = seen.route.model.value if seen.route.model else None
-    return str(asked or named or sdk.PREFERRED_MODELS[0])
+        return HttpFailed(
+            method=_METHOD, url=sdk.minimal_url(self._seen.route, self._model), phase=phase, errors=errors, ended="eof"
+        )
