@@ -145,6 +145,20 @@ def test_a_failure_that_the_sdks_retries_hide_is_shown_and_without_retries_it_is
     assert not any("its own retries" in one.fact for one in compare(controls, seen))
 
 
+def test_an_error_answer_is_what_the_check_saw_and_no_failure_of_the_tool(api: Callable[[Reply], Api]) -> None:
+    """The stream that ends endless answers once hid the time that httpx2 reads off it, and each error answer became a failure of the tool."""
+    seen, _ = looked_at(api(lambda *_: (500, {"error": {"message": "busy", "type": "server_error"}})))
+    own = [o.outcome for o in seen.observations if o.probe == "sdk"]
+    assert own
+    for outcome in own:
+        assert isinstance(outcome, SdkFailed)
+        assert outcome.answer is not None
+        assert outcome.answer.status == 500
+        assert outcome.answer.seconds_to_headers is not None
+    seen, _ = looked_at(api(lambda *_: (200, COMPLETION)))
+    assert any(isinstance(o.outcome, SdkAnswered) for o in seen.observations)
+
+
 def test_each_failed_request_keeps_the_transports_own_error() -> None:
     route = replace(evidence().route, base_url=replace(evidence().route.base_url, value="http://127.0.0.1:9/v1"))
     route = replace(route, scheme="http", host="127.0.0.1", port=9, path="/v1", transport=evidence().route.transport)

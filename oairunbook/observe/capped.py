@@ -37,6 +37,11 @@ def capping(http_client: Any) -> Callable[[Any], None]:
         def close(self) -> None:
             self._below.close()
 
+        @property
+        def elapsed(self) -> Any:
+            # httpx2 reads the time of a response off its stream; without it an error answer of the API cannot be described.
+            return getattr(self._below, "elapsed", None)
+
     def cap(response: Any) -> None:
         compressed = response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity")
         response.stream = Capped(response.stream, MOST_COMPRESSED_BYTES if compressed else MOST_BYTES)
