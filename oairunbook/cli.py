@@ -300,9 +300,9 @@ def _contract() -> Iterator[None]:
 
 def main() -> None:
     """Entry point of the console script."""
-    # `timeout 60 oairunbook check` and a stopping service end it as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _contract():
+        # `timeout 60 oairunbook check` and a stopping service end it as Ctrl-C does, with the contract's status from the first moment on.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         # Not standalone: click would end an interrupted command with 1, which says that a fault was named.
         raise SystemExit(cli.main(prog_name="oairunbook", standalone_mode=False))
 

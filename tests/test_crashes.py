@@ -37,9 +37,10 @@ def test_runs_that_are_killed_at_random_moments_leave_whole_or_plainly_partial_r
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
 def test_a_full_disk_leaves_what_was_there_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    counted, wrong = crash_on_full_disk(tmp_path / "disk", random.Random().randrange(1_000, 150_000))
+    counted, wrong = crash_on_full_disk(tmp_path / "disk", random.Random().randrange(1_000, 60_000))
     assert wrong == []
-    assert counted["whole"] == 2
+    # The two with room; what the one between them leaves is whole only if it fitted after all.
+    assert counted["whole"] >= 2
 
 
 def read_all(archive: Path, ended: threading.Event) -> tuple[int, list[str]]:
