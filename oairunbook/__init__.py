@@ -32,7 +32,7 @@ def check(
     timeout: float = 5.0,
     budget: float = 30.0,
     archive: str = "",
-    repeat: int = 10,
+    repeat: int = 16,
     idle: float | None = None,
     control_url: str | None = None,
     progress: Callable[[str], None] | None = None,

@@ -152,7 +152,7 @@ def route_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--repeat",
     type=click.IntRange(min=1),
     metavar="N",
-    default=10,
+    default=16,
     show_default=True,
     help="Attempts in all, to see faults that come and go; all but the first are unbilled and without credentials.",
 )

@@ -585,6 +585,30 @@ def test_reset_end_and_silence_in_the_handshake_are_three_different_endings(serv
     assert endings == {"eof": "eof", "reset": "reset", "silence": "silence"}
 
 
+def test_what_a_proxy_said_before_is_no_part_of_the_handshake(servers: Servers) -> None:
+    """Its `200 Connection established` is no answer to the ClientHello; the control says what is: a greeting of SSH."""
+
+    def tunnelling(then: bytes) -> Handler:
+        def handle(connection: socket.socket) -> None:
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            connection.recv(65536)
+            connection.sendall(then)
+
+        return handle
+
+    received = []
+    for then in (b"", b"SSH-2.0-x\r\n"):
+        below = stream_to(servers.start(tunnelling(then)))
+        assert below.read().startswith(b"HTTP/1.1 200")
+        failed, _ = tls.handshake(
+            below, ssl.create_default_context(), address="127.0.0.1", server_name=NAME, again=None
+        )
+        assert isinstance(failed, TlsFailed)
+        received.append((failed.received, failed.received_bytes))
+
+    assert received == [("", 0), ("SSH-2.0-x\\x0d\\x0a", 11)]
+
+
 def test_a_server_name_that_is_none_is_an_outcome_and_no_exception(tls_servers: Tls) -> None:
     outcome = shake(tls_servers.start(), tls_servers.trusting, name=".bad.example")
     assert isinstance(outcome, TlsFailed)

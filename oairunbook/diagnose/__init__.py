@@ -7,7 +7,7 @@ from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding,
 from oairunbook.diagnose.chain import failed_step
 from oairunbook.diagnose.control import compare
 from oairunbook.diagnose.pattern import attempted
-from oairunbook.diagnose.reading import cite, request_succeeded, stream_failed
+from oairunbook.diagnose.reading import cite, request_succeeded, stream_failed, without_isolating_tests
 from oairunbook.evidence import Evidence, NotTried, SdkAnswered, Stopped
 from oairunbook.verdict import Also, Because, Owner, Verdict
 
@@ -65,18 +65,21 @@ def _of_probes(evidence: Evidence) -> Verdict:
     A path on which the application's own minimal request succeeded is healthy, whatever else was odd beside it, unless attempts of the
     same path failed, or a counter-test showed what a tiny request does not meet.
     """
-    findings = find(evidence)
     tries = attempted(evidence, find)
+    comes_and_goes = tries.intermittent and tries.certain
+    findings = find(without_isolating_tests(evidence) if comes_and_goes else evidence)
     if request_succeeded(evidence) is not None and stream_failed(evidence) is None:
         beside = [item for item in findings if item[1].beside_success]
         if beside:
             return _fault(evidence, beside[0], findings, pattern.steady(evidence))
-        if tries.intermittent and tries.certain:
+        if comes_and_goes:
             return _fault(evidence, tries.most_common(), findings, pattern.count(evidence, tries, None))
         return _healthy(evidence, findings)
-    comes_and_goes = tries.intermittent and tries.certain
     if findings and not (comes_and_goes and _says_nothing_of_the_path(findings[0][0], evidence)):
         chosen: tuple[Cause, Finding] | None = findings[0]
+        if comes_and_goes and findings[0][0].layer == "http" == tries.most_common()[0].layer:
+            # One broken backend ends requests in several ways; the attempts show which is the rule.
+            chosen = tries.most_common()
     else:
         chosen = tries.most_common() if comes_and_goes else _by_the_sdk(evidence)
     if chosen is None:
@@ -125,10 +128,12 @@ def _fault(
     beside = [Also(cause=other.id, why=found.because[0].fact) for other, found in findings if other.id != cause.id]
     beside += [Also(cause=identity, why=why) for identity, why in (*finding.also, *counted.others)]
     because = (*finding.because, *counted.because, *compared.because)
+    # Routers also say that a network is unreachable; where the control is answered it was one of those.
+    local = finding.local_on_every_route and not compared.answered
     owner = owner_of(
         cause,
         evidence.route.family,
-        control_shows_the_same=True if finding.local_on_every_route else compared.shows_the_same,
+        control_shows_the_same=True if local else compared.shows_the_same,
     )
     return Verdict(
         owner=owner,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from oairunbook.diagnose.catalogue import Cause, Finding
 from oairunbook.diagnose.reading import answers, cite, control
-from oairunbook.evidence import Evidence
+from oairunbook.evidence import Connected, ConnectFailed, Evidence
 from oairunbook.verdict import Because
 
 _ALIKE: tuple[frozenset[str], ...] = (
@@ -31,6 +31,8 @@ class Compared:
 
     because: tuple[Because, ...] = ()
     missing: tuple[str, ...] = ()
+    answered: bool = False
+    """Whether the control was answered: then there is a way off this machine."""
 
 
 def compare(evidence: Evidence, cause: Cause, find: Callable[[Evidence], list[tuple[Cause, Finding]]]) -> Compared:
@@ -44,7 +46,8 @@ def compare(evidence: Evidence, cause: Cause, find: Callable[[Evidence], list[tu
     host = other.route.host
     if found:
         seen, finding = found[0]
-        same = seen.id == cause.id or any({seen.id, cause.id} <= group for group in _ALIKE)
+        shown = {seen.id} | _of_either_family(other, find)
+        same = cause.id in shown or any({seen.id, cause.id} <= group for group in _ALIKE)
         reason = finding.because[0]
         fact = Because(
             observation=f"control.{reason.observation}",
@@ -58,7 +61,22 @@ def compare(evidence: Evidence, cause: Cause, find: Callable[[Evidence], list[tu
         fact = cite(
             observation, f"the control test of {host} from this runtime is answered with status {answer.status}"
         )
-        return Compared(
-            shows_the_same=False, because=(Because(observation=f"control.{fact.observation}", fact=fact.fact),)
-        )
+        because = (Because(observation=f"control.{fact.observation}", fact=fact.fact),)
+        return Compared(shows_the_same=False, because=because, answered=True)
     return Compared(shows_the_same=None, missing=(f"the control test came to no end: {_UNDECIDED}",))
+
+
+def _of_either_family(other: Evidence, find: Callable[[Evidence], list[tuple[Cause, Finding]]]) -> set[str]:
+    """Causes that the control's addresses of one family show where none connected: routers tell IPv4 what they keep from IPv6."""
+    if any(other.of(Connected)):
+        return set()
+    shown: set[str] = set()
+    for six in (False, True):
+        one = [
+            o
+            for o in other.observations
+            if not isinstance(o.outcome, ConnectFailed) or (":" in o.outcome.address) == six
+        ]
+        found = [item for item in find(replace(other, observations=tuple(one))) if item[0].layer == "tcp"]
+        shown.update(cause.id for cause, _ in found[:1])
+    return shown

@@ -43,13 +43,14 @@ def _proxy_name(evidence: Evidence) -> bool:
     return evidence.route.proxy.url is not None
 
 
-def _rcode(evidence: Evidence, rcode: str) -> Finding | None:
+def _rcode(evidence: Evidence, *rcodes: str) -> Finding | None:
     system = _system_failed(evidence)
     if system is None or _proxy_name(evidence):
         return None
     found = [
         cite(observation, f"{answer.server.address} answers {rcode}" + _extended(answer))
         for observation, answer in evidence.of(DnsAnswer)
+        for rcode in rcodes
         if any(reply.rcode == rcode for reply in answer.replies)
     ]
     if not found:
@@ -96,14 +97,40 @@ def _silent(evidence: Evidence) -> list[tuple[Observation, DnsNoAnswer]]:
 
 def _timeout(evidence: Evidence) -> Finding | None:
     system = _system_failed(evidence)
-    if system is None or _proxy_name(evidence) or any(evidence.of(DnsAnswer)):
+    if system is None or _proxy_name(evidence):
         return None
+    if any(evidence.of(DnsAnswer)):
+        return _unanswered(evidence, system)
     found = [
         cite(o, f"{outcome.server.address}: {words(outcome.errors)}")
         for o, outcome in _silent(evidence)
         if outcome.ended == "silence"
     ]
     return Finding(because=(*found, system), certainty="proven") if found else None
+
+
+def _unanswered(evidence: Evidence, system: Because) -> Finding | None:
+    """The system resolver waited in vain (EAI_AGAIN), and the same server answers well when it is asked again or otherwise."""
+    answered = _of_servers(evidence)
+    if not answered or not _temporary(evidence) or len(answered) < len(list(evidence.of(DnsAnswer))):
+        return None
+    # EAI_AGAIN at once is an error code that the server takes back; glibc waits for a second at least (resolv.conf(5), `timeout`).
+    waited = [o.seconds for o, _ in evidence.of(ResolveFailed, "dns")]
+    if waited and max(waited) < _SHORTEST_WAIT_SECONDS:
+        return None
+    told = [
+        cite(o, f"{a.server.address} answers {', '.join(addresses)} when it is asked again")
+        for o, a, addresses in answered
+    ]
+    lost = [
+        cite(o, f"{a.server.address} does not answer for {', '.join(a.unanswered)}")
+        for o, a, _ in answered
+        if a.unanswered
+    ]
+    return Finding(because=(system, *lost, *told), certainty="likely")
+
+
+_SHORTEST_WAIT_SECONDS = 0.9
 
 
 def _resolver_unreachable(evidence: Evidence) -> Finding | None:
@@ -158,6 +185,9 @@ def _hosts_override(evidence: Evidence) -> Finding | None:
     """The hosts file decides, and what it names does not serve the name."""
     resolved, listed = _resolved(evidence), evidence.route.resolver.hosts_file_addresses
     if resolved is None or _served(evidence) or not listed or not set(resolved[1].addresses) <= set(listed):
+        return None
+    if evidence.route.host == "localhost" or evidence.route.host.endswith(".localhost"):
+        # That is what the hosts file is for (RFC 6761 section 6.3).
         return None
     if _same_as_servers(evidence, resolved[1]):
         return None
@@ -248,11 +278,19 @@ def _is_private(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     mapped = getattr(parsed, "ipv4_mapped", None) or parsed
     shared = mapped.version == 4 and mapped in _CARRIER_GRADE_NAT
+    if any(mapped.version == net.version and mapped in net for net in _DOCUMENTATION):
+        return False
     return (mapped.is_private or shared) and not mapped.is_loopback and not mapped.is_unspecified
 
 
 _CARRIER_GRADE_NAT = ipaddress.ip_network("100.64.0.0/10")
 """RFC 6598."""
+
+_DOCUMENTATION = tuple(
+    ipaddress.ip_network(net)
+    for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
+)
+"""RFC 5737, RFC 3849, RFC 9637: no network is private in them, though `is_private` holds; laboratories let them stand for public ones."""
 
 _BLOCK_ADDRESSES = (
     # Cisco Umbrella, Palo Alto, Fortinet (Pi-hole FTL's list of known block addresses, OONI fingerprints)
@@ -324,7 +362,8 @@ CAUSES = (
         id="dns.servfail",
         meaning="The resolver failed to answer (SERVFAIL), for example over DNSSEC or a dead upstream.",
         next=(_ASK_RESOLVER, "Compare with dig +cd: an answer there points at DNSSEC."),
-        applies=lambda evidence: _rcode(evidence, "SERVFAIL"),
+        # FORMERR and NOTIMP are failures of the server as well (RFC 1035 section 4.1.1): a sound question got no answer.
+        applies=lambda evidence: _rcode(evidence, "SERVFAIL", "FORMERR", "NOTIMP"),
     ),
     Cause(
         id="dns.refused",

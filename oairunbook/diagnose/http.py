@@ -11,13 +11,16 @@ from oairunbook.diagnose.reading import (
     cite,
     counter_test,
     counter_tests,
+    errno_name,
     failed_requests,
     is_api_answer,
     one_path_away,
     request_succeeded,
+    stopped,
     words,
 )
 from oairunbook.evidence import (
+    ConnectFailed,
     ErrorLink,
     Evidence,
     HttpAnswer,
@@ -25,6 +28,7 @@ from oairunbook.evidence import (
     Observation,
     SdkAnswered,
     SdkFailed,
+    TlsFailed,
     TraceEvent,
 )
 from oairunbook.verdict import Because
@@ -167,18 +171,48 @@ def _truncated(evidence: Evidence) -> Finding | None:
 
 def _read_timeout(evidence: Evidence) -> Finding | None:
     if request_succeeded(evidence):
-        return None
+        # Of the application's own requests one was answered and one waits in vain, as some of the attempts do.
+        waiting = stopped(evidence, "sdk.stream")
+        if waiting is None or not _silent_attempts(evidence):
+            return None
+        fact = (
+            f"the SDK's own request got no answer in {waiting.seconds:.0f} s, and neither did some without credentials"
+        )
+        return Finding(because=(cite(waiting, fact),), certainty="likely")
     found = _broken(evidence, "ReadTimeout", "TimeoutError", begun=False)
     if found is not None:
         return found
     for observation, answer in evidence.of(HttpFailed, "http"):
         if answer.ended == "silence" and answer.status is None:
             return Finding(because=(cite(observation, words(answer.errors)),), certainty="proven")
+        if answer.ended == "silence":
+            fact = f"status {answer.status} came, and then no more: {words(answer.errors)}"
+            return Finding(because=(cite(observation, fact),), certainty="likely")
+    given_up = stopped(evidence, "sdk")
+    if given_up is not None and any(evidence.of(HttpAnswer, "http")):
+        fact = f"the SDK's own request got no whole answer in {given_up.seconds:.0f} s; smaller ones are answered"
+        return Finding(because=(cite(given_up, fact),), certainty="likely")
     return None
+
+
+def _silent_attempts(evidence: Evidence) -> bool:
+    """Whether an attempt's request without credentials got no answer."""
+    return any(failed.ended == "silence" for one in attempts(evidence) for _, failed in one.of(HttpFailed, "http"))
+
+
+def _silent_before_http(evidence: Evidence) -> bool:
+    """Whether an attempt ended at a connection or a handshake that got no answer."""
+    ended = [one for one in attempts(evidence) if not any(one.of(HttpAnswer, "http"))]
+    silent = [failed.ended == "silence" for one in ended for _, failed in one.of(TlsFailed)]
+    silent += [errno_name(failed.errors) == "ETIMEDOUT" for one in ended for _, failed in one.of(ConnectFailed)]
+    return any(silent)
 
 
 def _stream_stalled(evidence: Evidence) -> Finding | None:
     if not request_succeeded(evidence):
+        return None
+    if _silent_attempts(evidence) or _silent_before_http(evidence):
+        # Requests that are no streams get no answer either, now and then.
         return None
     buffered = _in_one_piece(evidence)
     if buffered is not None:
@@ -189,6 +223,7 @@ def _stream_stalled(evidence: Evidence) -> Finding | None:
             isinstance(outcome, SdkFailed)
             and outcome.stream
             and outcome.answer is None
+            and _request_was_sent(outcome.trace)
             and _mentions(outcome.errors, "Timeout")
         )
         given_up = observation.id == "sdk.stream" and outcome.kind == "stopped"
@@ -268,11 +303,25 @@ def _blocked_page(evidence: Evidence) -> Finding | None:
 
 
 def _not_an_api(evidence: Evidence) -> Finding | None:
+    own_tells = _own_reached_the_api(evidence)
     for observation, answer in _foreign(evidence):
-        if answer.status < 500:
+        if own_tells and answer.status in _NO_SUCH_PATH:
+            # Not every server lists models; the request that counts got further.
+            continue
+        if answer.status < 500 or answer.status == 501:
             because, step = one_path_away(evidence)
             return Finding(because=(cite(observation, _describe(answer)), *because), certainty="proven", next=step)
     return _broken(evidence, "illegal status line", "BadStatusLine", "illegal header line", "AnswerTooLargeError")
+
+
+_NO_SUCH_PATH = (404, 405, 501)
+
+
+def _own_reached_the_api(evidence: Evidence) -> bool:
+    """Whether the SDK's own request was sent and broke off, or got an API answer."""
+    failed = any(_request_was_sent(failed.trace) for _, failed in failed_requests(evidence))
+    answered = any(o.probe == "sdk" and is_api_answer(evidence, answer) for o, answer, _ in answers(evidence))
+    return failed or answered or stopped(evidence, "sdk") is not None
 
 
 _SUSPECTS = "Ask who runs the load balancer, firewall or inspecting proxy between this runtime and the endpoint; give them addresses and times."

@@ -10,7 +10,7 @@ from typing import Literal
 
 from oairunbook.diagnose.catalogue import LAYERS, Cause, Finding
 from oairunbook.diagnose.reading import attempts, is_api_answer, path_alone
-from oairunbook.evidence import Evidence, HttpAnswer, Observation, SdkAnswered, SdkFailed
+from oairunbook.evidence import Evidence, HttpAnswer, Observation, SdkAnswered, SdkFailed, Stopped
 from oairunbook.verdict import Because
 
 Find = Callable[[Evidence], "list[tuple[Cause, Finding]]"]
@@ -65,6 +65,8 @@ def interval(failed: int, tried: int) -> tuple[float, float]:
 def attempted(evidence: Evidence, find: Find) -> Attempted:
     """Judge each attempt by the same rules as the walk. An API answer is a success of the path, but for one that says that the server failed."""
     judged = [(one, _of_the_path(find(one))) for one in (path_alone(evidence), *attempts(evidence))]
+    refusal = _usual_refusal(evidence, judged)
+    judged = [(one, [] if refusal is not None and _status(one) == refusal else found) for one, found in judged]
     known = next((found[0] for _, found in judged if found), None)
     failed: list[tuple[Cause, Finding]] = []
     failing_at: set[str] = set()
@@ -82,6 +84,20 @@ def attempted(evidence: Evidence, find: Find) -> Attempted:
     if failed and passed and len(failing_at) == 1 and "" not in failing_at and not failing_at & passing_at:
         where = f"every failure was at {next(iter(failing_at))}, none at {', '.join(sorted(passing_at))}"
     return Attempted(tried=len(failed) + passed, failed=tuple(failed), where=where)
+
+
+def _status(one: Evidence) -> int | None:
+    return next((answer.status for _, answer in one.of(HttpAnswer, "http")), None)
+
+
+def _usual_refusal(evidence: Evidence, judged: list[tuple[Evidence, list[tuple[Cause, Finding]]]]) -> int | None:
+    """What an endpoint that answers the application says to every request without credentials, though it looks like no API: often 404."""
+    own = any(answered.completed and answered.credential == "own" for _, answered in evidence.of(SdkAnswered))
+    # 429 and 5xx are no usual answer to anybody.
+    met = [(status, found) for one, found in judged if (status := _status(one)) is not None and status < 429]
+    if not own or not met or not all(found for _, found in met):
+        return None
+    return Counter(status for status, _ in met).most_common(1)[0][0]
 
 
 def _of_the_path(found: list[tuple[Cause, Finding]]) -> list[tuple[Cause, Finding]]:
@@ -192,6 +208,8 @@ def _own_requests(evidence: Evidence) -> tuple[int, int]:
             answer = outcome.answer
             answered = answer is not None and answer.status < 500 and is_api_answer(evidence, answer)
             failed, passed = failed + (not answered), passed + answered
+        elif isinstance(outcome, Stopped) and observation.probe == "sdk":
+            failed += 1
     return failed, passed
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
-from oairunbook.diagnose.reading import cite, counter_test, is_api_answer, request_succeeded, stopped, words
+from oairunbook.diagnose.reading import answers, cite, counter_test, is_api_answer, request_succeeded, stopped, words
 from oairunbook.evidence import (
     Connected,
     ConnectFailed,
@@ -14,6 +14,8 @@ from oairunbook.evidence import (
     ProxyFailed,
     ResolveFailed,
     SdkFailed,
+    TlsFailed,
+    TlsHandshake,
     TunnelOpened,
 )
 from oairunbook.verdict import Because
@@ -111,9 +113,37 @@ def _by(evidence: Evidence, kind: str) -> Finding | None:
     for because, answer in _answered(evidence):
         if classify(answer) == kind:
             return Finding(because=(because, _decision(evidence), *_direct_path(evidence)), certainty="proven")
+    for because, answer in _forwarded(evidence):
+        if classify(answer) == kind:
+            return Finding(because=(because, _decision(evidence)), certainty="proven")
     if kind == "auth_required":
         return _forwarded_407(evidence)
     return None
+
+
+_PROXY_SERVERS = ("squid", "tinyproxy", "privoxy", "mikrotik httpproxy", "zscaler")
+"""How the `Server` field of forward proxies begins; one that passes an answer on leaves the endpoint's own field alone."""
+
+
+def _forwarded(evidence: Evidence) -> list[tuple[Because, ProxyAnswered]]:
+    """A plain-http target goes through the proxy without a tunnel; what the proxy itself answers then looks like the target's answer."""
+    url = evidence.route.proxy.url
+    if url is None or evidence.route.scheme != "http":
+        return []
+    found = []
+    for observation, answer, _ in answers(evidence):
+        server = (answer.header("server") or "").lower()
+        own = answer.header("x-squid-error") is not None or server.startswith(_PROXY_SERVERS)
+        if not own or answer.status < 300 or is_api_answer(evidence, answer):
+            continue
+        squid = answer.header("x-squid-error")
+        details = "; ".join(part for part in (squid, answer.body.title) if part)
+        fact = f"the proxy itself answered {answer.method} with status {answer.status}" + f" ({details})" * bool(
+            details
+        )
+        said = ProxyAnswered(proxy=url, status=answer.status, protocol="http", reason="", headers=answer.headers)
+        found.append((cite(observation, fact), said))
+    return found
 
 
 def classify(answer: ProxyAnswered) -> str:
@@ -129,8 +159,11 @@ def classify(answer: ProxyAnswered) -> str:
         return "protocol_error"
     if any(mark in squid for mark in ("ERR_CONNECT_FAIL", "ERR_DNS_FAIL", "ERR_CANNOT_FORWARD")):
         return "upstream_failed"
-    if answer.status == 404 or answer.status < 400:
-        return "upstream_failed" if answer.status == 404 else "protocol_error"
+    if answer.status == 404:
+        return "upstream_failed"
+    if answer.status < 400:
+        # To a page of its own: that is how filters and portals refuse (squid's deny_info).
+        return "denied" if any(h.name == "location" for h in answer.headers) else "protocol_error"
     return "denied"
 
 
@@ -178,7 +211,9 @@ _SOCKS_GREETING = r"\x05"
 
 
 def _protocol_error(evidence: Evidence) -> Finding | None:
-    if any(evidence.of(TunnelOpened)) or _waits_for_upstream(evidence):
+    if any(evidence.of(TunnelOpened)):
+        return _page_instead_of_tunnel(evidence)
+    if _waits_for_upstream(evidence):
         return None
     for observation, failed in evidence.of(ProxyFailed):
         received = f"; it sent {failed.received!r}" if failed.received else "; it sent nothing"
@@ -187,6 +222,18 @@ def _protocol_error(evidence: Evidence) -> Finding | None:
         certainty: Certainty = "likely" if failed.ended == "silence" else "proven"
         return Finding(because=(cite(observation, fact), _decision(evidence)), certainty=certainty)
     return _by(evidence, "protocol_error")
+
+
+def _page_instead_of_tunnel(evidence: Evidence) -> Finding | None:
+    """A 2xx to CONNECT with content is no tunnel (RFC 9110 section 9.3.6 forbids it): some web server answers everybody so."""
+    if any(evidence.of(TlsHandshake)) or not any(evidence.of(TlsFailed)):
+        return None
+    for observation, opened in evidence.of(TunnelOpened):
+        given = {header.name: header.value for header in opened.headers}
+        if given.get("content-length", "0") != "0" or "transfer-encoding" in given:
+            fact = f"{opened.proxy} answers CONNECT with a page ({given.get('content-type', 'no type')}) and no tunnel"
+            return Finding(because=(cite(observation, fact), _decision(evidence)), certainty="likely")
+    return None
 
 
 _ASK = "Ask who runs the proxy; give them its address, this endpoint's host and port, the time, and its answer."

@@ -94,12 +94,32 @@ def path_alone(evidence: Evidence) -> Evidence:
 
 
 def may_connect_to_itself(evidence: Evidence) -> bool:
-    """Whether this process was allowed to connect to loopback, whatever came of it: then EACCES is about the destination alone."""
+    """Whether this process was allowed to connect somewhere, whatever came of it: then EACCES is about the destination alone.
+
+    To loopback by a counter-test, or to another address: the control has no counter-tests.
+    """
+    if any(evidence.of(Connected)) or any(
+        errno_name(failed.errors) not in ("EPERM", "EACCES") for _, failed in evidence.of(ConnectFailed)
+    ):
+        return True
     for kind in (Connected, ConnectFailed):
         tried = counter_test(evidence, kind, "tcp.loopback")
         if tried is not None:
             return errno_name(getattr(tried[1], "errors", ())) not in ("EPERM", "EACCES")
     return False
+
+
+_ISOLATING = (
+    *("dns.absolute", "dns.other_address", "proxy.configured", "http.large_body"),
+    *("tls.other_name", "tls.no_name", "tls.small_segments", "tls.older_versions", "tls.store", "tls.completed_chain"),
+)
+"""Counter-tests that prove by passing where the path itself fails."""
+
+
+def without_isolating_tests(evidence: Evidence) -> Evidence:
+    """What is left where attempts of the unchanged path pass now and then as well: that a counter-test passed proves nothing there."""
+    kept = tuple(o for o in evidence.observations if o.changed is None or not o.id.startswith(_ISOLATING))
+    return replace(evidence, observations=kept)
 
 
 CONTROL = "control."

@@ -25,8 +25,12 @@ from oairunbook.evidence import (
 )
 from oairunbook.verdict import Because
 
-_UNREACHABLE = ("ENETUNREACH", "EHOSTUNREACH", "ENONET", "EADDRNOTAVAIL", "EAFNOSUPPORT", "ENETDOWN", "EHOSTDOWN")
-_NO_ROUTE = ("ENETUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT", "ENETDOWN")
+_UNREACHABLE = (
+    *("ENETUNREACH", "EHOSTUNREACH", "ENONET", "EADDRNOTAVAIL", "EAFNOSUPPORT", "ENETDOWN", "EHOSTDOWN"),
+    # A route of the type blackhole on this machine itself (ip-route(8)).
+    "EINVAL",
+)
+_NO_ROUTE = ("ENETUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT", "ENETDOWN", "EINVAL")
 
 
 def failures(evidence: Evidence, *names: str) -> Finding | None:
@@ -119,15 +123,23 @@ def _path_mtu(evidence: Evidence) -> Finding | None:
 
 
 def _reset(evidence: Evidence) -> Finding | None:
-    """Reset by RST after the handshake of TCP, before this side had sent a byte."""
+    """Reset by RST after the handshake of TCP, before this side had sent a byte; or closed there, and reset once it had."""
+    if evidence.route.proxy.url:
+        return None
     for observation, failed in evidence.of(TlsFailed):
         if failed.ended == "reset" and failed.sent_bytes == 0:
             fact = f"{failed.address} accepted the connection and reset it before a byte was exchanged"
             return Finding(because=(cite(observation, fact),), certainty="proven")
     untouched = counter_test(evidence, ConnectFailed, "tcp.untouched")
-    if untouched is not None and errno_name(untouched[1].errors) == "ECONNRESET" and not any(evidence.of(TlsHandshake)):
-        fact = f"{untouched[1].address} resets accepted connections also when nothing is sent"
-        return Finding(because=(cite(untouched[0], fact),), certainty="proven")
+    if untouched is not None and not any(evidence.of(TlsHandshake)):
+        address, failed_by = untouched[1].address, untouched[1].errors[-1]
+        if failed_by.errno_name == "ECONNRESET":
+            fact = f"{address} resets accepted connections also when nothing is sent"
+            return Finding(because=(cite(untouched[0], fact),), certainty="proven")
+        if failed_by.type == "EOFError":
+            # A forwarder or balancer that has nobody behind it: it closes, and what was sent meanwhile is answered by RST.
+            fact = f"{address} closes accepted connections also when nothing is sent"
+            return Finding(because=(cite(untouched[0], fact),), certainty="likely")
     return failures(evidence, "ECONNRESET")
 
 

@@ -182,10 +182,19 @@ _CLOCKS_AGREE_SECONDS = 300.0
 def _hostname_mismatch(evidence: Evidence) -> Finding | None:
     found = _verification(evidence, HOSTNAME_MISMATCH, IP_MISMATCH)
     if not found:
-        return None
+        return _name_unknown(evidence)
     names = ", ".join(found[1].chain[0].names[:8]) if found[1].chain else "unknown"
     fact = f"{found[1].verify_message} The certificate names: {names}"
     return Finding(because=(cite(found[0], fact),), certainty="proven")
+
+
+def _name_unknown(evidence: Evidence) -> Finding | None:
+    """The server has no certificate for this name and says so (RFC 6066 section 3), instead of sending another one."""
+    found = _failed(evidence)
+    if not found or found[1].alert != "unrecognized_name":
+        return None
+    fact = f"alert unrecognized_name: the server knows no {found[1].server_name!r}"
+    return Finding(because=(cite(found[0], fact), *_by_name(evidence)), certainty="likely")
 
 
 def _reasons(failed: TlsFailed) -> str:
@@ -263,6 +272,14 @@ _VERSION_REASONS = (
 )
 
 
+_NO_AGREEMENT_ALERTS = ("handshake_failure", "no_application_protocol", "illegal_parameter", "missing_extension")
+
+
+def _another_name_passes(evidence: Evidence) -> bool:
+    """Whether the same hello under another server name completes: then version and cipher are not what was refused."""
+    return any(counter_test(evidence, TlsHandshake, test) for test in ("tls.other_name", "tls.no_name"))
+
+
 def _protocol_mismatch(evidence: Evidence) -> Finding | None:
     found = _failed(evidence)
     if not found:
@@ -281,10 +298,10 @@ def _protocol_mismatch(evidence: Evidence) -> Finding | None:
             ),
         )
         return Finding(because=because, certainty="proven")
-    if failed.alert == "handshake_failure":
+    if failed.alert in _NO_AGREEMENT_ALERTS and not _another_name_passes(evidence):
         # TLS 1.2 says the same for a missing client certificate.
         return Finding(
-            because=(cite(found[0], "alert handshake_failure"),),
+            because=(cite(found[0], f"alert {failed.alert}"),),
             certainty="likely",
             also=(
                 ("tls.client_certificate_required", "under TLS 1.2 a missing client certificate gives the same alert"),
@@ -295,9 +312,15 @@ def _protocol_mismatch(evidence: Evidence) -> Finding | None:
 
 def _reset(evidence: Evidence) -> Finding | None:
     found = _failed(evidence)
-    if not found or found[1].verify_code is not None or found[1].ended not in ("reset", "eof"):
+    if not found or found[1].verify_code is not None:
         return None
     failed = found[1]
+    if failed.alert is not None:
+        # Filters also end a handshake by an alert of their own; whatever else it may mean has been asked before this.
+        fact = f"alert {failed.alert} to a handshake with the server name {failed.server_name!r}"
+        return Finding(because=(cite(found[0], fact), *_by_name(evidence)), certainty="likely")
+    if failed.ended not in ("reset", "eof"):
+        return None
     if counter_test(evidence, TlsHandshake, "tls.older_versions") is not None:
         return None
     how = "a reset" if failed.ended == "reset" else "end of file"
@@ -434,7 +457,7 @@ CAUSES = (
     ),
     Cause(
         id="tls.reset",
-        meaning="Reset or end of file during the handshake with this name.",
+        meaning="Reset, end of file or refusal during the handshake with this name.",
         next=(
             "Ask who runs the firewall on this path whether it filters by server name; give them host, address and time.",
         ),

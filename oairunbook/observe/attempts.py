@@ -24,6 +24,10 @@ MORE_WHEN_DIFFERENT = 16
 """How many attempts are added as soon as two of them end differently."""
 
 
+_LATE_SECONDS = 1.0
+_PACE_SECONDS = 0.4
+
+
 class Attempts:
     """Attempts number 2 and on; the walk itself is number 1."""
 
@@ -37,6 +41,7 @@ class Attempts:
         self._last = number
         self._may_grow = number > 1
         self._ends: set[str] = set()
+        self._under_way: dict[int, float] = {}
         self._called_off = threading.Event()
         self._workers = [
             threading.Thread(target=self._work, name=f"oairunbook attempts {index}", daemon=True)
@@ -51,12 +56,27 @@ class Attempts:
         with self._lock:
             return len(self._ends) > 1
 
-    def wait(self, seconds: float) -> None:
-        """Wait for the attempts, at most so long; then begin no further one. One that has not ended by then is not recorded."""
+    def wait(self, seconds: float, *, silent_seconds: float) -> None:
+        """Wait for the attempts, at most so long; then begin no further one. One that has not ended by then is not recorded.
+
+        Where some have ended and others have been silent since, these get *silent_seconds* more: the path of some may be dead.
+        """
+        self._join(seconds)
+        if self._silent:
+            self._join(silent_seconds)
+        self._called_off.set()
+
+    def _join(self, seconds: float) -> None:
         last = time.monotonic() + seconds
         for worker in self._workers:
             worker.join(max(0.0, last - time.monotonic()))
-        self._called_off.set()
+
+    @property
+    def _silent(self) -> bool:
+        """Whether some attempts have ended, and another has been under way for longer than any should be."""
+        with self._lock:
+            late = time.monotonic() - _LATE_SECONDS
+            return bool(self._ends) and any(began < late for began in self._under_way.values())
 
     def _work(self) -> None:
         while not self._called_off.is_set() and self._collection.deadline.left > 0:
@@ -64,8 +84,14 @@ class Attempts:
                 number, self._next = self._next, self._next + 1
                 if number > self._last:
                     return
+                self._under_way[number] = time.monotonic()
+            soonest = time.monotonic() + _PACE_SECONDS
             end = self._attempt(number)
+            if not end.startswith("http "):
+                # What fails within milliseconds would be tried within a moment, and a fault that comes and goes would look steady.
+                self._called_off.wait(max(0.0, soonest - time.monotonic()))
             with self._lock:
+                del self._under_way[number]
                 self._ends.add(end)
                 if len(self._ends) > 1 and self._may_grow:
                     self._may_grow = False

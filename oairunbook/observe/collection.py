@@ -13,8 +13,8 @@ from oairunbook.observe.stream import Deadline
 
 Progress = Callable[[str], None]
 
-DEFAULT_REPEAT = 10
-"""Attempts in all. Of a fault that hits every third attempt, ten miss two in a hundred."""
+DEFAULT_REPEAT = 16
+"""Attempts in all. Of faults that hit every fourth attempt, sixteen miss one in a hundred."""
 
 
 def _not_begun() -> NotTried:

@@ -66,7 +66,7 @@ def run_control(path: Path, collection: Collection, timeout: float) -> Outcome:
                 answer = dns.ask(server, route.dialled_host, seconds=max(step.left, 0.1))
                 note(f"dns.server:{server.address}", "dns", f"{route.dialled_host} by {server.address}", began, answer)
             return ended_before
-        addresses = found.addresses[:_MOST_ADDRESSES]
+        addresses = _of_each_family(found.addresses)[:_MOST_ADDRESSES]
     for address in addresses:
         began = time.monotonic()
         # Half of one step's time for each: the control must not make a dead path slower to name.
@@ -92,6 +92,13 @@ def run_control(path: Path, collection: Collection, timeout: float) -> Outcome:
         secured.deadline = collection.deadline.sooner(timeout)
         return path.request(secured, address)
     return ended_before
+
+
+def _of_each_family(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """The first address of each family, then the others: the families' paths differ, and so do the errors of their routers."""
+    firsts = tuple(next((a for a in addresses if (":" in a) == six), "") for six in (True, False))
+    heads = tuple(address for address in addresses if address in firsts)
+    return heads + tuple(address for address in addresses if address not in firsts)
 
 
 def is_literal(host: str) -> bool:

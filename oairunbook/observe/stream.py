@@ -50,7 +50,7 @@ class Stream(Protocol):
 
     @property
     def sent_bytes(self) -> int:
-        """Bytes sent on the wire."""
+        """Bytes sent on the wire since the last `begin_protocol`; likewise the two that follow."""
 
     @property
     def received_bytes(self) -> int:
@@ -71,6 +71,9 @@ class Stream(Protocol):
 
         The transport's pool opens a new connection then (`is_socket_readable` of httpcore).
         """
+
+    def begin_protocol(self) -> None:
+        """Count, and keep first bytes, from here on: another protocol begins, for example TLS inside a tunnel that has just been opened."""
 
     def close(self) -> None:
         """Close the connection; never raises."""
@@ -127,6 +130,11 @@ class TcpStream:
         except OSError:
             return True
         return True
+
+    def begin_protocol(self) -> None:
+        """Count from here on."""
+        self.sent_bytes = self.received_bytes = 0
+        self.first_bytes = b""
 
     def close(self) -> None:
         """Close the socket."""
@@ -227,6 +235,10 @@ class TlsStream:
     def closed_by_peer(self) -> bool:
         """Whether the stream below has ended."""
         return self._below.closed_by_peer()
+
+    def begin_protocol(self) -> None:
+        """Count from here on in the stream below."""
+        self._below.begin_protocol()
 
     def close(self) -> None:
         """Close the stream below."""

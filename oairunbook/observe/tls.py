@@ -18,7 +18,8 @@ from oairunbook.observe.stream import Stream, TlsStream, looks_like_tls, printab
 Context = TypeVar("Context", bound=ssl.SSLContext)
 
 _HANDSHAKE, _CERTIFICATE_REQUEST = 22, 13
-_ALERT = re.compile(r"ALERT_([A-Z_]+)$")
+_ALERT = re.compile(r"^(?:SSLV3_ALERT|TLSV1_ALERT|TLSV13_ALERT|TLSV1)_([A-Z_]+)$")
+"""`SSL_R_SSLV3_ALERT_…` and its kin in OpenSSL's sslerr.h; those of RFC 6066 go without the word ALERT."""
 
 
 def handshake(
@@ -39,6 +40,8 @@ def handshake(
         again: Opens the same path once more, to fetch the chain of a peer that did not verify; None if it cannot be opened again.
     """
     stream = None
+    # What a proxy said before is no part of the handshake.
+    below.begin_protocol()
     try:
         stream = TlsStream(below, context, server_name)
         stream.handshake()

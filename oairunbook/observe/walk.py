@@ -295,8 +295,7 @@ class Walk:
         own = may_go_out(self._route, verified=True)  # only a verified handshake leads here
         model = self._route.model.value if self._route.model else None
         if model is None and own and self._route.family != "azure":
-            models = sdk.list_models(client, timeout=self._timeout, deadline=self._step)
-            model = sdk.pick_model(models)
+            model = sdk.pick_model(self._models(client))
         elif model is None and self._route.family != "azure":
             model = sdk.PREFERRED_MODELS[0]
         tasks = [self._sdk_task(client, model, stream=False, own=own)]
@@ -317,6 +316,18 @@ class Walk:
             if not task.done:
                 task.stop("no answer in time")
         return all(getattr(task.outcome, "kind", "") == "sdk_answered" for task in tasks)
+
+    def _models(self, client: sdk.Client) -> tuple[str, ...]:
+        """The models that this key sees; none if they do not come within one step's time."""
+        found: list[tuple[str, ...]] = []
+        step = self._step
+        asking = threading.Thread(
+            target=lambda: found.append(sdk.list_models(client, timeout=self._timeout, deadline=step)), daemon=True
+        )
+        asking.start()
+        # Not left to the transport: its timeout begins anew with every byte, and an answer that trickles would hold up everything.
+        self._until(lambda: not asking.is_alive(), step.left)
+        return found[0] if found else ()
 
     def _sdk_task(self, client: sdk.Client, model: str | None, *, stream: bool, own: bool) -> Task:
         identity = "sdk.stream" if stream else "sdk"
@@ -488,7 +499,7 @@ class Walk:
         if self._options.repeat > DEFAULT_REPEAT:
             # Whoever asks for many wants to count them: only the budget ends them.
             patience = self._collection.deadline.left
-        attempts.wait(max(quiet.left, patience))
+        attempts.wait(max(quiet.left, patience), silent_seconds=self._timeout if healthy else 0.0)
         for thread in self._walkers:
             thread.join(max(0.0, quiet.left))
         for task in (*self._side, *self._tests.values()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from oairunbook.evidence import ConnectFailed, Outcome, TlsFailed
+from oairunbook.evidence import ConnectFailed, ErrorLink, Outcome, TlsFailed
 from oairunbook.observe.counter.declared import Seen, Test, errno_of, first
 from oairunbook.observe.counter.looking import closing, without_proxy
 from oairunbook.observe.errors import error_chain
@@ -51,7 +51,9 @@ def _untouched(path: Path, address: str) -> Outcome:
         return outcome
     stream.deadline = Deadline.after(_UNTOUCHED_SECONDS)
     try:
-        stream.read()
+        if not stream.read():
+            ended = ErrorLink(type="EOFError", text="closed by the peer, and nothing had been sent")
+            return ConnectFailed(address=address, port=path.route.dialled_port, errors=(ended,))
     except TimeoutError:
         # Nothing came: what waits for a ClientHello does just that.
         pass

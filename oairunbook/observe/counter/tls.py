@@ -23,17 +23,18 @@ OTHER_NAME = "example.org"
 
 
 def _broken_off(seen: Seen) -> Iterator[str]:
-    """Addresses at which the handshake was reset, closed, or is silent."""
+    """Addresses at which the handshake was reset, closed, refused by an alert, or is silent."""
     for observation in seen.of(TlsFailed):
         outcome = observation.outcome
         assert isinstance(outcome, TlsFailed)
-        if outcome.verify_code is None and outcome.ended in ("reset", "eof", "silence") and not outcome.received:
+        ended = outcome.alert is not None or outcome.ended in ("reset", "eof", "silence")
+        if outcome.verify_code is None and ended and not outcome.received:
             yield outcome.address
     yield from seen.silent_addresses("tls")
 
 
 def other_names(seen: Seen) -> Iterator[Test]:
-    """Reset or silence in the handshake: is it this name, or the host itself?"""
+    """Reset, alert or silence in the handshake: is it this name, or the host itself?"""
     path = seen.path
     if seen.has(TlsHandshake):
         return
