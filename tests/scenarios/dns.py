@@ -6,7 +6,7 @@ import dns.rcode
 
 from tests.world import API, NAME_SERVER, PLACES, PROXY, STATUS, Steps, World, both, scenario, sdk_raises
 from tests.world.scenario import Proof
-from tests.world.world import SECOND_NAME_SERVER
+from tests.world.world import CLIENT_ADDRESS, SECOND_NAME_SERVER
 
 INTRANET = PLACES[PROXY].addresses[0]
 """A private address of a host that serves no HTTPS."""
@@ -365,3 +365,57 @@ def dns_one_of_two_rotating_servers_says_nxdomain(world: World) -> Steps:
 
     yield both(rcode("NXDOMAIN", server=SECOND_NAME_SERVER), varies)
     second.mend()
+
+
+# -- by other mechanisms -----------------------------------------------------------------------------------------------
+
+
+@scenario("dns.servfail")
+def dns_server_calls_the_question_malformed(world: World) -> Steps:
+    """Some middleboxes answer FORMERR to whatever they do not know."""
+    world.dns.fail("FORMERR")
+    yield both(rcode("FORMERR"), does_not_resolve)
+    world.dns.mend()
+
+
+@scenario("dns.timeout", needs=("unbound",))
+def dns_unbound_drops_questions_for_the_name(world: World) -> Steps:
+    """A filter by silence: the server answers everything but this name."""
+    world.client.resolve_by(world.proxy.unbound('local-zone: "openai.com." always_deny'))
+    yield sdk_raises("Temporary failure in name resolution")
+    world.client.resolve_by(world.proxy.unbound())
+
+
+@scenario("dns.timeout")
+def dns_answers_with_another_id(world: World) -> Steps:
+    world.dns.answer_with_other_ids()
+    yield sdk_raises("Temporary failure in name resolution")
+    world.dns.mend()
+
+
+@scenario("dns.refused")
+def dns_router_sends_questions_to_a_resolver_of_its_own(world: World) -> Steps:
+    world.second_name_server().fail("REFUSED")
+    world.middle.namespace.nft(
+        "".join(
+            f"add rule inet lab redirected ip saddr {CLIENT_ADDRESS} {kind} dport 53 dnat ip to {SECOND_NAME_SERVER}\n"
+            for kind in ("udp", "tcp")
+        )
+    )
+    yield both(rcode("REFUSED"), does_not_resolve)
+    world.middle.mend()
+
+
+@scenario("dns.hosts_override", owner="client_config")
+def dns_hosts_file_names_an_address_of_one_family(world: World) -> Steps:
+    """An entry for IPv6 alone hides the name server's IPv4 addresses as well."""
+    world.client.list_hosts(f"2001:470:dead::1 {API}")
+    yield resolves_to(("2001:470:dead::1",))
+    world.client.list_hosts()
+
+
+@scenario("dns.resolver_unreachable")
+def dns_local_stub_is_not_running(world: World) -> Steps:
+    world.client.resolve_by("127.0.0.53", options="edns0 trust-ad")
+    yield sdk_raises("Temporary failure in name resolution")
+    world.client.resolve_by(NAME_SERVER)

@@ -4,9 +4,10 @@ import json
 import ssl
 from collections.abc import Callable
 
+from oairunbook.lab.certificates import sign
 from tests.scenarios.dns import resolves_to
 from tests.world import API, AZURE, NAME_SERVER, PROXY, STATUS, Steps, World, authority, both, scenario, sdk_answers
-from tests.world.authority import INSPECTION_ROOT, PUBLIC_ROOT
+from tests.world.authority import INSPECTION_ROOT, PUBLIC_ROOT, leaf
 from tests.world.proxies import run_haproxy, run_nginx
 from tests.world.streams import answering
 
@@ -413,3 +414,32 @@ def healthy_with_few_file_descriptors(world: World) -> Steps:
     world.client.limit_open_files(40)
     yield sdk_answers
     world.client.wrapper = ()
+
+
+# -- other people's worlds ---------------------------------------------------------------------------------------------
+
+
+@healthy()
+def healthy_small_api_on_one_ipv4_address(world: World) -> Steps:
+    """Python's http.server, one request at a time, HTTP/1.0, no header of OpenAI's, no list of models; no IPv6 and no status page."""
+    world.client.without_ipv6()
+    world.dns.publish(API, world.api.place.addresses[0])
+    world.dns.fail("NXDOMAIN", STATUS)
+    world.api.serve_small()
+    yield sdk_answers
+
+
+@healthy()
+def healthy_old_root_sent_along(world: World) -> Steps:
+    """The server also sends a root that has expired, as cross-signed chains do: nobody needs it."""
+    old = sign("Old root", issuer=None, starts_in_days=-4000, ends_in_days=-30)
+    world.api.serve(certificate=leaf(sign(API, issuer=PUBLIC_ROOT.signed, hosts=(API,)), old))
+    yield sdk_answers
+    world.api.serve()
+
+
+@healthy(packets=True)
+def healthy_small_segments(world: World) -> Steps:
+    world.middle.rule("tcp flags & syn == syn tcp option maxseg size set 536")
+    yield sdk_answers
+    world.middle.mend()

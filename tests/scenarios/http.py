@@ -1,11 +1,13 @@
 """Bytes were exchanged, and no API answer came back, on the direct route."""
 
+import socket
 from collections.abc import Callable
 
+from oairunbook.lab import wire
 from tests.world import API, Steps, World, authority, both, curl_says, scenario, sdk_answers, sdk_raises
 from tests.world.proxies import run_haproxy, run_nginx
 from tests.world.scenario import Proof
-from tests.world.streams import answering
+from tests.world.streams import answering, trickling
 
 URL = f"https://{API}/v1/models"
 KEY = ("--header", "authorization: Bearer sk-any")
@@ -276,3 +278,47 @@ def http_reset_now_and_then(world: World) -> Steps:
     world.api.divert(every=2, to=444)
     yield _varies("HTTP/1.1 200")
     world.api.undivert()
+
+
+@scenario("http.read_timeout", intermittent=True)
+def http_one_of_two_backends_never_answers(world: World) -> Steps:
+    world.api.serve("silent", port=444)
+    world.api.divert(every=2, to=444)
+
+    def varies(world: World) -> None:
+        given = ["HTTP/1.1 401" in world.client.curl(URL, "--max-time", "1").stderr for _ in range(6)]
+        assert len(set(given)) == 2, given
+
+    yield varies
+    world.api.undivert()
+
+
+# -- by other mechanisms -----------------------------------------------------------------------------------------------
+
+
+@scenario("http.read_timeout")
+def http_answer_comes_one_byte_at_a_time(world: World) -> Steps:
+    """No single wait of a transport is long, and no answer ever comes whole."""
+    world.api.listen(443, trickling, tls=authority.context(world.api.certificate()))
+    yield curl_says(URL, "timed out|Operation timeout")
+    world.api.serve()
+
+
+@scenario("http.truncated")
+def http_cut_where_models_are_unknown(world: World) -> Steps:
+    """GET /models ends in the server's own 404, which is no fault; the answer to the POST is cut."""
+    not_found = (404, (("content-type", "application/json"),), b'{"detail":"Not Found"}')
+
+    def serve(connection: socket.socket) -> None:
+        with connection.makefile("rb") as stream:
+            while (request := wire.read_request(stream)) is not None:
+                if request.method == "POST":
+                    connection.sendall(
+                        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 500\r\n\r\n{"
+                    )
+                    return
+                wire.send_whole(connection, *not_found)
+
+    world.api.listen(443, serve, tls=authority.context(world.api.certificate()))
+    yield sdk_raises("peer closed connection without sending complete message body")
+    world.api.serve()

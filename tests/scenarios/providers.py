@@ -476,3 +476,43 @@ def gateway_auth_failed(world: World) -> Steps:
     world.gateway.serve("gateway_auth_failed")
     yield sdk_raises("AuthenticationError 401")
     world.gateway.serve("gateway_ok")
+
+
+# -- by other mechanisms -----------------------------------------------------------------------------------------------
+
+
+@scenario("tcp.refused", owner="route_provider")
+def gateway_on_this_machine_is_not_running(world: World) -> Steps:
+    """localhost stands in the hosts file by right; what is wrong is that nobody listens."""
+    world.client.environment["OPENAI_BASE_URL"] = "http://localhost:11434/v1"
+    yield sdk_raises("Connection refused")
+    del world.client.environment["OPENAI_BASE_URL"]
+
+
+@scenario("tcp.unreachable", owner="connection_path", packets=True)
+def azure_and_direct_administratively_prohibited(world: World) -> Steps:
+    """The same rule is told as EHOSTUNREACH over IPv4 and as EACCES over IPv6, which is the direct route's first family."""
+    _on_azure(world)
+    world.middle.close_direct_path("reject with icmpx type admin-prohibited")
+    yield sdk_raises("No route to host")
+    world.middle.mend()
+
+
+@scenario("proxy.upstream_failed", needs=("squid",))
+def gateway_over_plain_http_is_down_behind_squid(world: World) -> Steps:
+    """No tunnel: the proxy's own page comes in the answer's place."""
+    _ = world.gateway
+    world.client.environment["HTTP_PROXY"] = world.proxy.squid()
+    world.client.environment["OPENAI_BASE_URL"] = f"http://{GATEWAY}:4000/v1"
+    yield sdk_raises("InternalServerError 503")
+    world.gateway.serve("gateway_ok", port=4000, plain=True)
+    del world.client.environment["OPENAI_BASE_URL"]
+
+
+@scenario("proxy.denied", needs=("squid",))
+def gateway_over_plain_http_is_denied_by_squid(world: World) -> Steps:
+    world.gateway.serve("gateway_ok", port=4000, plain=True)
+    world.client.environment["HTTP_PROXY"] = world.proxy.squid("http_access deny all")
+    world.client.environment["OPENAI_BASE_URL"] = f"http://{GATEWAY}:4000/v1"
+    yield sdk_raises("PermissionDeniedError 403")
+    del world.client.environment["OPENAI_BASE_URL"]

@@ -1,9 +1,9 @@
 """Forward proxies that do not let the request through; the direct path is closed, as it is where proxies are needed."""
 
 from tests.world import API, PROXY, Steps, World, both, curl_says, scenario, sdk_raises
-from tests.world.authority import PUBLIC_ROOT
+from tests.world.authority import INSPECTION_ROOT, PUBLIC_ROOT
 from tests.world.proxies import run_nginx
-from tests.world.streams import answering, close_after_first_bytes, stay_silent
+from tests.world.streams import answering, close_after_first_bytes, reset_after_first_bytes, stay_silent
 
 CONNECT = f"https://{API}/v1/models"
 
@@ -328,3 +328,56 @@ def proxy_one_of_three_has_lost_its_upstream(world: World) -> Steps:
     world.proxy.divert(every=3, to=3129, port=3128)
     yield _varies
     world.proxy.undivert()
+
+
+# -- the proxy works, and what comes after it does not -----------------------------------------------------------------
+
+
+@scenario("tls.untrusted_issuer", needs=("squid",))
+def proxy_squid_and_inspection_behind_it(world: World) -> Steps:
+    world.client.use_proxy(world.proxy.squid())
+    world.middle.inspect(INSPECTION_ROOT)
+    yield sdk_raises("CERTIFICATE_VERIFY_FAILED")
+    world.client.trust(INSPECTION_ROOT)
+
+
+@scenario("tls.expired", needs=("microsocks",), modules=("socksio",))
+def proxy_microsocks_and_an_expired_certificate(world: World) -> Steps:
+    world.client.use_proxy(world.proxy.microsocks())
+    world.api.serve(certificate=world.certificate(API, expired=True))
+    yield sdk_raises("certificate has expired")
+    world.api.serve()
+
+
+@scenario("tls.reset", needs=("tinyproxy",))
+def proxy_tinyproxy_and_a_reset_handshake(world: World) -> Steps:
+    world.client.use_proxy(world.proxy.tinyproxy())
+    world.api.listen(443, reset_after_first_bytes)
+    yield sdk_raises("EOF|reset")
+    world.api.serve()
+
+
+# -- by other mechanisms -----------------------------------------------------------------------------------------------
+
+
+@scenario("proxy.protocol_error")
+def proxy_is_a_web_server_that_answers_everything(world: World) -> Steps:
+    """200 and a page to CONNECT as well: what follows is no tunnel."""
+    world.client.use_proxy(f"http://{PROXY}:3128")
+    world.proxy.listen(3128, answering(200, "text/html", "<html><h1>It works!</h1></html>"))
+    yield curl_says(CONNECT, "It works|SSL|reset|HTTP/1.1 200 OK")
+    world.proxy.close_port(3128)
+    world.proxy.squid()
+
+
+@scenario("proxy.denied", needs=("squid",))
+def proxy_squid_redirects_to_a_page_of_its_own(world: World) -> Steps:
+    rules = (
+        f"acl openai dstdomain {API}",
+        "deny_info 302:http://portal.acme.example/denied openai",
+        "http_access deny openai",
+        "http_access allow all",
+    )
+    world.client.use_proxy(world.proxy.squid("\n".join(rules)))
+    yield sdk_raises("302 ")
+    world.proxy.squid()

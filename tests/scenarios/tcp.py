@@ -4,6 +4,7 @@ import contextlib
 import socket
 
 from tests.world import API, Steps, World, both, curl_says, scenario, sdk_raises
+from tests.world.proxies import run_haproxy_stream
 from tests.world.scenario import Proof
 from tests.world.streams import reset_at_once, stay_silent
 from tests.world.world import CLIENT_ADDRESS, CLIENT_ADDRESS_6
@@ -348,3 +349,30 @@ def tcp_reset_now_and_then(world: World) -> Steps:
     world.api.listen(444, reset_at_once)
     yield _varies
     world.api.undivert()
+
+
+# -- by other mechanisms -----------------------------------------------------------------------------------------------
+
+
+@scenario("tcp.refused")
+def tcp_refused_at_an_address_for_documentation(world: World) -> Steps:
+    """Laboratories let 203.0.113.0/24 stand for public addresses (RFC 5737); it is nobody's private network."""
+    address = "203.0.113.20"
+    world.api.namespace.ip(f"address add {address}/32 dev eth0")
+    world.middle.namespace.ip(f"route add {address} via 10.30.1.2")
+    world.dns.publish(API, address)
+    world.api.stop_serving()
+    yield refused
+    world.api.serve()
+
+
+@scenario("tcp.reset", needs=("haproxy",))
+def tcp_closed_by_a_balancer_without_backend(world: World) -> Steps:
+    """It accepts, reaches nobody behind it and closes; what the client had sent by then is answered by RST."""
+    one_address(world)
+    world.api.stop_serving()
+    text = "frontend front\n bind :::443 v4v6\n default_backend back\nbackend back\n server a 127.0.0.1:9\n"
+    daemon = run_haproxy_stream(world.api, text)
+    yield sdk_raises("EOF|reset")
+    world.api.stop(daemon)
+    world.api.serve()

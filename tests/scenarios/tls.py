@@ -423,3 +423,38 @@ def tls_hello_reset_now_and_then(world: World) -> Steps:
     world.api.namespace.nft("add rule inet pair lost tcp dport 444 meta length > 200 reject with tcp reset\n")
     yield _varies("SSL connection using")
     world.api.undivert()
+
+
+@scenario("tls.timeout", intermittent=True)
+def tls_one_of_three_backends_hangs(world: World) -> Steps:
+    world.api.listen(444, stay_silent)
+    world.api.divert(every=3, to=444)
+
+    def varies(world: World) -> None:
+        given = ["SSL connection using" in world.client.curl(URL, "--max-time", "1").stderr for _ in range(6)]
+        assert len(set(given)) == 2, given
+
+    yield varies
+    world.api.undivert()
+
+
+# -- by other mechanisms -----------------------------------------------------------------------------------------------
+
+
+@scenario("tls.hostname_mismatch", needs=("nginx",))
+def tls_nginx_knows_no_such_name(world: World) -> Steps:
+    """`ssl_reject_handshake`: the alert unrecognized_name instead of somebody else's certificate."""
+    world.api.stop_serving()
+    daemon = run_nginx(world.api, world.certificate(API), "return 200;", server="ssl_reject_handshake on;")
+    yield sdk_raises("(?i)unrecognized.name")
+    world.api.stop(daemon)
+    world.api.serve()
+
+
+@scenario("tls.expired")
+def tls_expired_intermediate(world: World) -> Steps:
+    """The leaf is within its time; what signed it is not."""
+    issuer = sign("Lab intermediate", issuer=PUBLIC_ROOT.signed, starts_in_days=-50, ends_in_days=-3)
+    world.api.serve(certificate=leaf(sign(API, issuer=issuer, hosts=(API,)), issuer))
+    yield sdk_raises("certificate has expired")
+    world.api.serve()

@@ -40,6 +40,7 @@ class NameServer:
         self._silent: set[str] = set()
         self._silent_kind = ""
         self._truncated = False
+        self._other_id = False
         self._in_turn: set[str] = set()
         self._seconds = 0.0
         self.queries: list[Query] = []
@@ -76,6 +77,10 @@ class NameServer:
         self.publish(name, *addresses)
         self._in_turn.add(name)
 
+    def answer_with_other_ids(self) -> None:
+        """Answer with ids that nobody asked with: every resolver must drop such answers (RFC 5452 section 9.1)."""
+        self._other_id = True
+
     def delay(self, seconds: float) -> None:
         """Answer everything so much later."""
         self._seconds = seconds
@@ -86,6 +91,7 @@ class NameServer:
         self._silent.clear()
         self._silent_kind = ""
         self._truncated = False
+        self._other_id = False
         self._in_turn.clear()
         self._seconds = 0.0
 
@@ -118,6 +124,8 @@ class NameServer:
                 matching = [matching[number % len(matching)]]
             if matching:
                 answer.answer.append(dns.rrset.from_text(f"{target}.", 60, "IN", kind, *matching))
+        if self._other_id:
+            answer.id ^= 1
         return answer.to_wire()
 
     def _listen(self, address: str) -> None:

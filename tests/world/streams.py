@@ -6,6 +6,7 @@ import contextlib
 import select
 import socket
 import ssl
+import time
 import weakref
 from collections.abc import Callable
 
@@ -41,6 +42,12 @@ def close_after_first_bytes(connection: socket.socket) -> None:
     connection.recv(65536)
 
 
+def reset_after_first_bytes(connection: socket.socket) -> None:
+    """Read something and reset the connection."""
+    connection.recv(65536)
+    reset(connection)
+
+
 def greet_as_ssh(connection: socket.socket) -> None:
     """Say what an SSH server says."""
     connection.sendall(b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7\r\n")
@@ -50,6 +57,15 @@ def greet_as_ssh(connection: socket.socket) -> None:
 def stay_silent(connection: socket.socket) -> None:
     """Read everything and never answer."""
     hold(connection)
+
+
+def trickling(connection: socket.socket) -> None:
+    """Answer a request for ever, one byte of a header at a time: no single wait is long."""
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nx-long: ")
+    while True:
+        connection.sendall(b"a")
+        time.sleep(0.5)
 
 
 def answering(status: int, content_type: str, body: str | bytes) -> Handle:
