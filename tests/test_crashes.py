@@ -47,7 +47,12 @@ def read_all(archive: Path, ended: threading.Event) -> tuple[int, list[str]]:
     """Read every record again and again while it is written. Gives how often, and what was no whole JSON document."""
     reads, wrong = 0, []
     while not ended.wait(0.01):
-        for path in [*archive.glob("*/*/*/*/*.json"), *archive.glob("*/*/*/*/*.ipynb")]:
+        try:
+            files = [*archive.glob("*/*/*/*/*.json"), *archive.glob("*/*/*/*/*.ipynb")]
+        except FileNotFoundError:
+            # A run got its name while its folder was being listed.
+            continue
+        for path in files:
             try:
                 data = path.read_bytes()
             except FileNotFoundError:
