@@ -16,7 +16,7 @@ from oairunbook.evidence import to_document
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-EXIT_CALL_WRONG, EXIT_TOOL_FAILED, EXIT_INTERRUPTED = 2, 4, 130
+EXIT_CALL_WRONG, EXIT_INCONCLUSIVE, EXIT_TOOL_FAILED, EXIT_INTERRUPTED = 2, 3, 4, 130
 
 
 def inert(text: str) -> str:

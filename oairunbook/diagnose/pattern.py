@@ -18,7 +18,9 @@ Find = Callable[[Evidence], "list[tuple[Cause, Finding]]"]
 _SILENT = ("dns.timeout", "tcp.timeout", "tls.timeout", "http.read_timeout")
 """Silence of a single attempt can be this machine's own load; a reset, a refusal or an answer cannot."""
 
-_SINGLE = (*_SILENT, "api.server_error", "api.overloaded")
+_OF_THE_SERVER = ("api.server_error", "api.overloaded")
+
+_SINGLE = (*_SILENT, *_OF_THE_SERVER)
 """What a single attempt does not make certain: a 500 to one request of ours is no fault of the application's path yet."""
 
 
@@ -114,7 +116,6 @@ def _of_the_path(found: list[tuple[Cause, Finding]]) -> list[tuple[Cause, Findin
 
 
 _OF_THE_KEY = ("client.api_key_",)
-_OF_THE_SERVER = ("api.server_error", "api.overloaded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,17 @@ class Plan:
         return sdk.minimal_url(self.route, self.model)
 
     @property
+    def request(self) -> dict[str, Any]:
+        """What `SdkAnswered` and `SdkFailed` say of the whole minimal request, whoever sends it."""
+        return {
+            "method": "POST",
+            "path": "/chat/completions",
+            "model": self.model,
+            "stream": False,
+            "credential": "own" if self.own_credential else "placeholder",
+        }
+
+    @property
     def key(self) -> str:
         """The key that is sent: the runtime's own, or a placeholder that opens nothing."""
         found = find_credential(self.environment, self.route.surface) if self.own_credential else None
@@ -197,13 +208,7 @@ def by_the_asynchronous_sdk(plan: Plan, identity: str, caller: str) -> Call:
 async def _ask(plan: Plan, watch: Watch, trace: list[TraceEvent]) -> SdkAnswered | SdkFailed:
     import openai
 
-    common: dict[str, Any] = {
-        "method": "POST",
-        "path": "/chat/completions",
-        "model": plan.model,
-        "stream": False,
-        "credential": "own" if plan.own_credential else "placeholder",
-    }
+    common = plan.request
     try:
         async with sdk.construct(plan.route, plan.environment, asynchronous=True) as client:
             client._client.event_hooks["request"].append(watch.on_request_async)

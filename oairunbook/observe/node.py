@@ -116,14 +116,7 @@ def _outcome(plan: Plan, came: dict[str, Any]) -> CallOutcome:
             headers=headers,
             body=classify(content_type, body.encode("utf-8")),
         )
-    common: dict[str, Any] = {
-        "method": "POST",
-        "path": "/chat/completions",
-        "model": plan.model,
-        "stream": False,
-        "credential": "own" if plan.own_credential else "placeholder",
-        "trace": (),
-    }
+    common = {**plan.request, "trace": ()}
     if came.get("errors"):
         return SdkFailed(**common, errors=tuple(_link(error) for error in came["errors"]), answer=answer)
     if answer is not None:

@@ -9,17 +9,9 @@ from typing import Any, get_args
 
 import click
 
-from oairunbook.output import (
-    EXIT_INTERRUPTED,
-    EXIT_TOOL_FAILED,
-    NotWrittenError,
-    examples,
-    inert,
-    json_option,
-    say,
-    write_json,
-)
+from oairunbook.output import examples, inert, json_option, say, write_json
 from oairunbook.record import runbooks
+from oairunbook.record.running import end_if_not_whole, path_options, progress, sign_key_option, told
 from oairunbook.verdict import Owner
 
 
@@ -38,24 +30,14 @@ from oairunbook.verdict import Owner
     metavar="NAME VALUE",
     help="A notebook's parameter; may be given more than once.",
 )
-@click.option(
-    "--base-url", metavar="URL", help="Base URL as given to the SDK's client. Default: what the SDK itself would use."
-)
-@click.option("--model", metavar="NAME", help="Model, on Azure the deployment.")
-@click.option(
-    "--route", type=click.Choice(["auto", "direct", "azure", "gateway"]), help="Route family.  [default: auto]"
-)
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds for one step.  [default: 5]")
-@click.option("--budget", type=click.FloatRange(min=0, min_open=True), help="Seconds in all.  [default: 30]")
+@path_options(budget="30")
 @click.option(
     "--archive",
     metavar="DIR",
     default="",
     help="Where the run is kept.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
 )
-@click.option(
-    "--sign-key", metavar="FILE", default="", help="Ed25519 key that signs the record.  [default: $OAIRUNBOOK_SIGN_KEY]"
-)
+@sign_key_option
 @click.option("--lab", "fault", metavar="FAULT", help="Practise against the lab with this fault; the record says so.")
 @click.option(
     "--cron",
@@ -116,7 +98,7 @@ def run(
     one before still under way ends with 3. The address of a webhook that is told of changes is taken from OAIRUNBOOK_WEBHOOK.
     """
     from oairunbook.record import cron_command
-    from oairunbook.record.run import BrokenOffError, ParameterError, interruptible
+    from oairunbook.record.run import interruptible
     from oairunbook.record.run import run as start
     from oairunbook.record.table import practice_text, verdict_text
 
@@ -134,20 +116,16 @@ def run(
             raise SystemExit(cron_command.take_turn(settings, environment, interrupted))
         if metrics or on_change or jitter is not None or limit is not None:
             raise click.UsageError("--prom, --on-change, --jitter and --limit go with --cron. Nothing was run.")
-        try:
+        with told():
             done = start(
                 names,
                 given,
                 archive=archive,
                 sign_key=sign_key,
                 environment=environment,
-                progress=(lambda _: None) if quiet else (lambda line: click.echo(inert(line), err=True)),
+                progress=progress(quiet),
                 interrupted=interrupted,
             )
-        except ParameterError as error:
-            raise click.UsageError(inert(str(error))) from error
-        except BrokenOffError as error:
-            raise NotWrittenError(inert(str(error))) from error
     if json_file:
         write_json(done.document(), json_file)
     if json_file != "-":
@@ -156,12 +134,7 @@ def run(
         if done.audited:
             say("archive  NOT as it was left\n" if done.exit_status else "archive  as it was left\n")
         say(inert(f"{'PRACTICE ' * done.practised}run {done.path}\n"))
-    if done.interrupted:
-        click.echo(f"Interrupted. What was seen so far: {inert(str(done.path))}", err=True)
-        raise SystemExit(EXIT_INTERRUPTED)
-    if not done.whole:
-        click.echo(f"A notebook did not run to its end. What was seen so far: {inert(str(done.path))}", err=True)
-        raise SystemExit(EXIT_TOOL_FAILED)
+    end_if_not_whole(done.path, interrupted=done.interrupted, whole=done.whole, notebook="A notebook")
     raise SystemExit(done.exit_status)
 
 

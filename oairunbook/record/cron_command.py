@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from oairunbook.output import NotWrittenError, inert, say
+from oairunbook.output import EXIT_INCONCLUSIVE, NotWrittenError, inert, say
 from oairunbook.record import cron
 from oairunbook.record.archive.find import archive_root
 from oairunbook.record.table import practice_text, verdict_text
@@ -69,6 +69,6 @@ def take_turn(what: cron.Settings, environment: Mapping[str, str], interrupted: 
         say(inert(practice_text(taken.evidence) + verdict_text(taken.verdict)))
         if taken.run is not None:
             say(inert(f"\nrun {taken.run}\n"))
-    if taken.exit_status not in (0, 1, cron.EXIT_INCONCLUSIVE):
+    if taken.exit_status not in (0, 1, EXIT_INCONCLUSIVE):
         click.echo(inert(f"oairunbook run --cron: {taken.line}"), err=True)
     return taken.exit_status

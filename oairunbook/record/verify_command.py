@@ -6,18 +6,10 @@ from typing import Any
 
 import click
 
-from oairunbook.output import (
-    EXIT_INTERRUPTED,
-    EXIT_TOOL_FAILED,
-    NotWrittenError,
-    examples,
-    inert,
-    json_option,
-    say,
-    write_json,
-)
+from oairunbook.output import EXIT_INCONCLUSIVE, examples, inert, json_option, say, write_json
+from oairunbook.record.running import end_if_not_whole, path_options, progress, sign_key_option, told
 
-_PROVED, _NOT_DECIDED = 0, 3
+_PROVED = 0
 
 
 @click.command(
@@ -33,19 +25,7 @@ _PROVED, _NOT_DECIDED = 0, 3
     help="The failing run: folder, name in the archive or a part of it, or an evidence.json.  "
     "[default: the newest run of the archive with a fault of the same route]",
 )
-@click.option(
-    "--base-url", metavar="URL", help="Base URL as given to the SDK's client. Default: what the SDK itself would use."
-)
-@click.option("--model", metavar="NAME", help="Model, on Azure the deployment.")
-@click.option(
-    "--route", type=click.Choice(["auto", "direct", "azure", "gateway"]), help="Route family.  [default: auto]"
-)
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds for one step.  [default: 5]")
-@click.option(
-    "--budget",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Seconds in all.  [default: enough for the attempts that it takes]",
-)
+@path_options(budget="enough for the attempts that it takes")
 @click.option(
     "--repeat",
     type=click.IntRange(min=1),
@@ -61,9 +41,7 @@ _PROVED, _NOT_DECIDED = 0, 3
     default="",
     help="Where the failing run is looked for, and this one kept.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
 )
-@click.option(
-    "--sign-key", metavar="FILE", default="", help="Ed25519 key that signs the record.  [default: $OAIRUNBOOK_SIGN_KEY]"
-)
+@sign_key_option
 @json_option('{"run", "failing", "proof", "evidence", "verdict", "notebooks"}')
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def verify(failing: str, archive: str, sign_key: str, json_file: str | None, quiet: bool, **options: Any) -> None:
@@ -76,38 +54,32 @@ def verify(failing: str, archive: str, sign_key: str, json_file: str | None, qui
     Exit status: 0 the fix is proved, 1 a fault is still there, 2 the call is wrong or there is no failing run (nothing was sent),
     3 not proved: a condition differs or too little was tried, 4 the notebook did not run to its end, 130 interrupted.
     """
-    from oairunbook.record.run import BrokenOffError, ParameterError, interruptible
+    from oairunbook.record.run import interruptible
     from oairunbook.record.verify_fix import failing_run
     from oairunbook.record.verify_fix import verify as start
 
     given = [(name, str(value)) for name, value in options.items() if value is not None]
-    tell = (lambda _: None) if quiet else (lambda line: click.echo(inert(line), err=True))
-    with interruptible() as interrupted:
-        try:
-            record = failing_run(
-                failing,
-                archive=archive,
-                base_url=options["base_url"] or "",
-                model=options["model"] or "",
-                route=options["route"] or "auto",
-            )
-            done = start(record, given, archive=archive, sign_key=sign_key, progress=tell, interrupted=interrupted)
-        except ParameterError as error:
-            raise click.UsageError(inert(str(error))) from error
-        except BrokenOffError as error:
-            raise NotWrittenError(inert(str(error))) from error
+    with interruptible() as interrupted, told():
+        record = failing_run(
+            failing,
+            archive=archive,
+            base_url=options["base_url"] or "",
+            model=options["model"] or "",
+            route=options["route"] or "auto",
+        )
+        done = start(
+            record, given, archive=archive, sign_key=sign_key, progress=progress(quiet), interrupted=interrupted
+        )
     proof = done.proof
     if json_file:
         write_json({**done.document(), "failing": record.link(), "proof": proof}, json_file)
     if json_file != "-":
         say(inert(_text(record.name, done, proof)))
-    if done.interrupted:
-        click.echo(f"Interrupted. What was seen so far: {inert(str(done.path))}", err=True)
-        raise SystemExit(EXIT_INTERRUPTED)
-    if done.verdict is None or proof is None or not done.whole:
-        click.echo(f"The notebook did not run to its end. What was seen so far: {inert(str(done.path))}", err=True)
-        raise SystemExit(EXIT_TOOL_FAILED)
-    raise SystemExit(_PROVED if proof["proved"] else done.verdict.exit_status or _NOT_DECIDED)
+    whole = done.verdict is not None and proof is not None and done.whole
+    end_if_not_whole(done.path, interrupted=done.interrupted, whole=whole, notebook="The notebook")
+    assert done.verdict is not None
+    assert proof is not None
+    raise SystemExit(_PROVED if proof["proved"] else done.verdict.exit_status or EXIT_INCONCLUSIVE)
 
 
 def _text(failing: str, done: Any, proof: dict[str, Any] | None) -> str:

@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from oairunbook.evidence import Evidence, dumps, load_evidence
-from oairunbook.output import EXIT_INTERRUPTED, EXIT_TOOL_FAILED
+from oairunbook.output import EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_TOOL_FAILED
 from oairunbook.record.cron import notify
 from oairunbook.record.cron.metrics import write_metrics
 from oairunbook.record.cron.state import Job, Remembered, StillRunningError
@@ -30,7 +30,6 @@ from oairunbook.record.run import run as run_notebooks
 from oairunbook.redaction import Secrets
 from oairunbook.verdict import Verdict, load_verdict
 
-EXIT_INCONCLUSIVE = 3
 DEFAULT_LIMIT_SECONDS = 300.0
 _PROOF_EVERY = timedelta(days=1)
 _LONGEST_ERROR = 300

@@ -1,0 +1,77 @@
+"""What the commands that run notebooks share: the options that say what is called, what is told while they run, and how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from oairunbook.output import EXIT_INTERRUPTED, EXIT_TOOL_FAILED, Command, NotWrittenError, inert
+
+
+def path_options(*, budget: str) -> Callable[[Command], Command]:
+    """The options that are parameters of the notebooks: what is not given keeps the notebook's default.
+
+    Args:
+        budget: What the help says of the default of `--budget`.
+    """
+    options: tuple[Callable[[Any], Any], ...] = (
+        click.option(
+            "--base-url",
+            metavar="URL",
+            help="Base URL as given to the SDK's client. Default: what the SDK itself would use.",
+        ),
+        click.option("--model", metavar="NAME", help="Model, on Azure the deployment."),
+        click.option(
+            "--route", type=click.Choice(["auto", "direct", "azure", "gateway"]), help="Route family.  [default: auto]"
+        ),
+        click.option(
+            "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds for one step.  [default: 5]"
+        ),
+        click.option(
+            "--budget", type=click.FloatRange(min=0, min_open=True), help=f"Seconds in all.  [default: {budget}]"
+        ),
+    )
+
+    def declare(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return declare
+
+
+sign_key_option = click.option(
+    "--sign-key", metavar="FILE", default="", help="Ed25519 key that signs the record.  [default: $OAIRUNBOOK_SIGN_KEY]"
+)
+
+
+def progress(quiet: bool) -> Callable[[str], None]:
+    """Tells of each notebook on standard error, or of none."""
+    return (lambda _: None) if quiet else (lambda line: click.echo(inert(line), err=True))
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What a run raises becomes what a command says: a wrong call is status 2, an archive that cannot be written is status 4."""
+    from oairunbook.record.run import BrokenOffError, ParameterError
+
+    try:
+        yield
+    except ParameterError as error:
+        raise click.UsageError(inert(str(error))) from error
+    except BrokenOffError as error:
+        raise NotWrittenError(inert(str(error))) from error
+
+
+def end_if_not_whole(path: Path, *, interrupted: bool, whole: bool, notebook: str) -> None:
+    """End the command of a run that was interrupted, or of which *notebook* did not run to its end; otherwise return."""
+    if interrupted:
+        click.echo(f"Interrupted. What was seen so far: {inert(str(path))}", err=True)
+        raise SystemExit(EXIT_INTERRUPTED)
+    if not whole:
+        click.echo(f"{notebook} did not run to its end. What was seen so far: {inert(str(path))}", err=True)
+        raise SystemExit(EXIT_TOOL_FAILED)
