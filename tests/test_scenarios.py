@@ -15,7 +15,8 @@ from tests.world.scenario import SCENARIOS, WORKERS, SideBySide, missing
 def side_by_side(request: pytest.FixtureRequest) -> Iterator[SideBySide]:
     """All selected scenarios, already running: a test waits for its own."""
     selected = {item.callspec.params["name"] for item in request.session.items if _is_scenario(item)}
-    running = SideBySide([s for n, s in SCENARIOS.items() if n in selected and not missing(s)], workers=WORKERS)
+    able = [s for n, s in SCENARIOS.items() if n in selected and not missing(s)]
+    running = SideBySide(able, workers=WORKERS, again=3)
     yield running
     running.close()
 

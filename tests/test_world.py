@@ -1,17 +1,15 @@
-"""The test world itself: quick to build, whole, apart from its neighbours, and gone afterwards."""
+"""The test world itself: whole, apart from its neighbours, and gone afterwards."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 import pytest
 
 from tests.world import API, AZURE, NAME_SERVER, PLACES, World
 from tests.world.namespace import left_over
-
-
-def test_a_world_is_built_in_well_under_a_second(world: World) -> None:
-    assert world.setup_seconds < 1.0
+from tests.world.scenario import Scenario, SideBySide, Steps
 
 
 def test_the_client_reaches_the_api_by_the_names_and_roots_of_its_world(world: World) -> None:
@@ -71,3 +69,32 @@ def test_nothing_is_left_of_a_world_whose_test_failed(world: World) -> None:
         raise ZeroDivisionError
     assert set(left_over()) == own
     assert not broken.folder.exists()
+
+
+def _shown_from(turn: int) -> Callable[[World], Steps]:
+    """Steps of a scenario whose fault shows itself only from this run of it on."""
+    runs: list[World] = []
+
+    def proof(world: World) -> None:
+        runs.append(world)
+        assert len(runs) >= turn, f"run {len(runs)}"
+
+    def steps(world: World) -> Steps:
+        yield proof
+
+    return steps
+
+
+@pytest.mark.usefixtures("world")
+def test_a_scenario_that_failed_beside_others_gets_one_second_chance_and_no_third() -> None:
+    late = Scenario(name="late", cause="ok", owner="nobody", steps=_shown_from(2))
+    never = Scenario(name="never", cause="ok", owner="nobody", steps=_shown_from(9))
+    side_by_side = SideBySide([late, never], workers=2, judge=False, again=2)
+    try:
+        with pytest.warns(UserWarning, match=r"late failed beside others and is run again alone: .*run 1"):
+            assert not side_by_side.result("late").problems
+        with pytest.warns(UserWarning, match="never failed beside others"):
+            assert "run 2" in "".join(side_by_side.result("never").problems)
+        assert "run 1" in "".join(side_by_side.result("never").problems)
+    finally:
+        side_by_side.close()

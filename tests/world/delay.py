@@ -46,8 +46,9 @@ def far_away(namespace: Namespace, seconds: float, addresses: tuple[str, ...]) -
             with contextlib.suppress(OSError):
                 os.write(line, packet)
 
-    for work in (take, give):
-        threading.Thread(target=work, name=f"long line, {work.__name__}", daemon=True).start()
+    threads = [threading.Thread(target=work, name=f"long line, {work.__name__}", daemon=True) for work in (take, give)]
+    for thread in threads:
+        thread.start()
 
     def end() -> None:
         ended.set()
@@ -58,6 +59,9 @@ def far_away(namespace: Namespace, seconds: float, addresses: tuple[str, ...]) -
                 *(f"rule delete lookup {_TABLE}" for a in addresses if (":" in a) == (version == 6) for _ in _WAYS),
                 version=version,
             )
+        # The number of a closed descriptor is soon another file's: a late packet would be written into that.
+        for thread in threads:
+            thread.join()
         os.close(line)
 
     return end
