@@ -12,6 +12,7 @@ from typing import Any
 
 import tests.scenarios  # noqa: F401 - declares them
 from tests.cases import RECORDED, small
+from tests.neutral import neutral
 from tests.world.scenario import SCENARIOS, Answer, run
 
 
@@ -30,7 +31,7 @@ def main() -> int:
             "answer": {"cause": answer.cause, "owner": answer.owner, "intermittent": answer.intermittent},
             "evidence": small(result.checked.evidence),
         }
-        (RECORDED / f"{name}.json").write_text(_text(document), "utf-8")
+        (RECORDED / f"{name}.json").write_text(neutral(_text(document)), "utf-8")
         print(f"{name}: {answer.cause}")
     return 1 if refused else 0
 

@@ -1,0 +1,52 @@
+"""What notebooks show of a record: the same as when somebody last read it, cell by cell."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import nbformat
+
+from oairunbook.record import runbooks
+from tests.golden import COPIES, FOLDER
+
+
+def test_every_notebook_that_judges_a_record_has_a_golden_copy() -> None:
+    judging = {
+        name
+        for name in runbooks.names()
+        if {"evidence", "error_text"}
+        & {parameter.name for parameter in runbooks.declared(nbformat.read(runbooks.find(name), 4).cells)}
+    }
+    assert judging - {"triage"} == {copy.notebook for copy in COPIES}
+
+
+def test_every_golden_copy_belongs_to_a_declared_one() -> None:
+    assert sorted(FOLDER.glob("*.ipynb")) == sorted(copy.path for copy in COPIES)
+
+
+def test_the_cells_of_a_golden_copy_are_those_of_the_notebook() -> None:
+    for copy in COPIES:
+        original = nbformat.read(runbooks.find(copy.notebook), 4)
+        kept = nbformat.read(copy.path, 4)
+        without_parameters = [c.source for c in kept.cells if "injected-parameters" not in c.metadata.get("tags", ())]
+        assert without_parameters == [c.source for c in original.cells], f"python -m tests.golden {copy.notebook}"
+
+
+def test_notebooks_show_what_their_golden_copies_show() -> None:
+    """nbval executes each copy anew and compares every output."""
+    halves = [
+        subprocess.Popen(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull]
+            + ["--rootdir", str(FOLDER), "--nbval", "--nbval-sanitize-with", str(FOLDER / "sanitize.cfg")]
+            + [str(copy.path) for copy in COPIES[part::2]],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for part in range(2)
+    ]
+    for half in halves:
+        told, _ = half.communicate(timeout=300)
+        assert half.returncode == 0, f"{told[-6000:]}\nIf this is what readers shall see: python -m tests.golden"
