@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,9 +14,11 @@ from hypothesis import strategies as st
 
 from oairunbook.diagnose import diagnose
 from oairunbook.diagnose.pasted import combine
+from oairunbook.diagnose.pasted.signs import SIGNS
 from oairunbook.evidence import Evidence, PastedError, dumps, load_evidence, walk_text
 from oairunbook.read import beside, read
-from oairunbook.read.text import LONGEST_TEXT, normalise
+from oairunbook.read.text import LONGEST_TEXT, WORDS, normalise, tells
+from oairunbook.record.source import collect_response
 from oairunbook.runtime import this_runtime
 from oairunbook.verdict import Verdict
 
@@ -119,6 +123,43 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ("APICallError [AI_APICallError]: Not Found", "http.not_an_api"),
         ("OSError: Es konnte keine Verbindung hergestellt werden, da der Zielcomputer die Verbindung verweigerte", "tcp.refused"),
         ("* Received HTTP code 407 from proxy after CONNECT\ncurl: (56) CONNECT tunnel failed, response 407", "proxy.auth_required"),
+        # The same causes in the words of Java, Go, Rust, .NET, PHP, Ruby and libcurl.
+        ("javax.net.ssl.SSLPeerUnverifiedException: Hostname api.openai.com not verified:\n    certificate: sha256/x", "tls.hostname_mismatch"),
+        ("java.security.cert.CertificateException: No name matching api.openai.com found", "tls.hostname_mismatch"),
+        ("java.io.IOException: unexpected end of stream on https://api.openai.com/...", "http.disconnected"),
+        ("java.net.ProtocolException: unexpected end of stream", "http.truncated"),
+        ("io.ktor.client.network.sockets.ConnectTimeoutException: Connect timeout has expired [url=https://api.openai.com/v1, connect_timeout=unknown ms]", "tcp.timeout"),
+        ("x509: certificate has expired or is not yet valid: current time 2020-01-01T00:00:00Z is before 2023-01-01T00:00:00Z", "tls.not_yet_valid"),
+        ("x509: certificate has expired or is not yet valid: current time 2026-01-01T00:00:00Z is after 2023-01-01T00:00:00Z", "tls.expired"),
+        ('Post "https://api.openai.com/v1/chat/completions": Forbidden', "proxy.denied"),
+        ('Post "https://api.openai.com/v1/chat/completions": EOF', "http.disconnected"),
+        ("client error (SendRequest): connection error: peer closed connection without sending TLS close_notify: https://docs.rs/rustls#unexpected-eof", "http.disconnected"),
+        ("invalid peer certificate: certificate not valid for name \"api.openai.com\"", "tls.hostname_mismatch"),
+        ("System.Net.Http.HttpRequestException: Resource temporarily unavailable (api.openai.com:443)", "dns.timeout"),
+        ("The request was aborted: Could not create SSL/TLS secure channel.", "tls.protocol_mismatch"),
+        ("curl: (35) schannel: next InitializeSecurityContext failed: CRYPT_E_NO_REVOCATION_CHECK (0x80092012)", "tls.untrusted_issuer"),
+        ("SSL_connect SYSCALL returned=5 errno=0 state=SSLv3/TLS write client hello", "tls.reset"),
+        ("Failed to open TCP connection to api.openai.com:443 (execution expired)", "tcp.timeout"),
+        ("Cannot connect to host api.openai.com:443 ssl:default [Domain name not found]", "dns.nxdomain"),
+        ("Cannot connect to host api.openai.com:443 ssl:default [DNS server returned answer with no data]", "dns.no_address"),
+        ("error: unknown certificate verification error", "tls.untrusted_issuer"),
+        # What a proxy answers in prose, and what listens on no proxy's port.
+        ("The proxy 407s the bare CONNECT", "proxy.auth_required"),
+        ("proxy(http://127.0.0.1:7890/) intercepts 'https://auth.openai.com/'\nconnecting to 127.0.0.1:7890\nConnection refused (os error 61)", "proxy.unreachable"),
+        # A page's console: the status stands behind the URL.
+        ("POST https://api.openai.com/v1/chat/completions 400 (Bad Request)", "api.bad_request"),
+        # Gateways: their own refusal, a server that still loads, a provider's answer inside.
+        ('{"success":false,"result":[],"messages":[],"error":[{"code":2009,"message":"Unauthorized"}]}', "api.gateway_auth_failed"),
+        ('{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}', "api.overloaded"),
+        ('{"error":{"message":"Provider returned error","code":403,"metadata":{"raw":{"data":"{"error":{"code":"unsupported_country_region_territory","message":"x","param":null,"type":"request_forbidden"}}"}}}}', "api.gateway_upstream_failed"),
+        ("The server had an error processing your request. Sorry about that!", "api.server_error"),
+        ("openai.error.InvalidRequestError: Invalid URL (POST /v1/chat/completions)", "api.endpoint_not_found"),
+        # Two reasons offered by an application are none, and one of the API's own is one.
+        ("HTTP 429: Invalid key or insufficient credits.", "unknown"),
+        ("HTTP 429: Insufficient credits.", "api.insufficient_quota"),
+        ("Request failed with status code 429 - too many requests issue", "unknown"),
+        # Prose that a terminal broke begins like code.
+        ("error sending request\nfor url (https://api.openai.com/v1): connection refused", "tcp.refused"),
     ],
 )  # fmt: skip
 def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
@@ -141,6 +182,10 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
             "* Connected to api.openai.com (10.0.0.7) port 443\ncurl: (35) OpenSSL SSL_connect: SSL_ERROR_SYSCALL",
             "connection_path",
         ),
+        ("from x import OpenAI, AzureOpenAI\n# llm = AzureOpenAI(key)\nConnection error.", "connection_path"),
+        ("from x import OpenAI, AzureOpenAI\nllm = AzureOpenAI(key)\nConnection error.", "route_provider"),
+        ("I opened the page at localhost:5173\nFailed to fetch", "connection_path"),
+        ("I connected it to localhost:1234\nFailed to fetch", "route_provider"),
         ("export MY_LLM_ENDPOINT=http://10.0.0.7:3000\nConnection error.", "route_provider"),
         ("export OTEL_EXPORTER_ENDPOINT=http://10.0.0.7:4318\nConnection error.", "connection_path"),
         (
@@ -151,6 +196,52 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
 )
 def test_the_route_is_what_the_text_names_and_not_what_a_form_asks(text: str, owner: str) -> None:
     assert judged(text).owner == owner
+
+
+def test_what_a_notebook_says_of_the_route_counts_before_what_a_pasted_answer_says() -> None:
+    """Notebook 01: the answer is judged on the route of its parameters; without them on that of the text."""
+    text = "https://api.openai.com/v1/chat/completions: Connection error."
+    told = collect_response(base_url="https://gateway.example.test/v1", error_text=text)
+    assert (told.route.base_url.value, told.route.base_url.source) == ("https://gateway.example.test/v1", "argument")
+    assert diagnose(told).owner == "route_provider"
+    assert diagnose(collect_response(error_text=text)).owner == "connection_path"
+
+
+def possible_texts(tree: Any) -> list[str]:
+    """What a parsed regular expression can match, in lower case; a zero byte stands for what the expression leaves open."""
+    found = [""]
+    for operator, argument in tree:
+        match str(operator):
+            case "LITERAL":
+                parts = [chr(argument).lower()]
+            case "BRANCH":
+                parts = [text for branch in argument[1] for text in possible_texts(branch)]
+            case "SUBPATTERN":
+                parts = possible_texts(argument[3])
+            case "MAX_REPEAT" | "MIN_REPEAT":
+                least, most, repeated = argument
+                more = "" if most == 1 else "\0"
+                parts = [*([] if least else [""]), *(text + more for text in possible_texts(repeated))]
+            case "IN" if all(str(kind) == "LITERAL" for kind, _ in argument):
+                parts = [chr(sign).lower() for _, sign in argument]
+            case "AT" | "ASSERT" | "ASSERT_NOT":
+                parts = [""]
+            case _:
+                parts = ["\0"]
+        found = list(dict.fromkeys(head + part for head in found for part in parts))
+    return found
+
+
+def test_every_line_that_a_sign_knows_is_looked_at() -> None:
+    """Whatever a phrase leaves open, the rest of it holds a word that `tells` looks for; the control holds none."""
+    passed_over = [
+        (sign.cause, text.replace("\0", "…"))
+        for sign in SIGNS
+        for text in possible_texts(re._parser.parse(sign.pattern.pattern, re.IGNORECASE | re.ASCII))  # type: ignore[attr-defined]
+        if not any(word in text for word in WORDS)
+    ]
+    assert passed_over == []
+    assert not tells("the weather is fine")
 
 
 def test_telemetry_that_fails_decides_nothing() -> None:

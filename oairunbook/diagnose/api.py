@@ -33,6 +33,8 @@ _ROUTER: Marks = (
     "deployments for selected model",
     "no models available\n",
     "no_available_candidate",
+    # LiteLLM's account of the exception that its upstream call ended in
+    "error_str:",
 )
 _REGION: Marks = (
     "country, region, or territory not supported",
@@ -59,7 +61,7 @@ _RATE: Marks = ("rate limit", "rate_limit", "ratelimit", "too many requests", "t
                 "throttl", "concurrency limit", "请求过于频繁", "max parallel request", "limit_requests", "limit_burst_rate")  # fmt: skip
 _SERVER: Marks = ("server had an error", "server_error", "internal server error", "internal error", "internal_error", "error occurred while processing your request",
                   "error while processing your request", "service is temporarily unavailable", "internalservererror", "the operation was timeout")  # fmt: skip
-_INVALID_KEY: Marks = ("incorrect api key", "invalid_api_key", "invalid api key", "invalid authentication", "api key is invalid", "invalid_key", "authentication fails", "api key expired",
+_INVALID_KEY: Marks = ("incorrect api key", "invalid_api_key", "invalid api key", "invalid authentication", "api key is invalid", "invalid_key", "invalid key", "authentication fails", "api key expired",
                        "invalid credentials", "apikey错误", "malformed authorization", "incorrect_hostname", "you must use the same", "invalid bearer token",
                        "session key")  # fmt: skip
 _MISSING_KEY: Marks = ("didn't provide an api key", "missing bearer", "missing authorization", "no authorization header", "missing authentication", "authorization header is missing",
@@ -104,7 +106,7 @@ def named(status: int, error: ApiError, family: str) -> str | None:
     """The cause that code, type or message of an error name by themselves; *status* 0 means that none is known."""
     words = " ".join(part for part in (error.code, error.type, error.message) if part).lower()
     found = _azure(status, words)
-    if found is None and family != "azure":
+    if found is None and (family != "azure" or _has(words, _ROUTER)):
         found = _gateway(status, error, words, family)
     return found or _openai(status, error, words)
 
@@ -130,7 +132,9 @@ def _openai(status: int, error: ApiError, words: str) -> str | None:
     ):
         return "api.insufficient_quota"
     if (
-        code in ("slow_down", "server_is_overloaded") or kind == "service_unavailable_error" or _has(words, _OVERLOADED)
+        code in ("slow_down", "server_is_overloaded")
+        or kind in ("service_unavailable_error", "unavailable_error")
+        or _has(words, _OVERLOADED)
     ) and status not in (400, 401, 403, 404):
         return "api.overloaded"
     if code == "external_storage_validation_unavailable":
@@ -144,7 +148,8 @@ def _openai(status: int, error: ApiError, words: str) -> str | None:
         return "api.server_error"
     if status in (0, 413, 429) and _has(words, _RATE):
         return "api.rate_limited"
-    if status in (0, 404, 405) and _has(words, _ENDPOINT):
+    # SDK 0.x has one class for 400 and 404.
+    if status in (0, 400, 404, 405) and _has(words, _ENDPOINT):
         return "api.endpoint_not_found"
     if status in (0, 400, 404, 409, 413, 422) and _has(words, _REQUEST):
         return "api.bad_request" if status != 404 else "api.endpoint_not_found"
@@ -199,6 +204,9 @@ def _gateway(status: int, error: ApiError, words: str, family: str) -> str | Non
     kind = (error.type or "").lower()
     if kind == "budget_exceeded":
         return "api.insufficient_quota"
+    if error.shape == "list" and error.code == "2009":
+        # Cloudflare AI Gateway's own `Unauthorized`.
+        return "api.gateway_auth_failed"
     if _has(words, _ROUTER) or kind == "html-message":
         return "api.gateway_upstream_failed"
     about_the_call = _has(words, _QUOTA + _RATE + _INVALID_KEY + _MISSING_KEY) or _MODEL.search(words)

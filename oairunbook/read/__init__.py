@@ -17,7 +17,6 @@ from oairunbook.evidence import (
     Observation,
     Outcome,
     PastedError,
-    Route,
     Runtime,
 )
 from oairunbook.observe.bodies import classify
@@ -61,8 +60,6 @@ def read(
     base_url: str = "",
     model: str = "",
     family: str = "auto",
-    route: Route | None = None,
-    secrets: Secrets | None = None,
 ) -> Evidence:
     """Read a text, and what is known besides, into evidence. It is redacted like every other record.
 
@@ -76,8 +73,6 @@ def read(
         base_url: Base URL of the call; empty to take what the text names.
         model: Model or deployment; empty likewise.
         family: `auto`, `direct`, `azure` or `gateway`.
-        route: The route itself, where the caller knows it; None to resolve it from all this.
-        secrets: Values that must not leave memory; None for those of *environment*.
 
     Raises:
         ValueError: *status* is no HTTP status, or *family* is unknown.
@@ -102,7 +97,7 @@ def read(
         observations=tuple(_numbered(observations)),
         tool_version=__version__,
     )
-    clean, redactions = (secrets or Secrets.from_environment(environment)).redact(evidence)
+    clean, redactions = Secrets.from_environment(environment).redact(evidence)
     return dataclasses.replace(clean, redactions=redactions)
 
 

@@ -19,6 +19,8 @@ _START = re.compile(
     r"""\{\s{0,40}\\{0,3}["']?(?:error|errors|message|code|type|detail|statusCode|status|object|success|html-message|title|request_id|error_code|param)\\{0,3}["']?\s?:"""
 )
 _ERROR_FIRST = re.compile(r"""\{\s{0,40}\\{0,3}["']error\\{0,3}["']""")
+# A gateway's error with the answer of its provider inside: whoever answers is the gateway, also where broken quotes hide that it is inside.
+_PASSED_ON = re.compile(r""".{0,300}["']metadata\\{0,3}["']\s?:\s?\{.{0,60}["']raw\\{0,3}["']\s?:""", re.DOTALL)
 _HEADLESS = re.compile(r"""^[ \t]{0,40}["']message["']\s?:\s?["']""", re.MULTILINE)
 _FIELD = re.compile(
     r"""(?<![\w-])\\{0,3}["']?(?P<name>message|type|code|param)\\{0,3}["']?\s{0,3}[:=]\s{0,3}(?:\\{0,3}'(?P<single>(?:[^'\\\n]|\\.){0,1500})(?:'|\\?$)|\\{0,3}"(?P<double>(?:[^"\\\n]|\\[^"\n]){0,1500})(?:\\{0,3}"|\\?$)|`(?P<tick>[^`\n]{0,1500})`|(?P<bare>null|None|undefined|\d{1,6})\b)""",
@@ -38,6 +40,7 @@ _STATUS = re.compile(
     r"""|^\s{0,12}(?P<k>[45]\d{2})(?= [A-Z{<]|: [A-Z]| status code)"""
     r"""|<title>(?:[\w.-]{1,80} \| )?(?P<l>[45]\d{2})\b"""
     r"""|\bError (?P<m>[45]\d{2})\b"""
+    r"""|\b(?:GET|POST|PUT|OPTIONS) https?://[^\s"']{3,300} (?P<s>[45]\d{2})\b"""
     r"""|\bhttp(?:_?(?:status|code))?=(?P<n>[1-5]\d{2})\b"""
     r"""|\bResponse:? (?P<o>[45]\d{2})\b"""
     r"""|b'HTTP/[\d.]{1,3}', (?P<p>\d{3}),"""
@@ -80,7 +83,7 @@ _SENTENCES = re.compile(
     (
         r"You exceeded your current quota[^\n\"'}]{0,200}|Incorrect API key provided[^\n\"'}]{0,200}|Country, region, or territory not supported|You didn't provide an API key[^\n\"'}]{0,120}|"
         r"The model [`'\"\\]{0,3}[\w./:@-]{1,80}[`'\"\\]{0,3} does not exist[^\n\"'}]{0,120}|Rate limit reached for [^\n\"'}]{1,400}|(?:That |The )?model is (?:currently )?overloaded[^\n\"'}]{0,200}|"
-        r"The server had an error while processing your request[^\n\"'}]{0,200}|The server is (?:currently )?overloaded[^\n\"'}]{0,120}|The engine is currently overloaded[^\n\"'}]{0,120}|"
+        r"The server had an error (?:while )?processing your request[^\n\"'}]{0,200}|The server is (?:currently )?overloaded[^\n\"'}]{0,120}|The engine is currently overloaded[^\n\"'}]{0,120}|"
         r"Access denied due to (?:invalid|missing) subscription key[^\n\"'}]{0,250}|Access denied due to Virtual Network/Firewall rules[^\n\"'}]{0,60}|Public access is disabled[^\n\"'}]{0,80}|"
         r"The API deployment for this resource does not exist[^\n\"'}]{0,160}|have exceeded (?:the )?(?:token|call) rate limit[^\n\"'}]{0,300}|No auth credentials found|No cookie auth credentials found|"
         r"This model's maximum context length is [^\n\"'}]{1,300}|You must be a member of an organization[^\n\"'}]{0,80}|Billing hard limit has been reached|"
@@ -184,7 +187,8 @@ def _objects(text: str) -> list[Shown]:
         if document is None:
             window = text[start : start + 3000]
             error = _by_fields(window)
-            stop = start + 20
+            passed_on = _PASSED_ON.match(window)
+            stop = start + (len(window.partition("\n")[0]) if passed_on else 20)
         if error is None:
             continue
         end = stop

@@ -19,8 +19,10 @@ _MOST_CHAINS, _MOST_LINKS = 160, 24
 _FRAME = re.compile(
     r'^\s*File "?[^"\n]{1,400}"?, line \d+(?:, in (?P<function>[\w.<>]+))?\s*$|^\s*at .{1,400}$|^File \S{1,300}:\d+, in (?P<cell>[\w.]+)'
 )
+# Source lines that a traceback shows. Prose that a terminal broke may begin with the same words (`for url (https://…): …`).
 _CODE = re.compile(
-    r"^\s*(?:-+>\s*)?\d+\s(?![A-Z][a-z]+ [a-z]).*|^\s*(?:raise|return|await|yield|self\.|super\(|with|except|try:|if|for|def|async|import|from|throw|\^+|~+\^*)\b.*|^\s*[\^~]+\s*$"
+    r"^\s*(?:-+>\s*)?\d+\s(?![A-Z]\w+ \w).*|^\s*(?:raise|return|await|yield|self\.|super\(|def|throw|try:|\^+|~+\^*)\b.*|^\s*[\^~]+\s*$"
+    r"|^\s*(?:with|except|if|for|async)\b.*[:{(]\s*$|^\s*import [\w.*{]|^\s*from [\w.]+ import\b"
 )
 _TRANSPORT = re.compile(r"[\\/](?:httpcore2?|httpx2?)[\\/]|urllib3[\\/]connection|aiohttp[\\/]connector")
 _HEADER = re.compile(r"Traceback \(most recent call last\)|\w+(?:Error|Exception|Timeout)\s+Traceback \(most recent")

@@ -36,11 +36,11 @@ _PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _OTHER_NAMES = ("OPENAI_API_VERSION", "AZURE_OPENAI_DEPLOYMENT", "OPENAI_API_TYPE", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
                 "NODE_EXTRA_CA_CERTS")  # fmt: skip
 _PROXY_IN_CODE = re.compile(
-    r"""(?:(?:https?|all)_proxy["'\]]{0,3}\s?[=:]|proxy(?:_url|Url|URL)?["']?\s?[=:]|ProxyAgent\(|openai\.proxy\s?=)\s?["'`]?(?P<value>(?:https?|socks[45]?h?)://[^\s"'`,;<>(){}|]{3,200})""",
+    r"""(?:(?:https?|all)_proxy["'\]]{0,3}\s?[=:]|proxy(?:_url|Url|URL)?["']?\s?[=:]|ProxyAgent\(|\bproxy\(|openai\.proxy\s?=)\s?["'`]?(?P<value>(?:https?|socks[45]?h?)://[^\s"'`,;<>(){}|]{3,200})""",
     re.IGNORECASE,
 )
 
-# Where a failing call says whom it called.
+# Where a failing call says whom it called. Ports at which page servers for developers stand by default are the page's own.
 _CALLED = re.compile(
     r"""HTTPS?ConnectionPool\(host=\\?['"](?P<pool_host>[^'"\\]{1,253})\\?['"],\s?port=(?P<pool_port>\d{1,5})"""
     r"""|Cannot connect to host (?P<aio_host>[\w.:\[\]-]{1,253}):(?P<aio_port>\d{1,5})"""
@@ -49,7 +49,7 @@ _CALLED = re.compile(
     r"""|(?:ECONNREFUSED|ETIMEDOUT|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|connect to|dial tcp) (?P<address>\[?[0-9a-f:.]{3,45}\]?):(?P<address_port>\d{1,5})"""
     r"""|Failed to connect to (?P<curl_host>[\w.-]{1,253}) port (?P<curl_port>\d{1,5})"""
     r"""|<title>(?P<title>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}) \|"""
-    r"""|\b(?P<local>localhost|host\.docker\.internal|127\.0\.0\.1|0\.0\.0\.0):(?P<local_port>\d{2,5})\b""",
+    r"""|\b(?P<local>localhost|host\.docker\.internal|127\.0\.0\.1|0\.0\.0\.0):(?!(?:3000|4200|5173|7860|8501|8888)\b)(?P<local_port>\d{2,5})\b""",
     re.IGNORECASE,
 )
 
@@ -77,7 +77,7 @@ _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     ),
     (re.compile(r"html-message|portkey", re.IGNORECASE), "https://api.portkey.ai/v1", "Portkey"),
     (re.compile(r"helicone", re.IGNORECASE), "https://oai.helicone.ai/v1", "Helicone"),
-    (re.compile(r"cf-aig-|AiGatewayError|gateway\.ai\.cloudflare", re.IGNORECASE), "", "Cloudflare AI Gateway"),
+    (re.compile(r"cf-aig-|AiGatewayError|gateway\.ai\.cloudflare|[\"']code[\"']:\s?2009\b", re.IGNORECASE), "", "Cloudflare AI Gateway"),
     (re.compile(r"\b(?:one|new)[-_]?api\b|(?:one|new|shell)[-_]api_error|x-oneapi-request-id|chatanywhere", re.IGNORECASE), "", "one-api"),
     (re.compile(r"x-kong-|\bkong/\d", re.IGNORECASE), "", "Kong"),
     (re.compile(r"\bvllm\b", re.IGNORECASE), "", "vLLM"),
@@ -118,9 +118,9 @@ _BROKEN_SETTING = re.compile(
 # Hosts of OpenAI itself beside the API's: Codex and other clients with a ChatGPT login call them.
 _OWN_HOSTS = re.compile(r"(?:^|\.)(?:chatgpt\.com|openai\.com)$")
 
-# The names of folders and environments in frames say nothing of the route.
+# The names of folders and environments in frames say nothing of the route, nor does what code imports beside others or has commented out.
 _FRAMES = re.compile(
-    r"""^.{0,20}File "[^"\n]{1,400}".{0,120}$|^\s*at .{1,400}$|\b[A-Za-z]:\\[^\s'"]{1,400}|(?<![\w:/.])/(?:[\w.@+-]{1,80}/){2,30}[\w.@+-]{1,80}""",
+    r"""^\s*from [\w.]+ import\b(?!(?:[\s,(]*\w*Azure\w*)+\s*$).{0,200},.{0,200}$|^\s*(?:#|//) ?.{0,200}(?:\w\(|\w ?= ?[\w"']).{0,300}$|^.{0,20}File "[^"\n]{1,400}".{0,120}$|^\s*at .{1,400}$|\b[A-Za-z]:\\[^\s'"]{1,400}|(?<![\w:/.])/(?:[\w.@+-]{1,80}/){2,30}[\w.@+-]{1,80}""",
     re.MULTILINE,
 )
 

@@ -119,15 +119,42 @@ def _condense(data: bytes) -> bytes:
 
 
 WORDS = (
-    "error", "exception", "timeout", "timed out", "time-out", "refused", "reset", "fail", "unable", "cannot", "can not", "can't", "couldn't", "could not", "denied", "disconnect",
-    "closed", "unreachable", "certificate", "x509", "tls", "ssl", "proxy", "proxies", "getaddrinfo", "enotfound", "econn", "etimed", "ehost", "enet", "eai_", "epipe", "emfile",
-    "eaddr", "eacces", "eperm", "eprot", "err_", "blocked", "violates", "errno", "not found", "no such", "no route", "eof", "hang up", "invalid", "illegal", "missing", "prematur",
-    "terminat", "abort", "unexpected", "unsupported", "not supported", "no longer supported", "too many", "unknown", "resolv", "broken pipe", "not provided", "must be set",
-    "api_key", "api key", "apikey", "browser", "origin", "status", "verify", "quota", "limit", "overload", "forbidden", "unauthorized", "http/", "http code", "traceback",
-    "base_url", "baseurl", "api_base", "endpoint", "x-request-id", "cf-ray", "<html", "<!doctype", "<title", "servers could be reached", "incorrect", "拒绝", "超时", "失败",
-    "连接", "主机", "gateway", "sinkhole", "lookup", "denied", "not authorized", "insufficient", "restrict", "unauthori", "rejected", "upstream", "unhealthy", "deployment", "does not exist",
+    # what fails, in the words of most libraries
+    "error", "exception", "timeout", "timed out", "time-out", "timedout", "refused", "reset", "fail", "unable", "cannot", "can not", "can't", "couldn't", "could not", "did not", "doesn't",
+    "does not", "denied", "disconnect", "closed", "unreachable", "reachable", "be reached", "blocked", "violates", "not found", "no such", "no route", "eof", "hang up", "invalid", "illegal",
+    "missing", "prematur", "terminat", "abort", "unexpected", "unsupported", "not supported", "no longer supported", "too many", "unknown", "not known", "broken pipe", "not provided", "must be", "not a decimal", "unavailable", "unrecognized", "not authenticated", "no supported",
+    "required", "rejected", "forbidden", "unauthorized", "unauthori", "not authorized", "not permitted", "not allowed", "not trusted", "not valid", "notvalid", "timevalid", "not completed", "not received",
+    "not defined", "not installed", "not ready", "not responding", "not verified", "not absolute", "incorrect", "insufficient", "restrict", "exceeded", "incomplete", "malform",
+    "mismatch", "misbehaving", "unhealthy", "does not exist", "stalled", "stopped after", "shut down", "shutdown", "expired", "canceled", "cancelled", "awaiting", "waiting", "while reading",
+    "without sending", "was lost", "connection lost", "connecting to", "empty reply", "no bytes", "no data", "no chunk", "no address", "no port", "no host", "partial", "undefined scheme", "without a base", "not loaded",
+    # numbers and names of systems
+    "errno", "winerror", "getaddr", "enotfound", "econn", "etimed", "ehost", "enet", "eai_", "epipe", "emfile", "enfile", "enobufs", "enodata", "eaddr", "eacces", "eperm", "eprot", "err_", "curle_", "curl: (", "0x0",
+    "sec_e_", "crypt_e_", "1005", "1100", "buffer space", "only one usage", "net access", "deadline",
+    # names
+    "resolv", "lookup", "servname", "servers could be reached", "domain name", "sinkhole", "name resolution",
+    # TLS
+    "certificate", "cert_", "ca cert", "x509", "tls", "ssl", "untrusted", "trustanchor", "trust anchor", "partialchain", "self_signed", "self-signed", "self signed", "verify", "verification", "alert", "cipher",
+    "renegotiation", "no_protocols", "no appropriate protocol", "legacy common name", "causedasendentity", "protocol_version", "protocol version", "common algorithm", "badly formatted", "wrong version", "wrong_version", "too_small", "too_weak", "length too long",
+    "length_too_long", "start_line", "enough_data", "subject alternative", "ip sans", "gave http response", "handshake", "no name matching",
+    # proxies, base URLs, keys, versions
+    "proxy", "proxies", "socks", "no authentication", "response 4", "api_key", "api key", "apikey", "base_url", "baseurl", "api_base", "endpoint", "scheme", "bad port", "adapters were found", "only absolute", "header",
+    "nul characters", "only ascii", "code point", "no module", "no attribute", "not a constructor", "export named", "matching version", "typing_extensions", "event loop", "different loop", "pool", "acquire", "syntax in",
+    # an answer, or something in its place
+    "status", "http/", "http code", "quota", "limit", "overload", "traceback", "x-request-id", "cf-ray", "cf_", "<html", "<!doctype", "<title", "gateway", "upstream", "deployment", "redirect", "text/html", "valid json",
+    "web server", "server returned", "got_nothing", "endofstream", "end of stream", "end of file", "responseended", "rst_stream", "goaway", "sock_read", "observe any item", "loading model",
+    # pages
+    "browser", "origin", "mixed content", "insecure content", "address space", "content security", "content-security", "cors ", "access-control", "access control", "preflight", "able to access",
+    # frames without their exception
+    "/httpx", "\\httpx", "/httpcore", "\\httpcore", "urllib3/connection", "urllib3\\connection", "aiohttp/connector", "aiohttp\\connector",
+    # other languages: Chinese, German, Spanish, French, Portuguese, Russian, Japanese, Korean
+    "拒绝", "超时", "失败", "连接", "主机", "答复", "强迫", "不支持", "错误", "unbekannt", "solcher host", "verweigerte", "verbindung", "zeitspanne", "desconocido", "conectada", "equipo de destino", "conexi", "inconnu", "ordinateur cible",
+    "parti connect", "connexion", "conhecido", "máquina de destino", "maquina de destino", "componente conectado", "conexao", "conexão", "хост", "соединение", "подключение", "компьютер", "ホスト", "接続", "コンピューター", "호스트", "컴퓨터", "연결",
+    "target machine", "networkproblem", "network problem", "network error", "networkerror", "noroute",
 )  # fmt: skip
-"""What a line holds that may tell of a failure, in lower case. Searching for words is many times faster here than one expression for all."""
+"""What a line holds that may tell of a failure, in lower case. Searching for words is many times faster here than one expression for all.
+
+Whatever a sign of `oairunbook.diagnose.pasted.signs` looks for holds one of them; tests/test_read.py proves it for each phrase.
+"""
 
 
 def tells(line: str) -> bool:
@@ -149,7 +176,7 @@ def _telling_lines(text: str) -> str:
             first[key] = number
         last[key] = number
     # What is said thousands of times is noise or the same failure again: both are told by one line.
-    telling = sorted({number for key, number in (*first.items(), *last.items()) if tells(key)})
+    telling = sorted({number for number in (*first.values(), *last.values()) if tells(lines[number])})
     kept: set[int] = set()
     for number in telling:
         kept.update(range(max(0, number - _BEFORE), min(len(lines), number + _AFTER)))

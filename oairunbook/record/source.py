@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from oairunbook import check, pasted
+from oairunbook import check
 from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence, dumps, load_evidence
 from oairunbook.observe import DEFAULT_REPEAT
@@ -18,8 +18,6 @@ from oairunbook.read import read as read_text
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE
 from oairunbook.record.archive.times import moment
 from oairunbook.record.files import write_whole
-from oairunbook.redaction import Secrets
-from oairunbook.route import resolve
 from oairunbook.runtime import this_runtime
 
 KEEP_VARIABLE = "OAIRUNBOOK_KEEP"
@@ -80,16 +78,7 @@ def collect_response(
     if not any(given.values()):
         return collect(evidence=evidence, **look)
     check_values({**look, **given, "evidence": evidence})
-    route = resolve(
-        base_url=look.get("base_url") or None,
-        model=str(look.get("model", "")) or None,
-        family=look.get("route", "auto"),
-    )
-    runtime = this_runtime(os.environ)
-    secrets = Secrets.from_environment(os.environ)
-    seen = pasted.response(route, runtime, status, str(headers), str(body), str(error_text), secrets=secrets)
-    keep(seen)
-    return seen
+    return _pasted(str(error_text), look, status=status, headers=tuple(str(headers).splitlines()), body=str(body))
 
 
 def collect_given(*, evidence: str = "", error_text: str = "", **look: Unpack[Look]) -> Evidence:
@@ -101,10 +90,18 @@ def collect_given(*, evidence: str = "", error_text: str = "", **look: Unpack[Lo
     check_values({**look, "error_text": error_text, "evidence": evidence})
     if evidence:
         return collect(evidence=evidence)
+    return _pasted(str(error_text), look)
+
+
+def _pasted(text: str, look: Look, *, status: int = 0, headers: tuple[str, ...] = (), body: str = "") -> Evidence:
+    """A text as evidence. What the notebook says of the route counts before what the text says."""
     seen = read_text(
-        str(error_text),
+        text,
         this_runtime(os.environ),
         environment=os.environ,
+        status=status,
+        headers=headers,
+        body=body,
         base_url=look.get("base_url", ""),
         model=str(look.get("model", "")),
         family=look.get("route", "auto"),

@@ -80,15 +80,19 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
         return reading("http.blocked_page", _EDGE)
     if _ENVOY.search(words):
         return reading("http.gateway_error", _EDGE)
-    said = ApiError(message=words) if words else ApiError(message=None)
-    cause = api.named(status, said, family) if words else None
+    # Reason phrases name no cause: `Too Many Requests` is what every 429 says.
+    beyond = _REASON_PHRASE.sub(" ", words)
+    cause = api.named(status, ApiError(message=beyond), family) if beyond.strip() else None
     by_edge = cause == "api.server_error" and status in (502, 504)
-    # Bare reason phrases name no cause: `Too Many Requests` is what every 429 says.
-    if cause is not None and not by_edge and not _is_reason_phrase(words):
+    if cause is not None and not by_edge and not _guesses(beyond, family):
         return reading(cause, _ANSWER if status else _ANSWER - 1)
     return _status_alone(reading, status, words, family, by_the_api=_is_the_apis(answer))
 
 
+_REASON_PHRASE = re.compile(
+    r"\b(?:too many requests|internal server error|service (?:temporarily )?unavailable|unauthorized|forbidden|not found|bad request|bad gateway|gateway time-?out|server error|client error)\b",
+    re.IGNORECASE,
+)
 _RIGHT_PATH = re.compile(
     r"https://(?:[a-z0-9-]+\.)?api\.openai\.com/v1/(?:chat/completions|completions|responses|embeddings|moderations|images/generations|audio/(?:speech|transcriptions))\b"
 )
@@ -153,6 +157,8 @@ def _edge_json(status: int, error: ApiError, family: str) -> bool:
     kind = (error.type or "").lower()
     if kind.startswith("cf_"):
         return True
+    if api.named(status, error, family) is not None:
+        return False
     message = (error.message or "").lower().strip(". ")
     return (
         family == "direct"
@@ -165,14 +171,10 @@ def _certain(status: int, error: ApiError) -> bool:
     return bool(error.code or error.type) or bool(status)
 
 
-def _is_reason_phrase(words: str) -> bool:
-    return len(words) < 40 and bool(
-        re.fullmatch(
-            r"\W*(?:\d{3}\W+)?(?:too many requests|internal server error|service (?:temporarily )?unavailable|unauthorized|forbidden|not found|bad request|bad gateway|gateway time-?out|server error|client error)\W*(?:\d{3})?\W*(?:for url.*|none)?",
-            words,
-            re.IGNORECASE,
-        )
-    )
+def _guesses(words: str, family: str) -> bool:
+    """Whether an application offers two reasons: `invalid key or insufficient credits`."""
+    halves = re.split(r"\bor\b", words, flags=re.IGNORECASE)
+    return len({api.named(0, ApiError(message=half), family) for half in halves} - {None}) > 1
 
 
 def _fact(answer: HttpAnswer) -> str:

@@ -85,6 +85,8 @@ SIGNS = (
         r"Unknown scheme for proxy URL",
         r"'?socksio2?'? package is not installed",
         r"Missing dependencies for SOCKS support",
+        r"Using SOCKS proxy, but the '?socksio",
+        r"Unsupported proxy syntax",
         r"Proxy URL had no scheme",
         r"Unable to determine SOCKS version",
         r"Not supported proxy scheme",
@@ -138,6 +140,9 @@ SIGNS = (
         r"Invalid non-printable ASCII character in URL",
         r"URL using bad/illegal format",
         r"CURLE_URL_MALFORMAT",
+        r"URL rejected: ",
+        r"No host part in the URL",
+        r"Port number was not a decimal number",
         certainty="proven",
     ),
     sign(
@@ -183,6 +188,8 @@ SIGNS = (
         r"connect (?:EACCES|EPERM)",
         r"(?:connect|socket|ConnectError|NewConnectionError|Cannot connect to host|dial tcp).{0,200}(?:Operation not permitted|Permission denied)",
         r"WinError 10013",
+        r"(?:Operation not permitted|Permission denied) \(os error (?:1|13)\)",
+        r"SocketException: Operation not permitted",
         r"missing INTERNET permission",
     ),
     sign(

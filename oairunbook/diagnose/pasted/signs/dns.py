@@ -29,6 +29,8 @@ SIGNS = (
         r"\b11002\b",
         r"Try again later.{0,20}lookup",
         r"temporary failure in name",
+        # .NET on Linux gives EAI_AGAIN this text.
+        r"Resource temporarily unavailable \([\w.-]{1,253}:\d{1,5}\)",
     ),
     sign(
         "dns.servfail",
@@ -57,6 +59,7 @@ SIGNS = (
         r"\[Errno -5\]",
         r"\b11004\b",
         r"requested name is valid, but no data",
+        r"DNS server returned answer with no data",
     ),
     sign(
         "dns.nxdomain",
@@ -81,9 +84,11 @@ SIGNS = (
         r"Failed to resolve",
         r"不知道这样的主机",
         r"dns error",
-        r"DNS server returned answer with no data",
         r"UnresolvedAddressException",
         r"Couldn't resolve host",
+        r"Domain name not found",
+        r"\bDns Failed\b",
+        r"php_network_getaddresses",
         r"CURLE_COULDNT_RESOLVE_HOST",
         r"cURL error 6\b",
         # Windows in German, Spanish, French, Portuguese, Russian, Japanese and Korean.

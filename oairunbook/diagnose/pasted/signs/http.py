@@ -32,6 +32,8 @@ SIGNS = (
         r"ReadTimeoutException",
         r"while reading body\)",
         r"Did not observe any item or terminal signal within",
+        r"Socket timeout has expired",
+        r"Idle timeout reached for",
     ),
     sign(
         "http.redirected",
@@ -78,7 +80,7 @@ SIGNS = (
         r"incorrect header check",
         r"terminated.{0,400}other side closed",
         r"stream closed before response\.completed",
-        r"unexpected end of (?:file|stream)",
+        r"unexpected end of (?:file|stream)(?! on )",
         r"closed before message completed",
         r"prematurely closed DURING",
         r"ended prematurely",
@@ -86,6 +88,7 @@ SIGNS = (
         r"error decoding response body",
         r"Transferred a partial file",
         r"CURLE_PARTIAL_FILE",
+        r"PrematureCloseException(?!.{0,120}BEFORE)",
     ),
     sign(
         "http.not_an_api",
@@ -100,7 +103,7 @@ SIGNS = (
         r"is not valid JSON.{0,10}<!",
         r"invalid character '<' looking for beginning",
         r"Unexpected character \('<'",
-        r"malformed HTTP response",
+        r"malformed (?:HTTP|MIME)",
         r"illegal header line",
         r"content type \[?text/html",
         # reqwest-eventsource names the answer's content type so.
@@ -140,6 +143,12 @@ SIGNS = (
         r"ServerDisconnectedError",
         r"Server returned nothing",
         r"CURLE_GOT_NOTHING",
+        # okhttp and Ruby read the end of the stream where the answer should begin; rustls; HTTP/2.
+        r"unexpected end of stream on ",
+        r"not found: limit=\d",
+        r"end of file reached",
+        r"without sending TLS close_notify",
+        r"sent GOAWAY and closed the connection",
     ),
     sign(
         "http.reset",
@@ -164,6 +173,8 @@ SIGNS = (
         r"NS_ERROR_NET_RESET",
         r"connection was lost",
         r"RST_STREAM",
+        r"http2: client connection lost",
+        r"Error in the HTTP2? framing layer",
         r"ConnectionAborted",
         r"ReadError: $",
         # libcurl: CURLE_RECV_ERROR and CURLE_SEND_ERROR.
@@ -190,6 +201,12 @@ SIGNS = (
         "http.disconnected",
         EXCHANGE + 1,
         r"The socket connection was closed unexpectedly",
+    ),
+    # hyper: it was sending, and no answer had begun.
+    sign(
+        "http.disconnected",
+        EXCHANGE + 6,
+        r"\(SendRequest\).{0,200}(?:without sending TLS close_notify|connection closed|unexpected (?:EOF|end of file))",
     ),
     # An intermediary's words.
     sign(

@@ -32,6 +32,24 @@ SIGNS = (
         certainty="proven",
     ),
     sign(
+        "proxy.auth_required",
+        PROXY + 5,
+        r"\bproxy\b.{0,40}\b407s?\b",
+        r"\b407s?\b.{0,40}\bproxy\b",
+    ),
+    # Go's transport has nothing but the reason phrase of what a proxy answers to CONNECT.
+    sign(
+        "proxy.denied",
+        PROXY + 4,
+        r'(?:Post|Get) \\?"https://[^"]{3,300}": Forbidden\s*$',
+    ),
+    sign(
+        "proxy.upstream_failed",
+        PROXY + 4,
+        r'(?:Post|Get) \\?"https://[^"]{3,300}": (?:Bad Gateway|Service Unavailable|Gateway Timeout)\s*$',
+        r"cannot complete SOCKS[45] connection",
+    ),
+    sign(
         "proxy.denied",
         PROXY + 5,
         r"Tunnel connection failed: 4(?!00|01|04|05|07)\d\d",
@@ -105,6 +123,7 @@ SIGNS = (
         r"Connection closed unexpectedly.{0,30}SOCKS",
         r"SOCKSError",
         r"Malformed reply",
+        r"Unable to receive initial SOCKS[45] response",
         r"proxy.{0,40}first record does not look like a TLS",
     ),
 )

@@ -70,6 +70,9 @@ SIGNS = (
         r"tcp connect error.{0,60}timed out",
         r"ConnectionTimeoutError",
         r"Net::OpenTimeout",
+        r"Failed to open TCP connection to .{1,200}execution expired",
+        r"Connect timeout has expired",
+        r"failed to connect to .{1,200} \(port \d{1,5}\).{0,120} after \d{1,9} ?ms",
         r"connect: (?:operation|connection) timed out",
         r"NS_ERROR_NET_TIMEOUT",
         # Windows in German, Spanish, French, Portuguese, Russian, Japanese and Korean.
