@@ -81,7 +81,7 @@ def check(
     resolved = resolve(base_url=base_url or None, model=model or None, family=route, fingerprint_key=key)
     evidence = observe(
         resolved,
-        Secrets.from_environment(os.environ),
+        Secrets.from_environment(os.environ, token_key=key),
         timeout=timeout,
         budget=budget,
         repeat=repeat,

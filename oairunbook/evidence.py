@@ -798,7 +798,7 @@ class Evidence:
 
     schema: str = EVIDENCE_SCHEMA
     redactions: tuple[str, ...] = field(default=())
-    """Which rules removed something, and how often."""
+    """Which rules removed something, how often, and where."""
 
     def of(self, kind: type[Result], probe: str | None = None) -> Iterator[tuple[Observation, Result]]:
         """Observations on the path itself whose outcome is a *kind*, in order; only those of *probe*, if one is named.

@@ -46,13 +46,13 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     # userinfo of a URL, up to the last @ before the path; the host behind it stays
     (
         "url userinfo",
-        re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://)[^\s/?#'\"<>]+@", re.IGNORECASE),
-        r"\g<keep>[redacted]@",
+        re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://)(?!\[redacted[^\]]*\]@)[^\s/?#'\"<>]+(?=@)", re.IGNORECASE),
+        "",
     ),
     (
         "signed query",
-        re.compile(rf"(?P<keep>[?&;](?:{_PARAMETERS})=)[^&\s\"'<>]+", re.IGNORECASE),
-        r"\g<keep>[redacted]",
+        re.compile(rf"(?P<keep>[?&;](?:{_PARAMETERS})=)(?!\[redacted[^\]]*\])[^&\s\"'<>]+", re.IGNORECASE),
+        "",
     ),
     (
         "authorization",
@@ -62,7 +62,7 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
             r"(?!realm|token\b|(?-i:[A-Z]?[a-z]+)(?![A-Za-z0-9+/=_~]|[.-]\w))[^\s\"',;]+",
             re.IGNORECASE,
         ),
-        r"\g<keep>[redacted]",
+        "",
     ),
     (
         "secret header",
@@ -71,33 +71,33 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
             rf"(?P<keep>\b(?:{_HEADERS})(?:['\"]?\s*[:=]\s*(?:b?['\"])?|['\"],\s*b?['\"]))(?!\s*\[redacted)[^\r\n'\"]+",
             re.IGNORECASE,
         ),
-        r"\g<keep>[redacted]",
+        "",
     ),
     (
         "secret field",
         re.compile(rf"(?P<keep>\b(?:{_FIELDS})(?:['\"]\s*:\s*['\"]|=['\"]?))(?!\[redacted)[^\s'\"&;,]+", re.IGNORECASE),
-        r"\g<keep>[redacted]",
+        "",
     ),
     # OpenAI's own error text shows a masked key ("sk-ab***yz"); the mask is removed as well
     (
         "openai key",
         re.compile(r"(?:(?<![A-Za-z])|(?<=%[0-9A-Fa-f]{2}))(?:sk|sess|ek|rk|pk)-[A-Za-z0-9_*.\-\u2022]{6,}"),
-        "[redacted key]",
+        "key",
     ),
-    ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"), "[redacted jwt]"),
-    ("aws key", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), "[redacted key]"),
+    ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"), "jwt"),
+    ("aws key", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), "key"),
     (
         "vendor token",
         re.compile(
             r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,}"
             r"|xox[abeprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{30,})"
         ),
-        "[redacted token]",
+        "token",
     ),
     (
         "private key",
         re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-        "[redacted key]",
+        "key",
     ),
 )
 
@@ -132,11 +132,11 @@ def _encodings(value: str) -> Iterable[str]:
 
 
 @lru_cache(maxsize=8)
-def _forms(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Every form of every secret, the longest first, so that none is replaced only in part."""
+def _forms(values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Every form of every secret with the secret itself, the longest first, so that none is replaced only in part."""
     secret = (v for v in values if len(v.strip()) >= _SHORTEST_SECRET and v.strip().lower() not in _DUMMY_KEYS)
-    forms = {form for value in secret for form in _encodings(value) if len(form) >= _SHORTEST_SECRET}
-    return tuple(sorted(forms, key=lambda form: (-len(form), form)))
+    forms = {form: value for value in secret for form in _encodings(value) if len(form) >= _SHORTEST_SECRET}
+    return tuple(sorted(forms.items(), key=lambda pair: (-len(pair[0]), pair[0])))
 
 
 def _without_rests(text: str, form: str) -> str:
@@ -156,14 +156,43 @@ def _without_rests(text: str, form: str) -> str:
     return text
 
 
+class _Removed:
+    """What was removed: by which rule, how often, and in which places of the record."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._places: dict[str, dict[str, None]] = {}
+
+    def note(self, rule: str, place: str, count: int = 1) -> None:
+        self._counts[rule] = self._counts.get(rule, 0) + count
+        self._places.setdefault(rule, {})[place] = None
+
+    def lines(self) -> tuple[str, ...]:
+        """One line a rule: `openai key: 3 in observations[sdk].outcome.answer.body, route.base_url.value`."""
+        return tuple(f"{rule}: {count} in {self._where(rule)}" for rule, count in self._counts.items())
+
+    def _where(self, rule: str) -> str:
+        places = list(self._places[rule])
+        more = len(places) - _PLACES_SHOWN
+        return ", ".join(places[:_PLACES_SHOWN]) + (f" and {more} more places" if more > 0 else "")
+
+
+_PLACES_SHOWN = 6
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Secrets:
-    """Secret values that this process knows. They live in memory alone; the class shows none of them."""
+    """Secret values that this process knows. They live in memory alone; the class shows none of them.
+
+    With a *token_key*, 32 random bytes that belong to an archive, what is removed leaves a token: equal secrets leave equal ones within
+    that archive, and without the key nothing can be guessed from it.
+    """
 
     values: tuple[str, ...] = ()
+    token_key: bytes | None = None
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Secrets:
+    def from_environment(cls, environment: Mapping[str, str], token_key: bytes | None = None) -> Secrets:
         """Collect the values of variables whose name says that they are secret, and the credentials inside URLs."""
         found: list[str] = []
         for name, value in environment.items():
@@ -175,50 +204,66 @@ class Secrets:
                 found.extend(_url_credentials(value if "://" in value else "http://" + value, whole_authority=True))
             elif "@" in value and "://" in value:
                 found.extend(_url_credentials(value))
-        return cls(tuple(dict.fromkeys(found)))
+        return cls(tuple(dict.fromkeys(found)), token_key)
 
     def __repr__(self) -> str:
         return f"Secrets({len(self.values)} values)"
 
     def redact_text(self, text: str) -> str:
         """Replace every known secret, then everything that has the shape of one."""
-        return self._redact(text, [])
+        return self._redact(text, "", _Removed())
 
-    def _redact(self, text: str, removed: list[str]) -> str:
-        for form in _forms(self.values):
-            clean = _without_rests(text.replace(form, "[redacted]"), form)
+    def redact(self, record: Record) -> tuple[Record, tuple[str, ...]]:
+        """Redact every text inside a frozen record; the second value says which rules removed how much, and where."""
+        removed = _Removed()
+        return self._redact_item(record, "", removed), removed.lines()
+
+    def _redact(self, text: str, place: str, removed: _Removed) -> str:
+        for form, secret in _forms(self.values):
+            whole = text.replace(form, self._replacement("", secret)) if form in text else text
+            clean = _without_rests(whole, form)
             if clean != text:
-                removed.append("known secret")
+                removed.note("known secret", place)
                 text = clean
-        for rule, shape, replacement in _SHAPES:
-            text, count = shape.subn(replacement, text)
-            removed.extend([rule] * count)
+        for rule, shape, kind in _SHAPES:
+            text, count = shape.subn(lambda match, kind=kind: self._without(match, kind), text)  # type: ignore[misc]
+            if count:
+                removed.note(rule, place, count)
         # A variable may hold bytes that are no text; what leaves memory can be written as UTF-8.
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
-    def redact(self, record: Record) -> tuple[Record, tuple[str, ...]]:
-        """Redact every text inside a frozen record; the second value says which rules removed how much."""
-        removed: list[str] = []
-        clean = self._redact_item(record, removed)
-        counts = {rule: removed.count(rule) for rule in dict.fromkeys(removed)}
-        return clean, tuple(f"{rule}: {count}" for rule, count in counts.items())
+    def _without(self, match: re.Match[str], kind: str) -> str:
+        kept = match.groupdict().get("keep") or ""
+        return kept + self._replacement(kind, match.group()[len(kept) :])
 
-    def _redact_item(self, item: Any, removed: list[str]) -> Any:
+    def _replacement(self, kind: str, secret: str) -> str:
+        token = f":{fingerprint(secret, self.token_key)[:_TOKEN_DIGITS]}" if self.token_key else ""
+        return f"[redacted{' ' if kind else ''}{kind}{token}]"
+
+    def _redact_item(self, item: Any, place: str, removed: _Removed) -> Any:
         if isinstance(item, str):
-            return self._redact(item, removed) if len(item) >= _SHORTEST_SECRET else item
+            return self._redact(item, place, removed) if len(item) >= _SHORTEST_SECRET else item
         if isinstance(item, tuple):
-            return tuple(self._redact_item(part, removed) for part in item)
+            return tuple(self._redact_item(part, place + self._index(part), removed) for part in item)
         if dataclasses.is_dataclass(item) and not isinstance(item, type):
             return dataclasses.replace(
                 item,
                 **{
-                    f.name: self._redact_item(getattr(item, f.name), removed)
+                    f.name: self._redact_item(getattr(item, f.name), f"{place}.{f.name}".lstrip("."), removed)
                     for f in dataclasses.fields(item)
                     if f.name not in _NEVER_SECRET
                 },
             )
         return item
 
+    def _index(self, part: Any) -> str:
+        """How a part of a tuple is named: an observation by its id, anything else not at all."""
+        name = getattr(part, "id", None)
+        return f"[{self.redact_text(name)}]" if isinstance(name, str) else ""
+
+
+_TOKEN_DIGITS = 8
+"""Of the 12 of a fingerprint: enough to tell a handful of secrets apart."""
 
 _NEVER_SECRET = frozenset({"kind", "schema", "sha256", "der_base64"})
 """Fields that this package fills from public data alone; a certificate in base64 would only cost time here."""

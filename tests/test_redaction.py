@@ -225,11 +225,64 @@ class Nested:
     kind: str = "nested"
 
 
-def test_every_text_of_a_record_is_redacted_and_the_count_says_by_which_rule() -> None:
+def test_every_text_of_a_record_is_redacted_and_the_report_says_by_which_rule_how_often_and_where() -> None:
     record = Nested(text=f"one {KEY}", links=(ErrorLink(type="X", text=f"{KEY} https://u:p@h/"),))
     clean, redactions = Secrets((KEY,)).redact(record)
     assert clean == Nested(text="one [redacted]", links=(ErrorLink(type="X", text="[redacted] https://[redacted]@h/"),))
-    assert redactions == ("known secret: 2", "url userinfo: 1")
+    assert redactions == ("known secret: 2 in text, links.text", "url userinfo: 1 in links.text")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A part with an id, as observations have."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Parts with ids."""
+
+    observations: tuple[Seen, ...]
+
+
+def test_a_part_with_an_id_is_named_by_it_and_many_places_are_counted() -> None:
+    parts = tuple(Seen(id=f"sdk:{number}", text=KEY) for number in range(9))
+    _, [line] = Secrets((KEY,)).redact(Record(observations=parts))
+    assert line.startswith("known secret: 9 in observations[sdk:0].text, observations[sdk:1].text, ")
+    assert line.endswith(" and 3 more places")
+    _, lines = Secrets((KEY,)).redact(Record(observations=(Seen(id=f"dns:{KEY}", text=KEY),)))
+    assert lines == ("known secret: 2 in observations[dns:[redacted]].id, observations[dns:[redacted]].text",)
+
+
+def test_equal_secrets_leave_equal_tokens_within_one_archive_and_no_other() -> None:
+    other = "another-secret-value-of-the-same-length"
+    environment = {"OPENAI_API_KEY": KEY, "DATABASE_PASSWORD": other}
+
+    def tokens(text: str, key: bytes = b"one archive") -> list[str]:
+        clean = Secrets.from_environment(environment, token_key=key).redact_text(text)
+        return re.findall(r"\[redacted[^\]]*\]", clean)
+
+    basic = base64.b64encode(f"user:{KEY}".encode()).decode()
+    plain, quoted, encoded, second = tokens(f"{KEY} {quote(KEY, safe='')} x{basic}x {other}")
+    assert re.fullmatch(r"\[redacted:[0-9a-f]{8}\]", plain)
+    assert plain == quoted == encoded != second
+    assert tokens(KEY, b"two archives") != [plain]
+    by_shape = tokens("sk-proj-abcdefgh1 ?sig=q1w2e3 https://u:p@h/ sk-proj-abcdefgh1 sk-proj-abcdefgh2 ?sig=q1w2e3")
+    assert [t.partition(":")[0] for t in by_shape] == ["[redacted key", "[redacted", "[redacted"] + [
+        "[redacted key"
+    ] * 2 + ["[redacted"]
+    assert by_shape[0] == by_shape[3] != by_shape[4]
+    assert by_shape[1] == by_shape[5]
+
+
+def test_what_was_redacted_with_tokens_stays_as_it_is_when_it_is_redacted_again() -> None:
+    text = f'authorization: Bearer {KEY}; cookie: a=b\nhttps://u:p@h/?sig=x sk-proj-abcdefgh "password": "abc" {KEY}'
+    secrets = Secrets((KEY,), token_key=b"one archive")
+    once = secrets.redact_text(text)
+    assert once.count("[redacted") >= 5
+    assert secrets.redact_text(once) == once
 
 
 SECRET = st.text(min_size=6, max_size=60).filter(lambda s: len(s.strip()) >= 6)

@@ -10,6 +10,8 @@ from oairunbook.evidence import Evidence, dumps, read_document
 from oairunbook.observe.around import look_around
 from oairunbook.observe.browser import SDK_HEADERS, Page, look_as_a_page, serialised
 from oairunbook.observe.sdk_controls import observe_controls
+from oairunbook.record.archive import fingerprint_key
+from oairunbook.record.archive.find import ARCHIVE_VARIABLE
 from oairunbook.record.files import write_whole
 from oairunbook.record.source import EVIDENCE_FILE, KEEP_VARIABLE, check_values, keep
 from oairunbook.redaction import Secrets
@@ -41,8 +43,7 @@ def sdk_controls(
     if not is_from_here(evidence):
         kept = _file(evidence).with_name(CONTROLS_FILE)
         return read_document(Controls, kept.read_text("utf-8"), CONTROLS_SCHEMA) if kept.exists() else None
-    secrets = Secrets.from_environment(os.environ)
-    found = observe_controls(seen, secrets, timeout=timeout, budget=budget, node_folder=str(node_folder))
+    found = observe_controls(seen, _secrets(), timeout=timeout, budget=budget, node_folder=str(node_folder))
     _keep(CONTROLS_FILE, dumps(found))
     return found
 
@@ -58,7 +59,7 @@ def surroundings(seen: Evidence, *, evidence: str = "", timeout: float = 5.0) ->
     if not is_from_here(evidence):
         kept = _file(evidence).with_name(SURROUNDINGS_FILE)
         return recorded_surroundings(str(kept)) if kept.exists() else None
-    found = look_around(seen, Secrets.from_environment(os.environ), timeout=timeout)
+    found = look_around(seen, _secrets(), timeout=timeout)
     _keep(SURROUNDINGS_FILE, dumps(found))
     return found
 
@@ -111,7 +112,7 @@ def as_a_page(
         return seen
     found = look_as_a_page(
         seen,
-        Secrets.from_environment(os.environ),
+        _secrets(),
         whose,
         code=str(page),
         timeout=timeout,
@@ -130,3 +131,9 @@ def _keep(name: str, text: str) -> None:
     folder = os.environ.get(KEEP_VARIABLE)
     if folder:
         write_whole(Path(folder) / name, text.encode("utf-8"))
+
+
+def _secrets() -> Secrets:
+    """What must not leave this kernel; with the archive's key, if `oairunbook run` has named an archive."""
+    archive = os.environ.get(ARCHIVE_VARIABLE)
+    return Secrets.from_environment(os.environ, token_key=fingerprint_key(Path(archive)) if archive else None)

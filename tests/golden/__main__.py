@@ -33,8 +33,9 @@ def renew(copy: Copy) -> None:
     executed = papermill.execute_notebook(original, None, copy.parameters, cwd=FOLDER, progress_bar=False)
     executed.metadata = nbformat.read(original, as_version=4).metadata
     for number, cell in enumerate(executed.cells):
-        # Papermill and its client add times and ids by chance.
+        # Papermill and its client add times and ids by chance; black, where it is installed, ends papermill's parameters with a line feed.
         cell["id"] = f"cell-{number}"
+        cell["source"] = cell["source"].rstrip("\n")
         for added in ("papermill", "execution"):
             cell.metadata.pop(added, None)
     nbformat.write(executed, copy.path)
