@@ -158,6 +158,19 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ("HTTP 429: Invalid key or insufficient credits.", "unknown"),
         ("HTTP 429: Insufficient credits.", "api.insufficient_quota"),
         ("Request failed with status code 429 - too many requests issue", "unknown"),
+        # An application's own status in prose, beside a failure of the call, and alone.
+        ("adding an agent ends in a 500 error\nopenai.APIConnectionError: Connection error.", "unknown"),
+        ("it ends in a 502 error", "http.gateway_error"),
+        ("报502错误", "http.gateway_error"),
+        ("HTTP 502 Bad Gateway, others report \"Insufficient Balance\"", "http.gateway_error"),
+        ("HTTP 402 Payment Required: \"Insufficient Balance\"", "api.insufficient_quota"),
+        # The pool of a SOCKS proxy, and a refusal by that proxy.
+        ("SOCKSHTTPSConnectionPool(host='api.openai.com', port=443): Max retries exceeded (Caused by NewConnectionError(': Failed to establish a new connection: [Errno 111] Connection refused'))", "proxy.unreachable"),
+        ("SOCKSHTTPSConnectionPool(host='api.openai.com', port=443): Max retries exceeded (Caused by NewConnectionError(': Failed to establish a new connection: 0x05: Connection refused'))", "proxy.upstream_failed"),
+        # A policy that names a telemetry service in its list is no failure of telemetry.
+        ("Refused to connect to 'https://api.openai.com/v1' because it violates the following Content Security Policy directive: \"connect-src 'self' o1.ingest.sentry.io\"", "browser.blocked_by_client"),
+        ("httpx.ReadTimeout: timed out while streaming chunks", "http.stream_stalled"),
+        ("litellm.Timeout: Connection timed out after 600.0 seconds.", "unknown"),
         # Prose that a terminal broke begins like code.
         ("error sending request\nfor url (https://api.openai.com/v1): connection refused", "tcp.refused"),
     ],
@@ -184,6 +197,9 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
         ),
         ("from x import OpenAI, AzureOpenAI\n# llm = AzureOpenAI(key)\nConnection error.", "connection_path"),
         ("from x import OpenAI, AzureOpenAI\nllm = AzureOpenAI(key)\nConnection error.", "route_provider"),
+        ("I do not use AzureOpenAI but OpenAI.\nConnection error.", "connection_path"),
+        ("from https://pages.example.net/blog/python-openai-chatgpt/\nConnection error.", "connection_path"),
+        ("from https://llm.example.net/v1/\nConnection error.", "route_provider"),
         ("I opened the page at localhost:5173\nFailed to fetch", "connection_path"),
         ("I connected it to localhost:1234\nFailed to fetch", "route_provider"),
         ("export MY_LLM_ENDPOINT=http://10.0.0.7:3000\nConnection error.", "route_provider"),
@@ -247,6 +263,8 @@ def test_every_line_that_a_sign_knows_is_looked_at() -> None:
 def test_telemetry_that_fails_decides_nothing() -> None:
     noise = "[non-fatal] Tracing client error 401: {'error': {'message': 'Incorrect API key provided: x', 'code': 'invalid_api_key'}}\n"
     assert judged(noise).cause == "unknown"
+    cut_off = 'Cannot connect to host raw.githubusercontent.com:443 ssl:default [getaddrinfo failed]\n\n  File "/x/aiohttp/connector.py", line 1, in _create_direct_connection\n    hosts = await'
+    assert (judged(cut_off).owner, judged(cut_off).cause) == ("unknown", "unknown")
     refused = "httpx.ConnectError: [Errno 111] Connection refused\n"
     assert judged(refused + noise).cause == "tcp.refused"
     assert (

@@ -45,7 +45,7 @@ _REGION: Marks = (
 _QUOTA: Marks = ("exceeded your current quota", "insufficient_quota", "billing hard limit", "billing_hard_limit", "account is not active, please check your billing",
                  "billing_not_active", "insufficient credits", "insufficient balance", "credit balance is too low", "no credits remaining", "credit_balance", "requires more credits",
                  "spend limit", "spend_limit", "usage limit reached for organization", "budget has been exceeded", "exceededbudget", "budget_exceeded", "out of credits",
-                 "余额不足", "额度不足", "arrearage", "quota exceeded for your account", "payment required", "can only afford", "insufficient account balance", "key limit exceeded",
+                 "余额不足", "额度已用尽", "额度不足", "arrearage", "quota exceeded for your account", "payment required", "can only afford", "insufficient account balance", "key limit exceeded",
                  "exceeded your monthly", "monthly included credits", "have run out of")  # fmt: skip
 _OVERLOADED: Marks = (
     "overloaded",
@@ -216,6 +216,7 @@ def _gateway(status: int, error: ApiError, words: str, family: str) -> str | Non
         status in (0, 400, 401, 403)
         and (_has(words, _GATEWAY_AUTH) or kind in ("auth_error", "expired_key", "no_db_connection"))
         and "incorrect api key" not in words
+        and not _has(words, _QUOTA)
     ):
         return "api.gateway_auth_failed"
     if status in (0, 401) and "user not found" in words and not error.code_is_string:

@@ -38,6 +38,8 @@ _TELEMETRY = re.compile(
     r"tracing (?:client )?error|posthog|langsmith|langfuse|telemetry|opentelemetry|otlp|sentry|analytics|usage[ _]report|failed to export|smith\.langchain",
     re.IGNORECASE,
 )
+# A content security policy lists whom the page may call, telemetry among them.
+_LISTED = re.compile(r"\b(?:directive|connect-src)\b.*", re.DOTALL)
 _LAYERS: dict[str, Layer] = {
     "resolve": "dns",
     "connect": "tcp",
@@ -166,8 +168,8 @@ def _whose(shown: Shown) -> str:
 def _raised(text: str) -> Iterator[Observation]:
     for chain in chains(text):
         layer = _LAYERS.get(chain.phase) if chain.phase else None
-        ours = tuple(link for link in chain.errors if not _TELEMETRY.search(link.text))
-        noise = tuple(link for link in chain.errors if _TELEMETRY.search(link.text))
+        noise = tuple(link for link in chain.errors if _TELEMETRY.search(_LISTED.sub("", link.text)))
+        ours = tuple(link for link in chain.errors if link not in noise)
         if noise:
             yield _observation("pasted:error", PastedError(errors=noise), None, TELEMETRY)
         if ours:

@@ -40,6 +40,8 @@ _STATUS = re.compile(
     r"""|^\s{0,12}(?P<k>[45]\d{2})(?= [A-Z{<]|: [A-Z]| status code)"""
     r"""|<title>(?:[\w.-]{1,80} \| )?(?P<l>[45]\d{2})\b"""
     r"""|\bError (?P<m>[45]\d{2})\b"""
+    r"""|\bresponse code(?: error)?\W{1,6}(?P<t>[45]\d{2})\b"""
+    r"""|\b(?P<u>[45]\d{2}) ?(?:errors?\b|错误|报错|异常)"""
     r"""|\b(?:GET|POST|PUT|OPTIONS) https?://[^\s"']{3,300} (?P<s>[45]\d{2})\b"""
     r"""|\bhttp(?:_?(?:status|code))?=(?P<n>[1-5]\d{2})\b"""
     r"""|\bResponse:? (?P<o>[45]\d{2})\b"""
@@ -93,7 +95,7 @@ _SENTENCES = re.compile(
         r"An error occurred while processing your request(?=[^{}]{0,250}(?:You can retry|help\.openai\.com|[Rr]equest ID))[^\n\"'}]{0,200}|"
         r"The response was filtered due to the prompt[^\n\"}]{0,300}|No endpoints found(?: that support| for| matching)[^\n\"'}]{0,120}|"
         r"No allowed providers are available[^\n\"'}]{0,120}|This request requires more credits[^\n\"'}]{0,160}|You have insufficient permissions for this operation[^\n\"'}]{0,160}|"
-        r"No deployments available for selected model[^\n\"'}]{0,200}|There are no healthy deployments for this model[^\n\"'}]{0,200}|"
+        r"该令牌(?:状态不可用|已过期|额度已用尽)|无效的令牌|令牌额度不足|用户额度不足|No deployments available for selected model[^\n\"'}]{0,200}|There are no healthy deployments for this model[^\n\"'}]{0,200}|"
         r"OpenAI's services are not available in your country[^\n\"'}]{0,60}|Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
     ).replace(" ", r"\s{1,4}")
 )

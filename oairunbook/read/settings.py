@@ -65,7 +65,7 @@ _PAGES = re.compile(
 _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"\bcli-?proxy-?api\b|\bcopilot-api\b|claude-code-router", re.IGNORECASE), "", "a proxy of a subscription"),
     (re.compile(r"openrouter", re.IGNORECASE), "https://openrouter.ai/api/v1", "OpenRouter"),
-    (re.compile(r"ollama|:11434\b", re.IGNORECASE), "http://localhost:11434/v1", "Ollama"),
+    (re.compile(r"ollama|:11434\b|port=11434\b", re.IGNORECASE), "http://localhost:11434/v1", "Ollama"),
     (re.compile(r"lm[ _-]?studio", re.IGNORECASE), "http://localhost:1234/v1", "LM Studio"),
     (
         re.compile(
@@ -81,7 +81,7 @@ _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"\b(?:one|new)[-_]?api\b|(?:one|new|shell)[-_]api_error|x-oneapi-request-id|chatanywhere", re.IGNORECASE), "", "one-api"),
     (re.compile(r"x-kong-|\bkong/\d", re.IGNORECASE), "", "Kong"),
     (re.compile(r"\bvllm\b", re.IGNORECASE), "", "vLLM"),
-    (re.compile(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b", re.IGNORECASE), "", "a self-hosted server"),
+    (re.compile(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b|\bllamafile\b|\bkoboldcpp\b|\bsglang\b|\blmdeploy\b|\btabbyapi\b|\boobabooga\b|\bmlx[-_]lm\b|text-generation-(?:inference|webui)", re.IGNORECASE), "", "a self-hosted server"),
     (re.compile(r"\bERR_NGROK_\d+"), "", "ngrok"),
     (re.compile(r"\bopenai[- _]?(?:api[- _]?)?compatible\b", re.IGNORECASE), "", "an OpenAI-compatible service"),
 )  # fmt: skip
@@ -91,9 +91,16 @@ _AZURE = re.compile(
     r"openai/deployments/|AZURE_OPENAI|lib[/\\]azure\.py|CognitiveServices|Azure OpenAI",
     re.IGNORECASE,
 )
-_API_HINT = re.compile(
-    r"openai|chat/completions|/v1/|/embeddings|/completions|/responses\b|litellm|langchain|llama_?index|\bgpt-|\bo\d-mini|llm|ollama|openrouter|/api/(?:chat|generate|tags)|/models\b|"
-    r"ai_apicallerror|chatcompletion|semantic.?kernel|autogen|crewai|model",
+# Hosts and paths of APIs; a page whose title speaks of one (`/blog/python-openai-chatgpt/`) is none.
+_API_HOST = re.compile(
+    r"openai|gpt|llm|ollama|openrouter|\bapi\b|gateway|(?:^|[.-])ai[.-]|\.ai$|model|inference|proxy", re.IGNORECASE
+)
+_API_PATH = re.compile(
+    r"/(?:chat/)?completions\b|/v\d+(?:beta\d?)?(?:/|$)|/embeddings\b|/responses\b|/api/(?:chat|generate|tags)\b|/models\b|^/(?:api/)?(?:openai|llm|gpt|ai|ollama)\b|/openai/deployments/",
+    re.IGNORECASE,
+)
+_OF_A_PAGE = re.compile(
+    r"/(?:blog|docs?|articles?|questions|posts?|issues|pull|wiki|tree|blob|community|support|help|forum|threads?|discussions?|tutorials?|news|home)/|\.(?:html?|md|py|js|ts|ipynb|pdf|png|jpe?g)\b",
     re.IGNORECASE,
 )
 
@@ -106,8 +113,11 @@ _MODEL = re.compile(
 )
 
 
-# What a form asks is nobody's answer: check boxes, and names of programs that may not be there.
-_FORM = re.compile(r"^\s{0,20}[-*+] \[[ xX]\].{0,400}$|^.{0,80}\(if applicable\).{0,80}$", re.MULTILINE)
+# What a form asks is nobody's answer: check boxes, and names of programs that may not be there. What somebody says not to use is not used.
+_FORM = re.compile(
+    r"(?:\bnot|n't|\bwithout|\binstead of|\brather than|\bnever) (?:\w+ ){0,4}Azure[\w ]{0,12}|^\s{0,20}[-*+] \[[ xX]\].{0,400}$|^.{0,80}\(if applicable\).{0,80}$",
+    re.MULTILINE | re.IGNORECASE,
+)
 
 # A base URL whose scheme is broken: no SDK can use it.
 _BROKEN_SETTING = re.compile(
@@ -300,7 +310,7 @@ def _from_text(text: str, proxies: tuple[str, ...] = ()) -> tuple[str | None, st
             continue
         if call in direct:
             return _own_base_of(call), "the text names the host"
-        if call.named or _API_HINT.search(call.url or "") or _looks_served(call.host):
+        if call.named or _of_an_api(call) or _looks_served(call.host):
             return _base_of(call), "the text names the host"
     if direct:
         return _own_base_of(direct[-1]), "the text names the host"
@@ -324,6 +334,14 @@ def _only_address(call: Called, direct: list[Called]) -> bool:
         or not (address.is_private or address.is_loopback or address.is_unspecified)
         or call.port in (443, None)
     )
+
+
+def _of_an_api(call: Called) -> bool:
+    """Whether a URL that the text only mentions is one that a client may call."""
+    parts = urlsplit(call.url) if call.url else None
+    if parts is None or _OF_A_PAGE.search(parts.path):
+        return False
+    return bool(_API_PATH.search(parts.path) or _API_HOST.search(call.host))
 
 
 def _looks_served(host: str) -> bool:

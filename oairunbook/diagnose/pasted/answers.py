@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ from oairunbook.diagnose import api
 from oairunbook.diagnose.catalogue import Certainty
 from oairunbook.diagnose.pasted import fetch
 from oairunbook.diagnose.pasted.reading import Missing, Reading
-from oairunbook.diagnose.pasted.signs.sign import PROXY, VAGUE
+from oairunbook.diagnose.pasted.signs.sign import NOTHING, PROXY, VAGUE
 from oairunbook.evidence import ApiError, Evidence, HttpAnswer, Observation
 from oairunbook.verdict import Owner
 
@@ -71,6 +72,9 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
         cause = api.named(status, error, family)
         if cause is not None:
             return reading(cause, _ANSWER + 1, "proven" if _certain(status, error) else "likely")
+        if (status in (502, 504) or status >= 520) and not (error.code or error.type):
+            # A sentence beside a status of an intermediary is another matter.
+            return _status_alone(reading, status, "", family, by_the_api=False)
         cause = api.by_status(status, family)
         if cause is not None and (status != 429 or error.message):
             return reading(cause, _ANSWER, "likely")
@@ -86,13 +90,18 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
     by_edge = cause == "api.server_error" and status in (502, 504)
     if cause is not None and not by_edge and not _guesses(beyond, family):
         return reading(cause, _ANSWER if status else _ANSWER - 1)
+    if _IN_PROSE.match(words):
+        # `adding an agent ends in a 500 error` may be about the application's own answer; it counts where nothing else is said.
+        found = _status_alone(reading, status, "", family, by_the_api=False)
+        return None if found is None else dataclasses.replace(found, weight=NOTHING - 1)
     return _status_alone(reading, status, words, family, by_the_api=_is_the_apis(answer))
 
 
 _REASON_PHRASE = re.compile(
-    r"\b(?:too many requests|internal server error|service (?:temporarily )?unavailable|unauthorized|forbidden|not found|bad request|bad gateway|gateway time-?out|server error|client error)\b",
+    r"^\W*(?:too many requests|internal server error|service (?:temporarily )?unavailable|unauthorized|forbidden|not found|bad request|bad gateway|gateway time-?out|server error|client error)\b",
     re.IGNORECASE,
 )
+_IN_PROSE = re.compile(r"errors?\b|错误|报错|异常", re.IGNORECASE)
 _RIGHT_PATH = re.compile(
     r"https://(?:[a-z0-9-]+\.)?api\.openai\.com/v1/(?:chat/completions|completions|responses|embeddings|moderations|images/generations|audio/(?:speech|transcriptions))\b"
 )

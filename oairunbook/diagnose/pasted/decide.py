@@ -32,8 +32,12 @@ class Decision:
 def decide(evidence: Evidence) -> Decision:
     """The heaviest reading decides; among equals the last, because a log ends with what the application saw."""
     readings: list[Reading] = []
+    elsewhere = False
     for observation in evidence.observations:
-        if observation.probe != "pasted" or _of_another_service(evidence.route, observation):
+        if observation.probe != "pasted":
+            continue
+        if _of_another_service(evidence.route, observation):
+            elsewhere = True
             continue
         outcome = observation.outcome
         found: Reading | None = None
@@ -45,6 +49,9 @@ def decide(evidence: Evidence) -> Decision:
             readings.append(found)
     if _guard_of_another_sdk(evidence):
         readings = [r for r in readings if r.cause != "browser.key_exposed"]
+    if elsewhere:
+        # Frames that were cut off beside a failure of another service are that service's.
+        readings = [r for r in readings if not _frames_only(r.observation)]
     if not readings:
         return Decision(cause="unknown", owner="unknown", finding=None, missing=fetch.ERROR)
     best = max(enumerate(readings), key=lambda item: (item[1].weight, item[0]))[1]
@@ -66,6 +73,13 @@ def _with_the_base_url(route: Route, found: Reading) -> Reading:
         return found
     fact = f"{found.fact}; the text gives the base URL {route.base_url.value!r}: {'; '.join(route.problems)}"
     return dataclasses.replace(found, cause="client.base_url_invalid", certainty="likely", fact=fact, owner=None)
+
+
+def _frames_only(observation: Observation) -> bool:
+    outcome = observation.outcome
+    return isinstance(outcome, PastedError) and all(
+        not link.type and link.text.lstrip().startswith("File ") for link in outcome.errors
+    )
 
 
 def _guard_of_another_sdk(evidence: Evidence) -> bool:

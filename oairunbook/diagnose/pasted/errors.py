@@ -45,7 +45,7 @@ def _link(observation: Observation, link: ErrorLink) -> Reading | None:
     words = f"{link.type}: {link.text}" if link.type else link.text
     if link.errno_name:
         words += f" {link.errno_name}"
-    if _OTHER_WORDS.search(words) and "openai" not in words.lower():
+    if _OTHER_WORDS.search(words.partition("directive")[0]) and "openai" not in words.lower():
         return None
     best = None
     for sign in SIGNS:

@@ -36,6 +36,11 @@ SIGNS = (
         r"Idle timeout reached for",
     ),
     sign(
+        "http.stream_stalled",
+        CONNECT + 3,
+        r"timed out (?:while|during) (?:streaming|reading (?:the )?stream)",
+    ),
+    sign(
         "http.redirected",
         EXCHANGE + 6,
         r"TooManyRedirects",
@@ -217,6 +222,10 @@ SIGNS = (
         r"The web server (?:reported a|is returning an unknown) ",
         r"no[_ ]healthy[_ ]upstream",
         r"upstream request timeout",
+        r"The origin web server ",
+        r"connection to the origin web server",
+        r"5xx-error-landing",
+        r"Unable to reach the origin service",
         r"disconnect/reset before headers",
         r"cf_bad_gateway",
         r"cf_gateway_timeout",

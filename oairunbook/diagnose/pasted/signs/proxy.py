@@ -110,6 +110,8 @@ SIGNS = (
         r"Connection to proxy closed",
         r"Can't connect to (?:SOCKS )?proxy",
         r"ProxyConnectionError",
+        # urllib3 with a SOCKS proxy: what did not answer is the proxy; its own refusals have numbers (0x05).
+        r"SOCKSHTTPS?ConnectionPool\(.{0,400}(?:NewConnectionError|ConnectTimeoutError)",
         certainty="proven",
     ),
     sign(
