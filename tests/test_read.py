@@ -171,6 +171,14 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ("Refused to connect to 'https://api.openai.com/v1' because it violates the following Content Security Policy directive: \"connect-src 'self' o1.ingest.sentry.io\"", "browser.blocked_by_client"),
         ("httpx.ReadTimeout: timed out while streaming chunks", "http.stream_stalled"),
         ("litellm.Timeout: Connection timed out after 600.0 seconds.", "unknown"),
+        # litellm's classes: a refusal is an answer, and a 500 is any failure.
+        ("litellm.RateLimitError: RateLimitError: DashscopeException - You exceeded your current requests list.", "api.rate_limited"),
+        ("litellm.InternalServerError: InternalServerError: OpenAIException - Connection error.", "unknown"),
+        ("API Request Failed (OpenAI completion error: 404, no body).", "http.not_an_api"),
+        ("provider reachability OK: `https://chatgpt.com/backend-api/ reachable (HTTP 403)`", "unknown"),
+        # A notebook's traceback that is cut off before its message, and one with it.
+        ("UnsupportedProtocol                       Traceback (most recent call last)\nFile [/x/httpx/_transports/default.py:69](https://x.example/default.py:69), in map_httpcore_exceptions()", "client.base_url_invalid"),
+        ("ConnectError                       Traceback (most recent call last)\nFile /x/httpx/_transports/default.py:69, in f()\nConnectError: [Errno 111] Connection refused", "tcp.refused"),
         # Prose that a terminal broke begins like code.
         ("error sending request\nfor url (https://api.openai.com/v1): connection refused", "tcp.refused"),
     ],
@@ -265,6 +273,12 @@ def test_telemetry_that_fails_decides_nothing() -> None:
     assert judged(noise).cause == "unknown"
     cut_off = 'Cannot connect to host raw.githubusercontent.com:443 ssl:default [getaddrinfo failed]\n\n  File "/x/aiohttp/connector.py", line 1, in _create_direct_connection\n    hosts = await'
     assert (judged(cut_off).owner, judged(cut_off).cause) == ("unknown", "unknown")
+    index = "WARNING: after connection broken by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7f>: [Errno -3] Temporary failure in name resolution')': /simple/openai/"
+    assert judged(index).cause == "unknown"
+    assert judged(index.replace("pip._vendor.", "")).cause == "dns.timeout"
+    titled = 'Unable to get local issuer certificate\n\nreqwest::Error { host: Some(Domain("discord.com")), error: "unable to get local issuer certificate" }'
+    assert (judged(titled).owner, judged(titled).cause) == ("unknown", "unknown")
+    assert judged(titled.replace("discord.com", "api.openai.com")).cause == "tls.untrusted_issuer"
     refused = "httpx.ConnectError: [Errno 111] Connection refused\n"
     assert judged(refused + noise).cause == "tcp.refused"
     assert (

@@ -57,7 +57,7 @@ _OVERLOADED: Marks = (
     "experiencing high demand",
     "no capacity",
 )
-_RATE: Marks = ("rate limit", "rate_limit", "ratelimit", "too many requests", "tokens per min", "requests per min", "requests per day", "tpm", "retry after", "exceeded call rate",
+_RATE: Marks = ("rate limit", "rate_limit", "rate increased too quickly", "exceeded your current request", "ratelimit", "too many requests", "tokens per min", "requests per min", "requests per day", "tpm", "retry after", "exceeded call rate",
                 "throttl", "concurrency limit", "请求过于频繁", "max parallel request", "limit_requests", "limit_burst_rate")  # fmt: skip
 _SERVER: Marks = ("server had an error", "server_error", "internal server error", "internal error", "internal_error", "error occurred while processing your request",
                   "error while processing your request", "service is temporarily unavailable", "internalservererror", "the operation was timeout")  # fmt: skip

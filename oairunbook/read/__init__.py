@@ -35,6 +35,7 @@ TELEMETRY = "telemetry"
 """Target of what the text itself ascribes to tracing or telemetry, which is no call of the API."""
 
 _TELEMETRY = re.compile(
+    r"pip\._vendor|"
     r"tracing (?:client )?error|posthog|langsmith|langfuse|telemetry|opentelemetry|otlp|sentry|analytics|usage[ _]report|failed to export|smith\.langchain",
     re.IGNORECASE,
 )

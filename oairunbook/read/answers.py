@@ -30,8 +30,8 @@ _STATUS = re.compile(
     r"""Error code:\W{1,4}(?P<a>\d{3})\b"""
     r"""|HTTP/[\d.]{1,3}"?\s(?P<b>\d{3})\b"""
     r"""|\bstatus(?:[_ ]?code)?\\?["']?(?:\s(?:of|returned))?\s{0,2}[:=]{0,2}\s{0,2}\(?["']?(?P<c>[1-5]\d{2})\b(?!ms)"""
-    r"""|\bHTTP(?:\s(?:status(?:\scode)?|error|code|response code was))?[:\s]\s?(?P<d>[1-5]\d{2})\b"""
-    r"""|(?:Error|Exception)[\]:]{1,2}\s(?P<e>[45]\d{2})(?=\s|:|$)"""
+    r"""|(?<!reachable \()\bHTTP(?:\s(?:status(?:\scode)?|error|code|response code was))?[:\s]\s?(?P<d>[1-5]\d{2})\b"""
+    r"""|(?:Error|Exception)[\]:]{1,2}\s(?P<e>[45]\d{2})(?=\s|:|,|$)"""
     r"""|(?:^|[\s"'(:])(?P<f>[45]\d{2}) (?:Client|Server) Error\b"""
     r"""|(?:Client|Server) error '(?P<g>[345]\d{2})\b"""
     r"""|ClientResponseError\S{0,20}\s?(?P<h>[45]\d{2}), message="""
@@ -91,7 +91,7 @@ _SENTENCES = re.compile(
         r"This model's maximum context length is [^\n\"'}]{1,300}|You must be a member of an organization[^\n\"'}]{0,80}|Billing hard limit has been reached|"
         r"Your account is not active, please check your billing[^\n\"'}]{0,80}|Missing bearer or basic authentication in header|Your request was blocked\.?|"
         r"Your organization must be verified[^\n\"'}]{0,200}|No API key provided\. You can set your API key in code[^\n]{0,40}|Request too large for [^\n\"'}]{1,300}|"
-        r"Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
+        r"Request rate increased too quickly|Rate limit is exceeded\.[^\n\"'}]{0,100}|Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
         r"An error occurred while processing your request(?=[^{}]{0,250}(?:You can retry|help\.openai\.com|[Rr]equest ID))[^\n\"'}]{0,200}|"
         r"The response was filtered due to the prompt[^\n\"}]{0,300}|No endpoints found(?: that support| for| matching)[^\n\"'}]{0,120}|"
         r"No allowed providers are available[^\n\"'}]{0,120}|This request requires more credits[^\n\"'}]{0,160}|You have insufficient permissions for this operation[^\n\"'}]{0,160}|"
@@ -420,9 +420,13 @@ def _bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
         inner = _STATUS.match("Error: " + words) if words[:3].isdigit() else None
         if inner is not None or not status:
             continue
-        if (
+        # litellm: what it tells of a refusal is the answer; behind its 500 stands every failure to connect as well.
+        _, _, told = words.partition("Exception - ")
+        if told and status < 500 and not told.startswith(("Error code:", "{", "b'")):
+            words = told
+        elif (
             words.startswith(("Error code:", "litellm."))
-            or "Exception - " in words
+            or told
             or (match["class"] == "PermissionError" and "Errno" in words)
         ):
             continue

@@ -17,7 +17,7 @@ _LONGEST = 1200
 _MOST_CHAINS, _MOST_LINKS = 160, 24
 
 _FRAME = re.compile(
-    r'^\s*File "?[^"\n]{1,400}"?, line \d+(?:, in (?P<function>[\w.<>]+))?\s*$|^\s*at .{1,400}$|^File \S{1,300}:\d+, in (?P<cell>[\w.]+)'
+    r'^\s*File "?[^"\n]{1,400}"?, line \d+(?:, in (?P<function>[\w.<>]+))?\s*$|^\s*at .{1,400}$|^File \S{1,900}:\d+\)?, in (?P<cell>[\w.]+)'
 )
 # Source lines that a traceback shows. Prose that a terminal broke may begin with the same words (`for url (https://…): …`).
 _CODE = re.compile(
@@ -27,6 +27,7 @@ _CODE = re.compile(
 _TRANSPORT = re.compile(r"[\\/](?:httpcore2?|httpx2?)[\\/]|urllib3[\\/]connection|aiohttp[\\/]connector")
 _HEADER = re.compile(r"Traceback \(most recent call last\)|\w+(?:Error|Exception|Timeout)\s+Traceback \(most recent")
 _ONLY_HEADER = re.compile(r"^[^\w]{0,80}(?:Exception Group )?Traceback \(most recent|^\w+\s+Traceback \(most recent")
+_HEADED = re.compile(r"^(?P<type>[A-Za-z]\w+)\s+Traceback \(most recent")
 _CHAINED = re.compile(
     r"The above exception was the direct cause|During handling of the above exception|another exception occurred"
 )
@@ -149,7 +150,7 @@ def _split(text: str) -> Iterator[Chain]:
     linked = False
     code_follows = False
     functions: list[str] = []
-    transport = ""
+    transport = announced = ""
     position = 0
     lines = text.split("\n")
     for number, raw in enumerate(lines):
@@ -169,6 +170,8 @@ def _split(text: str) -> Iterator[Chain]:
             code_follows = False
             functions = []
             if _ONLY_HEADER.match(line):
+                headed = _HEADED.match(line)
+                announced = headed["type"] if headed else ""
                 continue
         if "exception" in line and _CHAINED.search(line):
             linked = True
@@ -204,11 +207,14 @@ def _split(text: str) -> Iterator[Chain]:
             chain.phase = chain.phase or phase
         functions = []
         chain.errors.append(link)
-        transport = ""
+        transport = announced = ""
         if not chain.python and len(chain.errors) >= _MOST_LINKS:
             yield chain
             chain = Chain(position=position)
-    if transport:
+    if announced:
+        # A notebook's traceback names the class first; its message is cut off.
+        chain.errors.append(ErrorLink(type=announced, text=""))
+    elif transport:
         # The traceback is cut off before its exception; where it stood is all that is left.
         chain.errors.append(ErrorLink(type="", text=transport))
     if chain.errors:

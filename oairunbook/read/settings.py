@@ -48,6 +48,7 @@ _CALLED = re.compile(
     r"""|(?P<url>https?://[^\s"'`,;<>(){}|\\\]]{3,300})"""
     r"""|(?:ECONNREFUSED|ETIMEDOUT|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|connect to|dial tcp) (?P<address>\[?[0-9a-f:.]{3,45}\]?):(?P<address_port>\d{1,5})"""
     r"""|Failed to connect to (?P<curl_host>[\w.-]{1,253}) port (?P<curl_port>\d{1,5})"""
+    r"""|\bDomain\(\\?"(?P<domain>[\w.-]{1,253})\\?"\)"""
     r"""|<title>(?P<title>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}) \|"""
     r"""|\b(?P<local>localhost|host\.docker\.internal|127\.0\.0\.1|0\.0\.0\.0):(?!(?:3000|4200|5173|7860|8501|8888)\b)(?P<local_port>\d{2,5})\b""",
     re.IGNORECASE,
@@ -81,7 +82,7 @@ _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"\b(?:one|new)[-_]?api\b|(?:one|new|shell)[-_]api_error|x-oneapi-request-id|chatanywhere", re.IGNORECASE), "", "one-api"),
     (re.compile(r"x-kong-|\bkong/\d", re.IGNORECASE), "", "Kong"),
     (re.compile(r"\bvllm\b", re.IGNORECASE), "", "vLLM"),
-    (re.compile(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b|\bllamafile\b|\bkoboldcpp\b|\bsglang\b|\blmdeploy\b|\btabbyapi\b|\boobabooga\b|\bmlx[-_]lm\b|text-generation-(?:inference|webui)", re.IGNORECASE), "", "a self-hosted server"),
+    (re.compile(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b|\bllamafile\b|\bgpustack\b|\bkoboldcpp\b|\bsglang\b|\blmdeploy\b|\btabbyapi\b|\boobabooga\b|\bmlx[-_]lm\b|text-generation-(?:inference|webui)", re.IGNORECASE), "", "a self-hosted server"),
     (re.compile(r"\bERR_NGROK_\d+"), "", "ngrok"),
     (re.compile(r"\bopenai[- _]?(?:api[- _]?)?compatible\b", re.IGNORECASE), "", "an OpenAI-compatible service"),
 )  # fmt: skip
@@ -125,12 +126,12 @@ _BROKEN_SETTING = re.compile(
     re.IGNORECASE,
 )
 
-# Hosts of OpenAI itself beside the API's: Codex and other clients with a ChatGPT login call them.
-_OWN_HOSTS = re.compile(r"(?:^|\.)(?:chatgpt\.com|openai\.com)$")
+# Hosts of OpenAI itself beside the API's: Codex and other clients with a ChatGPT login call them, tiktoken fetches its tables from one.
+_OWN_HOSTS = re.compile(r"(?:^|\.)(?:chatgpt\.com|openai\.com|openaipublic\.blob\.core\.windows\.net)$")
 
 # The names of folders and environments in frames say nothing of the route, nor does what code imports beside others or has commented out.
 _FRAMES = re.compile(
-    r"""^\s*from [\w.]+ import\b(?!(?:[\s,(]*\w*Azure\w*)+\s*$).{0,200},.{0,200}$|^\s*(?:#|//) ?.{0,200}(?:\w\(|\w ?= ?[\w"']).{0,300}$|^.{0,20}File "[^"\n]{1,400}".{0,120}$|^\s*at .{1,400}$|\b[A-Za-z]:\\[^\s'"]{1,400}|(?<![\w:/.])/(?:[\w.@+-]{1,80}/){2,30}[\w.@+-]{1,80}""",
+    r"""^[ \t]{0,40}from [\w.]+ import\b(?!(?:[ \t,(]{1,9}\w{0,40}Azure\w{0,40})+[ \t)]*$).{0,200},.{0,200}$|^[ \t]{0,40}(?:#|//) ?.{0,200}(?:\w\(|\w ?= ?[\w"']).{0,300}$|^.{0,20}File "[^"\n]{1,400}".{0,120}$|^[ \t]{0,40}at .{1,400}$|\b[A-Za-z]:\\[^\s'"]{1,400}|(?<![\w:/.])/(?:[\w.@+-]{1,80}/){2,30}[\w.@+-]{1,80}""",
     re.MULTILINE,
 )
 
@@ -165,7 +166,7 @@ def called(text: str) -> tuple[Called, ...]:
             host = next(
                 (
                     groups[k]
-                    for k in ("pool_host", "aio_host", "name", "address", "curl_host", "title", "local")
+                    for k in ("pool_host", "aio_host", "name", "address", "curl_host", "domain", "title", "local")
                     if groups[k]
                 ),
                 "",
@@ -184,7 +185,7 @@ def called(text: str) -> tuple[Called, ...]:
         dotted = "." in host or ":" in host or host == "localhost" or port is not None
         named = url is None or bool(_CALLS.search(text[max(0, match.start() - 40) : match.start()]))
         # The web application is pointed to in prose, and called by clients that have no API key.
-        page = _PAGES.search(host) and not (named and host == "chat.openai.com")
+        page = _PAGES.search(host) and not (named and (host == "chat.openai.com" or OTHER_SERVICES.search(host)))
         if host and dotted and not page:
             found.append(Called(host=host, port=port, url=url, position=match.start(), named=named))
         if len(found) >= 400:
@@ -206,6 +207,7 @@ _CALL_WORDS = (
     "enetunreach",
     "eaddrnotavail",
     "<title",
+    "domain(",
     "127.0.0.1",
     "0.0.0.0",
 )

@@ -126,7 +126,7 @@ WORDS = (
     "required", "rejected", "forbidden", "unauthorized", "unauthori", "not authorized", "not permitted", "not allowed", "not trusted", "not valid", "notvalid", "timevalid", "not completed", "not received",
     "not defined", "not installed", "not ready", "not responding", "not verified", "not absolute", "incorrect", "insufficient", "restrict", "exceeded", "incomplete", "malform",
     "mismatch", "misbehaving", "unhealthy", "does not exist", "stalled", "stopped after", "shut down", "shutdown", "expired", "canceled", "cancelled", "awaiting", "waiting", "while reading",
-    "without sending", "was lost", "connection lost", "connecting to", "empty reply", "no bytes", "no data", "no chunk", "no address", "no port", "no host", "partial", "undefined scheme", "without a base", "not loaded",
+    "without sending", "was lost", "connection lost", "connecting to", "connect to", "empty reply", "no bytes", "no data", "no chunk", "no address", "no port", "no host", "partial", "undefined scheme", "without a base", "not loaded",
     # numbers and names of systems
     "errno", "winerror", "getaddr", "enotfound", "econn", "etimed", "ehost", "enet", "eai_", "epipe", "emfile", "enfile", "enobufs", "enodata", "eaddr", "eacces", "eperm", "eprot", "err_", "curle_", "curl: (", "0x0",
     "sec_e_", "crypt_e_", "1005", "1100", "buffer space", "only one usage", "net access", "deadline",
@@ -134,7 +134,7 @@ WORDS = (
     "resolv", "lookup", "servname", "servers could be reached", "domain name", "sinkhole", "name resolution",
     # TLS
     "certificate", "cert_", "ca cert", "x509", "tls", "ssl", "untrusted", "trustanchor", "trust anchor", "partialchain", "self_signed", "self-signed", "self signed", "verify", "verification", "alert", "cipher",
-    "renegotiation", "no_protocols", "no appropriate protocol", "legacy common name", "causedasendentity", "protocol_version", "protocol version", "common algorithm", "badly formatted", "wrong version", "wrong_version", "too_small", "too_weak", "length too long",
+    "renegotiation", "no_protocols", "no appropriate protocol", "legacy common name", "causedasendentity", "machinestores", "bio_new_file", "protocol_version", "protocol version", "common algorithm", "badly formatted", "wrong version", "wrong_version", "too_small", "too_weak", "length too long",
     "length_too_long", "start_line", "enough_data", "subject alternative", "ip sans", "gave http response", "handshake", "no name matching",
     # proxies, base URLs, keys, versions
     "proxy", "proxies", "socks", "no authentication", "response 4", "api_key", "api key", "apikey", "base_url", "baseurl", "api_base", "endpoint", "scheme", "bad port", "adapters were found", "only absolute", "header",

@@ -17,6 +17,7 @@ from oairunbook.services import OTHER_SERVICES
 from oairunbook.verdict import Owner
 
 _TELEMETRY = "telemetry"
+_WHOLE = "what was pasted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,26 +33,23 @@ class Decision:
 def decide(evidence: Evidence) -> Decision:
     """The heaviest reading decides; among equals the last, because a log ends with what the application saw."""
     readings: list[Reading] = []
-    elsewhere = False
+    elsewhere: list[Reading] = []
     for observation in evidence.observations:
-        if observation.probe != "pasted":
+        if observation.probe != "pasted" or observation.target == _TELEMETRY:
             continue
-        if _of_another_service(evidence.route, observation):
-            elsewhere = True
-            continue
-        outcome = observation.outcome
-        found: Reading | None = None
-        if isinstance(outcome, HttpAnswer):
-            found = read_answer(evidence, observation, outcome)
-        elif isinstance(outcome, PastedError):
-            found = read_errors(evidence.route, observation, outcome.errors)
+        found = _reading(evidence, observation)
         if found is not None:
-            readings.append(found)
+            (elsewhere if _of_another_service(evidence.route, observation) else readings).append(found)
+    if elsewhere:
+        # What names no host, and shows the same failure or nothing but frames, tells of that service again.
+        told = {r.cause for r in elsewhere}
+        readings = [
+            r
+            for r in readings
+            if not (r.observation.target == _WHOLE and (r.cause in told or _frames_only(r.observation)))
+        ]
     if _guard_of_another_sdk(evidence):
         readings = [r for r in readings if r.cause != "browser.key_exposed"]
-    if elsewhere:
-        # Frames that were cut off beside a failure of another service are that service's.
-        readings = [r for r in readings if not _frames_only(r.observation)]
     if not readings:
         return Decision(cause="unknown", owner="unknown", finding=None, missing=fetch.ERROR)
     best = max(enumerate(readings), key=lambda item: (item[1].weight, item[0]))[1]
@@ -75,6 +73,15 @@ def _with_the_base_url(route: Route, found: Reading) -> Reading:
     return dataclasses.replace(found, cause="client.base_url_invalid", certainty="likely", fact=fact, owner=None)
 
 
+def _reading(evidence: Evidence, observation: Observation) -> Reading | None:
+    outcome = observation.outcome
+    if isinstance(outcome, HttpAnswer):
+        return read_answer(evidence, observation, outcome)
+    if isinstance(outcome, PastedError):
+        return read_errors(evidence.route, observation, outcome.errors)
+    return None
+
+
 def _frames_only(observation: Observation) -> bool:
     outcome = observation.outcome
     return isinstance(outcome, PastedError) and all(
@@ -89,7 +96,5 @@ def _guard_of_another_sdk(evidence: Evidence) -> bool:
 
 
 def _of_another_service(route: Route, observation: Observation) -> bool:
-    """Failures of tracing, package indexes and other tools are no failures of the call."""
-    if observation.target == _TELEMETRY:
-        return True
+    """Failures of package indexes and other tools are no failures of the call."""
     return observation.target != route.host and bool(OTHER_SERVICES.search(observation.target))

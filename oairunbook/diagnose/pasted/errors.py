@@ -22,7 +22,7 @@ _DIALLED = re.compile(
     r"(?:ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ECONNRESET|EADDRNOTAVAIL|dial tcp|connect to|[Cc]onnecting to|connect error for|Connect call failed \('|Trying|Connected to) ?\[?(?P<address>[0-9a-fA-F:.]{3,45}?)\]?(?:', |:| port )(?P<port>\d{1,5})"
 )
 _SHOWS_TARGET = re.compile(
-    r"(?:NewConnectionError|ConnectTimeoutError|Cannot connect to host|dial tcp|Failed to connect to|I/O error on|ENOTFOUND|EAI_AGAIN|lookup |Could not resolve host)"
+    r"(?:NewConnectionError\(|ConnectTimeoutError\(|Cannot connect to host|dial tcp|Failed to connect to|I/O error on|ENOTFOUND|EAI_AGAIN|lookup |Could not resolve host)"
 )
 _URLLIB3_PROXY = "ProxyError("
 

@@ -166,6 +166,8 @@ SIGNS = (
         r"cacert\.pem.{0,80}(?:No such file|not found|does not exist)",
         r"Ignoring extra certs from .{1,200}load failed",
         r"Problem with the SSL CA cert",
+        r"LoadMachineStores",
+        r"BIO_new_file:(?:system lib|no such file)",
         r"CURLE_SSL_CACERT_BADFILE",
         r"cURL error 77\b",
     ),

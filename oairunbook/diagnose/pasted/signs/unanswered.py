@@ -18,7 +18,8 @@ SIGNS = (
         r"Network ?(?:Error|Problem)",
         r"Load failed",
         r"Error communicating with OpenAI",
-        r"Cannot connect to (?:API|host|proxy)",
+        r"(?:cannot|can not|can.t|could not|couldn.t|unable to|failed to|not able to) connect to (?:the )?"
+        r"(?:API|host|proxy|server|endpoint|model|LLM|OpenAI|Ollama|LM ?Studio)",
         r"ConnectError\b",
         r"ProxyError",
         r"SSLError",
