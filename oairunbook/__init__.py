@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     import threading
 
+    from oairunbook.collector.place import Place
     from oairunbook.evidence import Evidence
     from oairunbook.verdict import Verdict
 
@@ -37,8 +38,10 @@ def check(
     control_url: str | None = None,
     progress: Callable[[str], None] | None = None,
     cancelled: threading.Event | None = None,
+    place: Place | None = None,
+    sent: Mapping[str, str] | None = None,
 ) -> Checked:
-    """Run the same-path test here and now, and judge it.
+    """Run the same-path test now, and judge it.
 
     Args:
         base_url: As it would be given to the SDK's client; empty for what the SDK itself would use.
@@ -52,42 +55,37 @@ def check(
         control_url: Direct route of the control test of an Azure or gateway route; empty for none, None for the public API.
         progress: Called with a short text as each step begins.
         cancelled: Set it from another thread to end the test; None if nobody will.
+        place: Where to look from, see `oairunbook.collector.place`; None for this process.
+        sent: Variables to set in that place before the look.
 
     Raises:
         oairunbook.observe.CutShortError: It was interrupted or cancelled, or the tool failed; what had been seen is in it.
+        oairunbook.collector.carrier.NowhereError: *place* cannot be reached.
+        oairunbook.collector.carrier.NotCollectedError: No record came back from *place*.
         ValueError: *route* is unknown, *timeout* or *budget* is not positive, *repeat* is below 1, or *idle* is negative.
     """
-    import os
     from pathlib import Path
 
-    from oairunbook import practice
     from oairunbook.diagnose import diagnose
-    from oairunbook.observe import observe
-    from oairunbook.redaction import Secrets
-    from oairunbook.route import resolve
 
     if not (timeout > 0 and budget > 0):
         raise ValueError(f"timeout and budget are seconds above 0, not {timeout!r} and {budget!r}")
     if repeat < 1 or (idle is not None and idle < 0):
         raise ValueError(f"repeat is 1 or more and idle is no negative time, not {repeat!r} and {idle!r}")
-    rehearsal = practice.current(os.environ)
-    if rehearsal is not None:
-        practice.install(rehearsal)
     key = None
     if archive:
         from oairunbook.record.archive import fingerprint_key
 
         key = fingerprint_key(Path(archive))
-    resolved = resolve(base_url=base_url or None, model=model or None, family=route, fingerprint_key=key)
-    evidence = observe(
-        resolved,
-        Secrets.from_environment(os.environ, token_key=key),
-        timeout=timeout,
-        budget=budget,
-        repeat=repeat,
-        idle=idle,
-        control_url=control_url,
-        progress=progress,
-        cancelled=cancelled,
-    )
+    options = {"base_url": base_url, "model": model, "route": route, "timeout": timeout, "budget": budget}
+    options |= {"repeat": repeat, "idle": idle, "control_url": control_url}
+    watching = {"fingerprint_key": key, "progress": progress, "cancelled": cancelled}
+    if place is None:
+        from oairunbook.observe.portable import look_here
+
+        evidence = look_here(**options, **watching)  # type: ignore[arg-type]
+    else:
+        from oairunbook.collector.there import look_there
+
+        evidence = look_there(place, sent=sent, **options, **watching)  # type: ignore[arg-type]
     return Checked(evidence=evidence, verdict=diagnose(evidence))

@@ -8,26 +8,29 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from oairunbook import __version__
+from oairunbook.collector.options import place_options
+from oairunbook.options import look_options
 from oairunbook.output import (
     EXIT_INTERRUPTED,
     EXIT_TOOL_FAILED,
-    NotWrittenError,
     examples,
     inert,
     json_option,
+    keep_cut_short,
+    progress_line,
     say,
     write_json,
 )
 
 _COMMAND_GROUPS = (
-    ("In an incident", ("check", "triage", "explain", "open", "run", "packet")),
+    ("In an incident", ("check", "collect", "triage", "explain", "open", "run", "packet")),
     ("Unattended", ("schedule",)),
     ("Afterwards", ("verify", "archive", "report", "diagnose", "compare")),
     ("For practice", ("lab",)),
@@ -35,6 +38,7 @@ _COMMAND_GROUPS = (
 
 _ELSEWHERE: dict[str, tuple[str, str]] = {
     "triage": ("oairunbook.read.command:triage", "Judge a pasted error: traceback, log, body, console."),
+    "collect": ("oairunbook.collector.command:collect", "Collect evidence where a COMMAND leads, or a process runs."),
     "explain": ("oairunbook.explain.command:explain", "Explain one cause, or list all of them."),
     "open": ("oairunbook.record.front_commands:open_command", "Open the runbook in JupyterLab, at triage."),
     "run": ("oairunbook.record.commands:run", "Run the runbook's notebooks headless, and archive them."),
@@ -104,84 +108,25 @@ def cli() -> None:
     """
 
 
-def route_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The common options that say what is called and how long it may take."""
-    options = (
-        click.option(
-            "--base-url",
-            metavar="URL",
-            help="Base URL as given to the SDK's client. Default: what the SDK itself would use.",
-        ),
-        click.option(
-            "--model", metavar="NAME", help="Model, on Azure the deployment. Default: a small one that this key sees."
-        ),
-        click.option(
-            "--route",
-            type=click.Choice(["auto", "direct", "azure", "gateway"]),
-            default="auto",
-            show_default=True,
-            help="Route family.",
-        ),
-        click.option(
-            "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
-            default=5.0,
-            show_default=True,
-            help="Seconds for one step.",
-        ),
-        click.option(
-            "--budget",
-            type=click.FloatRange(min=0, min_open=True),
-            default=30.0,
-            show_default=True,
-            help="Seconds in all.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @cli.command(
     epilog=examples(
-        "oairunbook check", "oairunbook check --base-url https://gateway.example.com/v1 --json - | jq .verdict.cause"
+        "oairunbook check",
+        "oairunbook check --base-url https://gateway.example.com/v1 --json - | jq .verdict.cause",
+        "oairunbook check --via 'kubectl exec -i deploy/api -- python3 -'",
     )
 )
-@route_options
-@click.option(
-    "--repeat",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=16,
-    show_default=True,
-    help="Attempts in all, to see faults that come and go; all but the first are unbilled and without credentials.",
-)
-@click.option(
-    "--idle",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Also use a connection again that was idle so long (NAT and load-balancer limits).",
-)
-@click.option(
-    "--control-url",
-    metavar="URL",
-    help="Direct route of the control test beside an Azure or gateway route; empty for none.  [default: the public API]",
-)
+@look_options
+@place_options(via=True)
 @click.option("--archive", metavar="DIR", default="", help="Archive whose key fingerprints the API key.")
 @json_option('{"evidence": …, "verdict": …}')
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def check(
     base_url: str | None,
     model: str | None,
-    route: str,
-    timeout: float,
-    budget: float,
-    repeat: int,
-    idle: float | None,
-    control_url: str | None,
     archive: str,
     json_file: str | None,
     quiet: bool,
+    **options: Any,
 ) -> None:
     """Test the path from here, now.
 
@@ -193,20 +138,11 @@ def check(
     from oairunbook.observe import CutShortError
     from oairunbook.record.table import check_text
 
-    show = None if quiet else _progress()
+    show = None if quiet else progress_line()
     try:
-        checked = run_check(
-            base_url or "", model or "", route, timeout, budget, archive, repeat, idle, control_url, progress=show
-        )
+        checked = run_check(base_url or "", model or "", archive=archive, progress=show, **options)
     except CutShortError as cut:
-        target = json_file if json_file and json_file != "-" else f"oairunbook-cut-short-{os.getpid()}.json"
-        try:
-            write_json(cut.evidence, target)
-            kept = f"They are in {target}; next: oairunbook diagnose {target}"
-        except NotWrittenError as lost:
-            # That it was interrupted stays what happened, and the exit status says so.
-            kept = f"They could not be kept: {lost.message}"
-        click.echo(f"\n{cut}. {kept}", err=True)
+        keep_cut_short(cut, json_file)
         raise cut.__cause__ or cut from None
     if show:
         show("")
@@ -254,18 +190,6 @@ def diagnose(files: tuple[str, ...], json_file: str | None) -> None:
     if json_file:
         write_json(verdicts[0] if len(verdicts) == 1 else verdicts, json_file)
     raise SystemExit(max(item["verdict"].exit_status for item in verdicts))  # type: ignore[attr-defined]
-
-
-def _progress() -> Callable[[str], None] | None:
-    """One line on standard error that shows the step under way; None where nobody watches."""
-    if not sys.stderr.isatty():
-        return None
-
-    def show(text: str) -> None:
-        sys.stderr.write(f"\r\x1b[K{inert(text)[:100]}")
-        sys.stderr.flush()
-
-    return show
 
 
 @contextlib.contextmanager

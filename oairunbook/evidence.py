@@ -167,6 +167,20 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Collector:
+    """How the observing half came to a runtime in which the tool itself does not run."""
+
+    carrier: Literal["command", "interpreter", "process"]
+    """A command that leads to a Python's standard input, another interpreter on this machine, or the place of a running process."""
+
+    command: str
+    """What was started, without secrets."""
+
+    left_out: tuple[str, ...] = ()
+    """What of that process's place could not be taken over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """Where this runs."""
 
@@ -184,6 +198,8 @@ class Runtime:
 
     region: str | None = None
     timezone: str = "UTC"
+    collector: Collector | None = None
+    """How it was looked at from elsewhere; None if the tool itself ran there."""
 
 
 # -- what was seen ------------------------------------------------------------------------------------------------

@@ -8,11 +8,14 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from oairunbook.evidence import to_document
+
+if TYPE_CHECKING:
+    from oairunbook.observe import CutShortError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -106,3 +109,27 @@ def write_json(document: Any, target: str) -> None:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise NotWrittenError(f"--json {target}: {error.strerror}") from error
+
+
+def keep_cut_short(cut: CutShortError, json_file: str | None) -> None:
+    """Keep what was seen before a look was cut short, and say where: a file is written also where nobody asked for one."""
+    target = json_file if json_file and json_file != "-" else f"oairunbook-cut-short-{os.getpid()}.json"
+    try:
+        write_json(cut.evidence, target)
+        kept = f"They are in {target}; next: oairunbook diagnose {target}"
+    except NotWrittenError as lost:
+        # How the look ended stays what happened, and the exit status says so.
+        kept = f"They could not be kept: {lost.message}"
+    click.echo(f"\n{cut}. {kept}", err=True)
+
+
+def progress_line() -> Callable[[str], None] | None:
+    """One line on standard error that shows the step under way; None where nobody watches."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(text: str) -> None:
+        sys.stderr.write(f"\r\x1b[K{inert(text)[:100]}")
+        sys.stderr.flush()
+
+    return show

@@ -100,7 +100,7 @@ def _ask(
                     udp.settimeout(left)
                     try:
                         wire = udp.recv(65535)
-                    except TimeoutError:
+                    except (TimeoutError, socket.timeout):  # noqa: UP041 - two classes before Python 3.10
                         break
                     try:
                         message = dns.message.from_wire(wire, ignore_trailing=True)

@@ -243,6 +243,7 @@ def _notebooks(table: Table, here: Path, beside: Path, environment: dict[str, st
         "OAIRUNBOOK_WEBHOOK": "http://127.0.0.1:9/hook/" + plants.secrets["webhook's URL"],
     }
     names = [name for name in runbooks.names() if name not in ("game_day", "triage")]
+    table.run("collect", ["collect", "--json", "collect.json", "--", sys.executable, "-"], here, environment)
     table.run("run", ["run", *names], here, environment)
     table.run("run", ["run", "04_browser", "-p", "page", str(beside / "page.html")], here, environment)
     table.run("run", ["run", "01_response_evidence", "-p", "error_text", plants.text], here, environment)

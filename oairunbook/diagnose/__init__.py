@@ -90,11 +90,11 @@ def _of_probes(evidence: Evidence) -> Verdict:
 def find(evidence: Evidence) -> list[tuple[Cause, Finding]]:
     """Every cause whose rule applies, the deciding one first."""
     findings = [(cause, finding) for cause in CATALOGUE if cause.applies and (finding := cause.applies(evidence))]
-    # A missing key never hides a fault of the path: the path was tested without one.
+    # A missing key or SDK never hides a fault of the path: the path was tested without one.
     findings.sort(
         key=lambda item: (
             not item[1].explains_all,
-            item[0].id == "client.api_key_missing",
+            item[1].gives_way or item[0].id == "client.api_key_missing",
             LAYERS.index(item[0].layer or "api"),
         )
     )

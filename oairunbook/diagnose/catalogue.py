@@ -31,6 +31,9 @@ class Finding:
     explains_all: bool = False
     """A counter-test isolated it, and what the layers before it show follows from it (a proxy that is gone around, a wrong clock)."""
 
+    gives_way: bool = False
+    """The path was tested without what is missing here, so every fault of the path comes first."""
+
     local_on_every_route: bool = False
     """This evidence shows that it lies on this side of the endpoint, whatever the route (no route off this machine)."""
 

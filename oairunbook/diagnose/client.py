@@ -131,10 +131,14 @@ def _tls_verified(evidence: Evidence) -> bool:
     return any(o.outcome.kind == "tls_handshake" and o.changed is None for o in evidence.observations)
 
 
+_OTHER_INTERPRETER = "If the application has an interpreter of its own (a virtual environment), look from that one: its path instead of python3."
+
+
 def _sdk_incompatible(evidence: Evidence) -> Finding | None:
     if evidence.route.sdk is None:
         for observation, outcome in evidence.of(ClientRefused):
-            return Finding(because=(cite(observation, words(outcome.errors)),), certainty="proven")
+            because = (cite(observation, words(outcome.errors)),)
+            return Finding(because=because, certainty="proven", next=(_OTHER_INTERPRETER,), gives_way=True)
     for observation, outcome in evidence.of(ClientRefused):
         for link in outcome.errors:
             if (

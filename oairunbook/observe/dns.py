@@ -17,7 +17,7 @@ import dns.rdatatype
 
 from oairunbook.evidence import DnsAnswer, DnsNoAnswer, DnsReply, NameServer, Resolved, ResolveFailed
 from oairunbook.observe.errors import error_chain
-from oairunbook.observe.stream import Deadline
+from oairunbook.observe.stream import TIMED_OUT, Deadline
 
 _RDTYPES = (dns.rdatatype.A, dns.rdatatype.AAAA)
 _IP_RECVERR, _IPV6_RECVERR = 11, 25
@@ -86,7 +86,7 @@ def ask(
                     udp.settimeout(resend.left)
                     try:
                         wire = udp.recv(65535)
-                    except TimeoutError:
+                    except TIMED_OUT:
                         break
                     reply = _match(wire, queries)
                     if reply is None:
@@ -111,7 +111,7 @@ def ask(
     if last_error is None:
         silence = TimeoutError(f"no reply from {server.address} port {server.port} in {seconds:g} s")
         return DnsNoAnswer(server=server, name=name, errors=error_chain(silence), ended="silence")
-    if isinstance(last_error, (dns.exception.Timeout, TimeoutError)):
+    if isinstance(last_error, (dns.exception.Timeout, *TIMED_OUT)):
         return DnsNoAnswer(server=server, name=name, errors=error_chain(last_error), ended="silence")
     unreachable = isinstance(last_error, OSError)
     return DnsNoAnswer(

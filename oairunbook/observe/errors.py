@@ -52,6 +52,9 @@ def _link(error: BaseException, relation: str) -> ErrorLink:
     name = (
         kind.__qualname__ if kind.__module__ == "builtins" else f"{_public_module(kind.__module__)}.{kind.__qualname__}"
     )
+    if isinstance(error, socket.timeout):
+        # Python 3.9 calls it socket.timeout; since 3.10 that is another name of TimeoutError.
+        name = "TimeoutError"
     text = str(error)
     if "Illegal header value" in text:
         # The transport's text holds the whole header, and with it the whole key.

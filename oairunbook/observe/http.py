@@ -8,7 +8,7 @@ import io
 from oairunbook.evidence import Ending, Header, HttpAnswer, HttpFailed
 from oairunbook.observe.bodies import classify
 from oairunbook.observe.errors import error_chain
-from oairunbook.observe.stream import Stream, StreamFile, printable
+from oairunbook.observe.stream import TIMED_OUT, Stream, StreamFile, printable
 
 MOST_BODY_BYTES = 65536
 
@@ -145,7 +145,7 @@ def exchange(
 
 
 def _ending(stream: Stream, error: Exception) -> Ending:
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TIMED_OUT):
         return "silence"
     if isinstance(error, (ConnectionResetError, BrokenPipeError)) and not isinstance(
         error, http.client.RemoteDisconnected

@@ -14,6 +14,9 @@ from typing import Protocol
 
 from oairunbook.evidence import Ending
 
+TIMED_OUT = (TimeoutError, socket.timeout)
+"""One class since Python 3.10; before that a socket's own timeout was another one."""
+
 _READ_SIZE = 16384
 _KEPT_BYTES = 256
 
@@ -150,7 +153,7 @@ class TcpStream:
         self._socket.settimeout(left)
 
     def _note(self, error: OSError) -> None:
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TIMED_OUT):
             self.ended = "silence"
         elif isinstance(error, (ConnectionResetError, BrokenPipeError, ConnectionAbortedError)):
             self.ended = "reset"

@@ -8,7 +8,7 @@ import socket
 
 from oairunbook.evidence import Connected, ConnectFailed
 from oairunbook.observe.errors import error_chain
-from oairunbook.observe.stream import Deadline, TcpStream
+from oairunbook.observe.stream import TIMED_OUT, Deadline, TcpStream
 
 
 def connect(
@@ -31,7 +31,7 @@ def connect(
         connection.settimeout(max(deadline.left, 0.001))
         try:
             connection.connect((address, port))
-        except TimeoutError as error:
+        except TIMED_OUT as error:
             raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from error
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         local = connection.getsockname()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from oairunbook.collector.options import place_options
 from oairunbook.output import examples, inert, json_option, say, write_json
 from oairunbook.record import runbooks
 from oairunbook.record.running import end_if_not_whole, path_options, progress, sign_key_option, told
 from oairunbook.verdict import Owner
+
+if TYPE_CHECKING:
+    from oairunbook.collector.place import Place
 
 
 @click.command(
@@ -66,6 +71,7 @@ from oairunbook.verdict import Owner
 )
 @json_option('{"run", "evidence", "verdict", "notebooks"}')
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@place_options(via=True)
 def run(
     names: tuple[str, ...],
     parameters: tuple[tuple[str, str], ...],
@@ -79,6 +85,8 @@ def run(
     limit: float | None,
     json_file: str | None,
     quiet: bool,
+    place: Place | None,
+    sent: dict[str, str],
     **options: Any,
 ) -> None:
     """Run the runbook's notebooks headless, and archive them.
@@ -98,19 +106,28 @@ def run(
     one before still under way ends with 3. The address of a webhook that is told of changes is taken from OAIRUNBOOK_WEBHOOK.
     """
     from oairunbook.record import cron_command
+    from oairunbook.record.elsewhere import looking_from
     from oairunbook.record.run import interruptible
     from oairunbook.record.run import run as start
     from oairunbook.record.table import practice_text, verdict_text
 
     given = [*parameters, *((name, str(value)) for name, value in options.items() if value is not None)]
     environment = dict(os.environ)
+    tell = progress(quiet)
     with interruptible() as interrupted, ExitStack() as stack:
         if fault:
             given = [*given, *_practise(stack, fault, given, environment)]
+            if place is not None:
+                if place.collector.carrier != "interpreter":
+                    raise click.UsageError(
+                        "--lab brings its own path, which only an interpreter on this machine can take. Nothing was run."
+                    )
+                place = replace(place, environment=environment)
         if unattended:
-            if names or json_file:
+            if names or json_file or place is not None:
                 raise click.UsageError(
-                    "--cron decides itself what it runs and writes: give no NAME and no --json. Nothing was run."
+                    "--cron decides itself what it runs and writes, and looks from here: give no NAME, no --json and no other place. "
+                    "Nothing was run."
                 )
             settings = cron_command.settings(given, archive, sign_key, metrics, on_change, jitter, limit, environment)
             raise SystemExit(cron_command.take_turn(settings, environment, interrupted))
@@ -123,7 +140,8 @@ def run(
                 archive=archive,
                 sign_key=sign_key,
                 environment=environment,
-                progress=progress(quiet),
+                look=looking_from(place, sent, interrupted, tell) if place else None,
+                progress=tell,
                 interrupted=interrupted,
             )
     if json_file:

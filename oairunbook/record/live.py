@@ -22,8 +22,13 @@ SURROUNDINGS_FILE = "surroundings.json"
 SENDERS = ("fetch", "sdk")
 
 
-def is_from_here(evidence: str) -> bool:
-    """Whether the check was made by this run itself: no record was named, or it is the one that an earlier notebook of this run left."""
+def is_from_here(seen: Evidence, evidence: str) -> bool:
+    """Whether the check was made by this run itself, in this runtime.
+
+    No record was named, or it is the one that an earlier notebook of this run left; and no collector went elsewhere for it.
+    """
+    if seen.runtime.collector is not None:
+        return False
     if not evidence:
         return True
     kept = os.environ.get(KEEP_VARIABLE)
@@ -40,7 +45,7 @@ def sdk_controls(
         oairunbook.evidence.EvidenceError: What was kept cannot be read.
     """
     check_values({"timeout": timeout, "budget": budget})
-    if not is_from_here(evidence):
+    if not is_from_here(seen, evidence):
         kept = _file(evidence).with_name(CONTROLS_FILE)
         return read_document(Controls, kept.read_text("utf-8"), CONTROLS_SCHEMA) if kept.exists() else None
     found = observe_controls(seen, _secrets(), timeout=timeout, budget=budget, node_folder=str(node_folder))
@@ -56,7 +61,7 @@ def surroundings(seen: Evidence, *, evidence: str = "", timeout: float = 5.0) ->
         oairunbook.evidence.EvidenceError: What was kept cannot be read.
     """
     check_values({"timeout": timeout})
-    if not is_from_here(evidence):
+    if not is_from_here(seen, evidence):
         kept = _file(evidence).with_name(SURROUNDINGS_FILE)
         return recorded_surroundings(str(kept)) if kept.exists() else None
     found = look_around(seen, _secrets(), timeout=timeout)
@@ -108,7 +113,7 @@ def as_a_page(
         credentials=bool(credentials),
         policy=str(policy),
     )
-    if not is_from_here(evidence):
+    if not is_from_here(seen, evidence):
         return seen
     found = look_as_a_page(
         seen,

@@ -161,9 +161,13 @@ def runtime_words(evidence: Evidence) -> str:
     """Host, platform, interpreter and user in one line."""
     runtime = evidence.runtime
     where = f" ({', '.join(runtime.platforms)})" if runtime.platforms else ""
-    return (
+    words = (
         f"{runtime.host}{where}, {runtime.system}, Python {runtime.python} at {runtime.executable}, user {runtime.user}"
     )
+    if runtime.collector is None:
+        return words
+    left_out = "".join(f"; not taken over: {what}" for what in runtime.collector.left_out)
+    return f"{words}, looked at from elsewhere through `{runtime.collector.command}`{left_out}"
 
 
 def pasted(evidence: Evidence) -> bool:

@@ -100,6 +100,7 @@ def run(
     archive: str = "",
     sign_key: str = "",
     fix_of: Mapping[str, Any] | None = None,
+    look: Callable[[Mapping[str, Value], Path], Evidence] | None = None,
     environment: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
     interrupted: threading.Event | None = None,
@@ -117,6 +118,7 @@ def run(
         archive: Folder; empty for `OAIRUNBOOK_ARCHIVE`, else `./archive`.
         sign_key: File of the private key that signs the record; empty for `OAIRUNBOOK_SIGN_KEY`, else it is not signed.
         fix_of: The failing run whose fix this looks at; the record names it, see `verify_fix`.
+        look: Collects the evidence in place of the first notebook, from the checked values and the archive's folder; None if notebooks look.
         environment: Of the kernels; that of this process if None.
         progress: Called with a line as each notebook begins and ends.
         interrupted: Once it is set, what runs is ended and what there is is archived; see `interruptible`.
@@ -138,6 +140,13 @@ def run(
     everything = {parameter.name: parameter for parameters in declared.values() for parameter in parameters}
     values = runbooks.checked(given, tuple(everything.values()), Secrets.from_environment(variables))
     recorded = _checked_together(values, alone=len(possible) == 1)
+    if look and "evidence" not in everything:
+        raise ParameterError(
+            f"{', '.join(names)} judges no evidence of a path, so a place to look from says nothing. Nothing was run."
+        )
+    root = archive_root(archive, variables).absolute()
+    collected = look(values, root) if look else None
+    recorded = collected or recorded
     rehearsal = practices.current(variables)
     practice = recorded.practice if recorded else rehearsal.fault if rehearsal else None
     budget = float(values.get("budget", everything["budget"].default if "budget" in everything else 0.0))
@@ -145,7 +154,6 @@ def run(
     seconds = 2 * budget + _SPARE_SECONDS * (len(chain) + 2 * (not names)) if seconds is None else seconds
     last = time.monotonic() + seconds
 
-    root = archive_root(archive, variables).absolute()
     try:
         signer = load_signer(sign_key_file(sign_key, variables))
         kind: archives.Kind = "verify" if fix_of is not None else "audit" if _only_audits(declared) else "run"
@@ -159,6 +167,9 @@ def run(
     evidence: Evidence | None = None
     pending = list(chain)
     try:
+        if collected is not None:
+            draft.write(EVIDENCE_FILE, dumps(collected))
+            evidence = collected
         while pending:
             source = pending.pop(0)
             left = last - time.monotonic()

@@ -16,6 +16,9 @@ def check_text(evidence: Evidence, verdict: Verdict) -> str:
     lines = practice_text(evidence).splitlines()
     route = evidence.route
     lines.append(f"{evidence.collected_at}  {evidence.runtime.host}  Python {evidence.runtime.python}")
+    if evidence.runtime.collector is not None:
+        lines.append(f"through  {evidence.runtime.collector.command}")
+        lines += [f"         not taken over: {what}" for what in evidence.runtime.collector.left_out]
     lines.append(
         f"route    {route.family}: {route.base_url.value or '(empty)'} from {route.base_url.source}; "
         f"SDK {route.sdk or 'none'}, {route.transport or 'no transport'}"

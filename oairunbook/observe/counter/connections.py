@@ -9,7 +9,7 @@ from oairunbook.observe.counter.declared import Seen, Test, errno_of, first
 from oairunbook.observe.counter.looking import closing, without_proxy
 from oairunbook.observe.errors import error_chain
 from oairunbook.observe.path import Path
-from oairunbook.observe.stream import Deadline
+from oairunbook.observe.stream import TIMED_OUT, Deadline
 
 _UNTOUCHED_SECONDS = 1.0
 
@@ -54,7 +54,7 @@ def _untouched(path: Path, address: str) -> Outcome:
         if not stream.read():
             ended = ErrorLink(type="EOFError", text="closed by the peer, and nothing had been sent")
             return ConnectFailed(address=address, port=path.route.dialled_port, errors=(ended,))
-    except TimeoutError:
+    except TIMED_OUT:
         # Nothing came: what waits for a ClientHello does just that.
         pass
     except OSError as error:

@@ -1,0 +1,82 @@
+"""Which command leads to which place."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from oairunbook.collector.carrier import NowhereError
+from oairunbook.evidence import Collector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A command whose standard input is that of a Python there."""
+
+    argv: tuple[str, ...]
+    collector: Collector
+    """How the record says it; its command may still hold a secret that somebody gave as an argument."""
+
+    environment: Mapping[str, str] = field(repr=False)
+    """Of the command that is started here."""
+
+    on_this_machine: bool
+    """Whether it never leaves this machine: what another machine must not learn may go along."""
+
+    preface: bytes = field(default=b"", repr=False)
+    """What the command reads from its standard input before Python does."""
+
+    taken_over: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables of the Python there that this process knows without having them itself; their secrets are redacted here as well."""
+
+
+def by_command(command: str | Sequence[str]) -> Place:
+    """The place to which a command leads, for example `kubectl exec -i deploy/api -- python3 -`.
+
+    Args:
+        command: Words, or one text that is split as a shell does; no shell reads it.
+
+    Raises:
+        NowhereError: It is empty, has an open quote, or no such program is on this machine.
+    """
+    try:
+        argv = tuple(shlex.split(command) if isinstance(command, str) else command)
+    except ValueError as error:
+        raise NowhereError(f"The command cannot be taken apart: {error}. Nothing was started.") from error
+    if not argv:
+        raise NowhereError("The command is empty. It ends in a Python that reads its standard input: python3 -")
+    if shutil.which(argv[0]) is None:
+        raise NowhereError(f"{argv[0]}: there is no such program here. Nothing was started.")
+    return Place(
+        argv=argv,
+        collector=Collector(carrier="command", command=shlex.join(argv)),
+        # Where ssh(1) takes a terminal along, it says that no line editor can be drawn on it: that of Python 3.13 swallows what it is sent.
+        environment={**os.environ, "TERM": "dumb"},
+        on_this_machine=False,
+    )
+
+
+def by_interpreter(python: str) -> Place:
+    """Another interpreter on this machine, in the environment of this process.
+
+    Raises:
+        NowhereError: There is no such program.
+    """
+    found = shutil.which(python)
+    if found is None:
+        path = Path(python)
+        if path.is_dir():
+            what = f"it is a folder; name the program in it, for example {path / 'bin/python'}"
+        else:
+            what = "it may not be executed" if path.is_file() else "it does not exist"
+        raise NowhereError(f"--python {python}: {what}. Nothing was started.")
+    return Place(
+        argv=(found, "-"),
+        collector=Collector(carrier="interpreter", command=found),
+        environment=os.environ,
+        on_this_machine=True,
+    )

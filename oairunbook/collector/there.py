@@ -1,0 +1,156 @@
+"""One look from somewhere else: send, wait, read, and say of the record how it came about."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import secrets as random
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from oairunbook.collector import stream
+from oairunbook.collector.carrier import Answers, Came, NotCollectedError, NowhereError, carry
+from oairunbook.collector.enter import CANNOT_ENTER
+from oairunbook.collector.place import Place
+from oairunbook.evidence import Evidence, EvidenceError, load_evidence
+from oairunbook.observe import CutShortError
+from oairunbook.redaction import Secrets
+
+_START_SECONDS = 30.0
+"""What a command may take to reach its place and start a Python there, beyond the budget of the look."""
+
+_OVERTIME_SECONDS = 10.0
+"""What a look may take beyond its budget before it is ended there."""
+
+
+def look_there(
+    place: Place,
+    *,
+    budget: float = 30.0,
+    idle: float | None = None,
+    sent: Mapping[str, str] | None = None,
+    fingerprint_key: bytes | None = None,
+    progress: Callable[[str], None] | None = None,
+    cancelled: threading.Event | None = None,
+    **options: Any,
+) -> Evidence:
+    """Look at the whole path once from *place*. What comes back has been redacted there.
+
+    Args:
+        place: Where to look from.
+        budget: Seconds for the look itself; reaching the place may take half a minute more.
+        idle: See `oairunbook.observe.observe`.
+        sent: Variables to set there before the look; none of this process's own go along by themselves.
+        fingerprint_key: See `oairunbook.observe.portable.look_here`; it goes along only if the place is on this machine.
+        progress: Called with a short text as each step begins there.
+        cancelled: Set it to end the look.
+        options: What else `oairunbook.observe.portable.look_here` takes.
+
+    Raises:
+        NowhereError: There is no such place, or no Python there that is new enough.
+        NotCollectedError: No record came back.
+        CutShortError: It was interrupted or cancelled, or the tool failed there; what had been seen is in it.
+        KeyboardInterrupt: It was interrupted before anything had been seen.
+    """
+    seconds = budget + (idle or 0.0) + _OVERTIME_SECONDS
+    nonce = random.token_hex(8)
+    key = fingerprint_key if place.on_this_machine else None
+    job = {
+        "nonce": nonce,
+        "options": {"budget": budget, "idle": idle, **options},
+        "environment": dict(sent or {}),
+        "fingerprint_key": key.hex() if key else None,
+        "seconds": seconds,
+    }
+    answers = Answers(nonce, progress)
+    came = carry(
+        place.argv,
+        place.preface + stream.make(job),
+        answers,
+        environment=place.environment,
+        seconds=seconds + _START_SECONDS,
+        cancelled=cancelled,
+    )
+    secrets = _secrets(os.environ, place.environment, place.taken_over, sent or {})
+    document = answers.document()
+    if document is None:
+        raise _nothing(place, came, answers, secrets)
+    if "failed" in document:
+        raise _failed(document, secrets)
+    try:
+        seen = load_evidence(json.dumps(document["evidence"]))
+    except (KeyError, EvidenceError) as error:
+        raise NotCollectedError(f"What came back is no record that this version can read: {error}") from error
+    collector = dataclasses.replace(place.collector, command=secrets.redact_text(place.collector.command))
+    seen = dataclasses.replace(seen, runtime=dataclasses.replace(seen.runtime, collector=collector))
+    if document.get("cut_short"):
+        if came.ended == "interrupt":
+            raise CutShortError(seen) from KeyboardInterrupt()
+        raise CutShortError(seen) from NotCollectedError(f"cut short there: {document['cut_short']}")
+    return seen
+
+
+def _secrets(*environments: Mapping[str, str]) -> Secrets:
+    """What is secret in any of them: the same name may hold another value in each."""
+    return Secrets(tuple(value for variables in environments for value in Secrets.from_environment(variables).values))
+
+
+def _nothing(place: Place, came: Came, answers: Answers, secrets: Secrets) -> BaseException:
+    """What it means that no document came."""
+    shown = secrets.redact_text(place.collector.command)
+    said = secrets.redact_text(came.last_words())
+    tail = f"\nIt said: {said}" if said else ""
+    if came.ended == "interrupt":
+        return KeyboardInterrupt()
+    if came.ended == "time":
+        return NotCollectedError(
+            f"`{shown}` did not answer in time, and was ended here.{tail}\n"
+            "Next: see whether it ends in a Python that reads its standard input (python3 -), and whether it waits for a password; "
+            "if a terminal is in between (-t), leave it out."
+        )
+    if came.ended == "size":
+        return NotCollectedError(f"`{shown}` sends more than any answer is long, and was ended here.{tail}")
+    if answers.begun or answers.ended:
+        return NotCollectedError(
+            f"Only a part of the record came back from `{shown}`: lines are missing or changed.{tail}\n"
+            "Next: run it again; if a terminal is in between (-t), leave it out."
+        )
+    if (old := came.said_after(stream.TOO_OLD)) is not None:
+        return _too_old(f"Python {old}")
+    if place.collector.carrier == "process" and came.status == CANNOT_ENTER:
+        return NowhereError(f"{shown}: {said}\nNothing was sent on the path.")
+    if came.status in (126, 127):
+        return NowhereError(
+            f"`{shown}` found no Python there (status {came.status}). Nothing was sent on the path.{tail}\n"
+            "Next: name the interpreter with its path, for example /app/.venv/bin/python -"
+        )
+    return NotCollectedError(
+        f"`{shown}` ended with status {came.status}, and no answer came back.{tail}\n"
+        "Next: run the same command with `python3 -V` at its end in place of `python3 -`; give -i without -t to docker and kubectl."
+    )
+
+
+def _failed(document: dict[str, Any], secrets: Secrets) -> BaseException:
+    """What the collector itself says of why it could not look."""
+    text = secrets.redact_text(str(document.get("text", "")))
+    if document["failed"] == "old_python":
+        return _too_old(text)
+    if document["failed"] == "no_threads":
+        return NotCollectedError(
+            f"No thread can be started there: {text}. Nothing was sent on the path.\n"
+            "Next: look at its limit of processes (pids.max of its cgroup, ulimit -u), which its application meets as well."
+        )
+    if document["failed"] == "library":
+        return NotCollectedError(
+            f"The Python there lacks a part of its standard library, or may not read it: {text}. Nothing was sent on the path."
+        )
+    return NotCollectedError(f"The collector failed there: {text}")
+
+
+def _too_old(version: str) -> NowhereError:
+    return NowhereError(
+        f"The Python there is too old: {version}; the collector needs 3.9 or later. Nothing was sent on the path.\n"
+        "Next: name another interpreter there."
+    )

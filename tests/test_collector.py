@@ -1,0 +1,518 @@
+"""The collector goes to the path: through a shell, OpenSSH, namespaces, a bare root, other Pythons; and says why where it cannot."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oairunbook import lab
+from oairunbook.collector import loader, stream
+from oairunbook.collector.carrier import Answers, carry
+from oairunbook.collector.place import by_command
+from oairunbook.collector.there import look_there
+from oairunbook.diagnose import diagnose
+from oairunbook.evidence import Collector, Evidence, load_evidence
+from oairunbook.lab.running import Lab
+from oairunbook.verdict import Verdict
+from tests.world import World
+from tests.world.canary import Canaries
+from tests.world.openssh import missing_for_openssh, openssh_server
+
+PYTHON = shlex.join([sys.executable, "-"])
+BARE = shlex.join([sys.executable, "-S", "-"])
+"""A Python without the packages of this one: no SDK."""
+
+
+def variables(running: Lab) -> dict[str, str]:
+    """This test's environment on the lab's path."""
+    found = dict(os.environ)
+    for name, value in running.environment.items():
+        found.pop(name, None)
+        if value is not None:
+            found[name] = value
+    return found
+
+
+def program(*arguments: str, environment: dict[str, str] | None = None, **keywords: Any) -> Any:
+    keywords = {"capture_output": True, "text": True, "timeout": 120, "check": False} | keywords
+    call = [sys.executable, "-P", "-m", "oairunbook.cli", *arguments]
+    return subprocess.run(call, env=environment or dict(os.environ), **keywords)
+
+
+def look(running: Lab, command: str, *, sent: tuple[str, ...] = ()) -> tuple[Evidence, Verdict]:
+    """What is seen and judged of the lab's path from where the command leads."""
+    environment = variables(running)
+    place = by_command(command)
+    place = replace(place, environment={**environment, "TERM": place.environment["TERM"]})
+    sending = {name: environment[name] for name in sent}
+    seen = look_there(place, sent=sending, model=running.model, route=running.fault.route)
+    return seen, diagnose(seen)
+
+
+@pytest.fixture(scope="module")
+def healthy() -> Iterator[Lab]:
+    with lab.start("ok") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def expired() -> Iterator[Lab]:
+    with lab.start("tls.expired") as running:
+        yield running
+
+
+# -- the stream ---------------------------------------------------------------------------------------------------
+
+
+def test_the_stream_is_small_and_each_line_fits_into_a_terminals_buffer() -> None:
+    made = stream.make({"nonce": "0" * 16, "environment": {"A": "b" * 10_000}})
+    assert len(made) < stream.MOST_BYTES
+    assert max(len(line) for line in made.splitlines()) < 4095
+    assert made.isascii()
+
+
+def test_python_3_6_can_read_what_says_that_it_is_too_old(canaries: Canaries) -> None:
+    made = stream.make({"nonce": "0" * 16})
+    ast.parse(made, feature_version=(3, 6))
+    ast.parse(Path(loader.__file__).read_text("utf-8"), feature_version=(3, 6))
+    assert not canaries.found_in("the stream", made)
+
+
+# -- the way back -------------------------------------------------------------------------------------------------
+
+
+def framed(nonce: str, document: dict[str, Any]) -> bytes:
+    """What `loader.Answer` writes, from a process of its own: it writes to file descriptor 1."""
+    code = f"from oairunbook.collector.loader import Answer\na = Answer({nonce!r})\na.progress('dns: x')\na.document({document!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
+    return done.stdout
+
+
+def read(data: bytes, nonce: str = "n0nce") -> Any:
+    answers = Answers(nonce)
+    step = 7 if len(data) < 20_000 else 4099
+    for start in range(0, len(data), step):
+        answers.feed(data[start : start + step])
+    return answers.document()
+
+
+def test_the_document_is_found_among_banners_prompts_echoes_and_warnings() -> None:
+    sent = {"evidence": "x" * 5000 + os.urandom(500).hex()}
+    lines = framed("n0nce", sent).split(b"\n")
+    noisy = b"Welcome!\r\n>>> " + b"\r\n*** warning: reboot at noon ***\r\n>>> ".join(lines)
+
+    assert read(noisy) == sent
+    assert read(framed("another", {"evidence": "not mine"}) + noisy) == sent
+
+
+def test_a_document_with_a_line_missing_changed_or_cut_off_is_none() -> None:
+    whole = framed("n0nce", {"evidence": os.urandom(1000).hex()})
+    lines = whole.split(b"\n")
+    numbered = next(index for index, line in enumerate(lines) if b" 1 " in line)
+
+    assert read(whole)
+    assert read(b"\n".join(lines[:numbered] + lines[numbered + 1 :])) is None
+    assert read(whole.replace(lines[numbered][-8:], lines[numbered][-8:][::-1])) is None
+    assert read(whole[: len(whole) // 2]) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"@oairunbook n0nce end many 9 " + b"0" * 64,
+        b"@oairunbook n0nce end 1 9 short",
+        b"@oairunbook n0nce end 9999999 9 " + b"0" * 64,
+        b"@oairunbook n0nce 0 \xff\xfe",
+        b"@oairunbook n0nce . not*base64",
+        b"y" * 1_000_000,
+    ],
+    ids=["number", "digest", "count", "content", "progress", "length"],
+)
+def test_what_only_looks_like_an_answer_is_none_and_hides_none(line: bytes) -> None:
+    assert read(line + b"\n") is None
+    assert read(line + framed("n0nce", {"evidence": "x"})) == {"evidence": "x"}
+
+
+def test_an_answer_nested_without_end_is_none() -> None:
+    packed = zlib.compress(b"[" * 1_000_000)
+    end = f"@oairunbook n0nce end 1 {len(packed)} {hashlib.sha256(packed).hexdigest()}\n"
+    assert read(b"@oairunbook n0nce 0 " + base64.b64encode(packed) + b"\n" + end.encode()) is None
+
+
+def test_progress_comes_while_the_document_is_not_here_yet() -> None:
+    shown: list[str] = []
+    answers = Answers("n0nce", shown.append)
+    answers.feed(b"\n@oairunbook n0nce . " + base64.b64encode(b"tcp: 192.0.2.1") + b"\r\n")
+    assert shown == ["tcp: 192.0.2.1"]
+    assert not answers.begun
+
+
+# -- there and back -----------------------------------------------------------------------------------------------
+
+
+def test_what_is_wrong_there_is_judged_here_and_the_healthy_path_is_ok(healthy: Lab, expired: Lab) -> None:
+    command = f"sh -c 'echo banner; echo warning >&2; exec {PYTHON}'"
+    for running, cause in ((expired, "tls.expired"), (healthy, "ok")):
+        seen, verdict = look(running, command)
+        assert verdict.cause == cause
+        assert seen.runtime.executable == sys.executable
+        assert seen.runtime.collector == Collector(carrier="command", command=command)
+
+
+def test_without_an_sdk_the_path_is_still_tested_and_only_then_the_sdk_is_missed(healthy: Lab, expired: Lab) -> None:
+    assert look(expired, BARE)[1].cause == "tls.expired"
+    seen, verdict = look(healthy, BARE)
+    assert seen.route.sdk is None
+    assert verdict.cause == "client.sdk_incompatible"
+    assert "an interpreter of its own" in verdict.next[0]
+
+
+def interpreters() -> list[str]:
+    """A Python of each version from 3.9 on that is installed here, this one first."""
+    versions = [f"3.{minor}" for minor in range(9, 15)]
+    found = [sys.executable]
+    for version in versions:
+        built = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+        found += [str(path) for path in built[:1]] or [path for path in [shutil.which(f"python{version}")] if path]
+    return found
+
+
+@pytest.mark.parametrize("python", interpreters())
+def test_every_python_from_3_9_on_that_is_here_sees_the_same(python: str, expired: Lab) -> None:
+    seen, verdict = look(expired, f"{python} -")
+    assert verdict.cause == "tls.expired"
+    assert [o for o in seen.observations if o.outcome.kind == "tool_failed"] == []
+
+
+@pytest.mark.parametrize(
+    "python",
+    [*Path.home().glob(".pyenv/versions/2.7.*/bin/python"), *Path.home().glob(".pyenv/versions/3.[678].*/bin/python")],
+)
+def test_every_older_python_that_is_here_says_that_it_is_too_old(python: Path) -> None:
+    done = program("collect", "--", str(python), "-")
+    assert done.returncode == 2, done.stderr
+    assert f"The Python there is too old: Python {python.parts[-3]}" in done.stderr
+
+
+def test_collect_writes_evidence_that_diagnose_judges(expired: Lab, tmp_path: Path) -> None:
+    environment = variables(expired)
+    file = tmp_path / "there.json"
+    done = program("collect", "--json", str(file), "--", sys.executable, "-", environment=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    seen = load_evidence(done.stdout)
+    assert seen.runtime.collector is not None
+    assert load_evidence(file.read_bytes()) == seen
+    judged = program("diagnose", "-", environment=environment, input=done.stdout)
+    assert judged.returncode == 1
+    assert "tls.expired" in judged.stdout
+
+
+def test_secrets_of_that_runtime_stay_there_and_none_of_ours_go_along(expired: Lab, canaries: Canaries) -> None:
+    """The guard looks for this test's secrets in everything that comes back; they stand in the environment there."""
+    environment = variables(expired) | {"OPENAI_API_KEY": canaries.openai_key}
+    clean = ["env", "-i", f"PATH={os.environ['PATH']}", sys.executable, "-"]
+    sends = [
+        word for name in ("OPENAI_BASE_URL", "OAIRUNBOOK_PRACTICE", "SSL_CERT_FILE") for word in ("--send-env", name)
+    ]
+
+    def present(*options: str) -> bool:
+        done = program("collect", *sends, *options, "--", *clean, environment=environment)
+        seen = load_evidence(done.stdout)
+        assert seen.route.base_url.source == "OPENAI_BASE_URL", "what is named goes along"
+        return seen.route.credential.present
+
+    assert not present()
+    assert present("--send-env", "OPENAI_API_KEY")
+    assert load_evidence(
+        program("collect", "--", sys.executable, "-", environment=environment).stdout
+    ).route.credential.present
+
+
+def test_a_secret_in_the_command_and_in_what_it_says_is_not_shown(canaries: Canaries) -> None:
+    command = f"sh -c 'echo password is $DATABASE_PASSWORD >&2; exit 9' {canaries.openai_key}"
+    done = program("check", "--via", command)
+    assert done.returncode == 4
+    assert "password is [redacted]" in done.stderr
+
+
+def test_a_run_judges_in_its_notebooks_what_was_collected_there(expired: Lab, tmp_path: Path) -> None:
+    """And those that look at more than the record do not do so from here: that would be another place's."""
+    options = ("--archive", str(tmp_path / "archive"), "-p", "model", expired.model, "--via", PYTHON)
+    names = ("02_same_path", "04_serverless_container")
+    done = program("run", *names, "-q", "--json", "-", *options, environment=variables(expired))
+    assert done.returncode == 1, done.stderr
+    document = json.loads(done.stdout)
+    assert document["verdict"]["cause"] == "tls.expired"
+    kept = load_evidence(Path(document["run"], "evidence.json").read_bytes())
+    assert kept.runtime.collector is not None
+    assert kept.practice == "tls.expired", "practice there is practice here"
+    assert document["run"].endswith("-practice")
+    assert [notebook["state"] for notebook in document["notebooks"]] == ["ok", "ok"]
+    assert not Path(document["run"], "surroundings.json").exists()
+
+
+# -- real carriers ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("terminal", [(), ("-tt",)], ids=["pipe", "terminal"])
+def test_through_openssh_with_and_without_a_terminal_in_between(
+    terminal: tuple[str, ...], healthy: Lab, expired: Lab, tmp_path: Path
+) -> None:
+    reason = missing_for_openssh()
+    if reason:
+        pytest.skip(reason)
+    # The newest Python here as well: from 3.13 on its line editor would draw on a terminal, and swallow what it is sent.
+    newest = f"{interpreters()[-1]} -"
+    with openssh_server(tmp_path) as ssh:
+        for running, python, cause in (
+            (expired, PYTHON, "tls.expired"),
+            (expired, newest, "tls.expired"),
+            (healthy, PYTHON, "ok"),
+        ):
+            named = tuple(name for name, value in running.environment.items() if value is not None)
+            command = shlex.join([*ssh[:1], *terminal, *ssh[1:], python])
+            assert look(running, command, sent=named)[1].cause == cause
+
+
+def test_a_fault_that_only_one_network_namespace_has_is_seen_from_there(world: World) -> None:
+    """`ip netns exec` in the machine's own namespaces: the world's path is not the test's."""
+    client = world.client
+    inside = client.command(
+        ["env", "-i", *(f"{k}={v}" for k, v in client.environment.items() if "KEY" not in k), PYTHON.split()[0], "-"]
+    )
+    command = shlex.join(["ip", "netns", "exec", client.namespace.name, *inside])
+
+    def seen_from_there() -> Any:
+        done = program("check", "--via", command, "--json", "-", "--timeout", "2", "--send-env", "OPENAI_API_KEY")
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)["verdict"]
+
+    world.middle.reject("tcp reset")
+    verdict = seen_from_there()
+    assert (verdict["cause"], verdict["owner"]) == ("tcp.refused", "connection_path")
+    world.middle.mend()
+    assert seen_from_there()["cause"] == "ok"
+
+
+IN_A_BARE_ROOT = """
+mount -t tmpfs none "$1" && cd "$1" && mkdir usr tmp dev && mount --rbind /usr usr && mount --rbind /dev dev
+for link in bin lib lib64; do ln -s usr/$link $link; done
+[ "$2" = ro ] && mount -o remount,ro "$1"
+find "$1" -xdev | sort > "$3/before"
+chroot "$1" /usr/bin/env -i /usr/bin/python3 -
+find "$1" -xdev | sort > "$3/after"
+"""
+
+
+@pytest.mark.parametrize("mode", ["ro", "rw"])
+def test_in_a_bare_root_it_needs_no_file_and_leaves_none(mode: str, tmp_path: Path) -> None:
+    """No /etc, /proc or home, and nothing that can be written; and where everything can be, nothing is."""
+    if os.geteuid() != 0 or not Path("/usr/bin/python3").exists():
+        pytest.skip("a root of its own needs root, and the system's python3")
+    root = tmp_path / "root"
+    root.mkdir()
+    command = shlex.join(["unshare", "--mount", "sh", "-c", IN_A_BARE_ROOT, "sh", str(root), mode, str(tmp_path)])
+    environment = {**os.environ, "OAIRB_MARK": tmp_path.name}
+    done = program("collect", "--timeout", "1", "--budget", "5", "--", *shlex.split(command), environment=environment)
+    assert done.returncode == 0, done.stderr
+    seen = load_evidence(done.stdout)
+    assert seen.runtime.executable == "/usr/bin/python3"
+    assert seen.route.resolver.name_servers == ()
+    assert (tmp_path / "before").read_text() == (tmp_path / "after").read_text()
+    assert len((tmp_path / "before").read_text().splitlines()) > 5
+
+
+def test_no_process_is_left_when_it_is_done_or_when_the_caller_is_killed(expired: Lab) -> None:
+    mark = f"collector-{time.monotonic_ns()}"
+    environment = variables(expired) | {"OAIRB_MARK": mark}
+    assert program("collect", "-q", "--", "sh", "-c", f"{PYTHON}; true", environment=environment).returncode == 0
+    assert left(mark) == ()
+
+    with lab.start("tcp.timeout") as silent:
+        call = [
+            sys.executable,
+            "-P",
+            "-m",
+            "oairunbook.cli",
+            "collect",
+            "--budget",
+            "8",
+            "--",
+            "sh",
+            "-c",
+            f"{PYTHON}; true",
+        ]
+        caller = subprocess.Popen(
+            call, env=variables(silent) | {"OAIRB_MARK": mark}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until(lambda: len(left(mark)) == 3)
+        caller.kill()
+        caller.wait()
+        until(lambda: left(mark) == ())
+
+
+def left(mark: str) -> tuple[int, ...]:
+    return tuple(
+        int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit() and mark in environ_of(folder)
+    )
+
+
+def environ_of(folder: Path) -> str:
+    try:
+        return (folder / "environ").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def until(true: Any) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+# -- where it cannot ----------------------------------------------------------------------------------------------
+
+OLD = "sed '1s/^import sys;/import sys;sys.version_info=(3,8,18,\"final\",0);/' | " + PYTHON
+"""A Python that says of itself that it is 3.8."""
+
+CUT = f"{PYTHON} | head -c 2000"
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "said"),
+    [
+        (
+            "no-such-program -i pod -- python3 -",
+            2,
+            "no-such-program: there is no such program here. Nothing was started.",
+        ),
+        ("'", 2, "cannot be taken apart"),
+        ("", 2, "It ends in a Python that reads its standard input"),
+        ("sh -c 'exec no-such-python -'", 2, "found no Python there (status 127)"),
+        (f"sh -c {shlex.quote(OLD)}", 2, "too old: Python 3.8.18"),
+        (
+            "sh -c 'echo no route to pod >&2; exit 5'",
+            4,
+            "ended with status 5, and no answer came back.\nIt said: no route to pod",
+        ),
+        ("true", 4, "ended with status 0, and no answer came back"),
+        ("cat", 4, "no answer came back"),
+        (f"sh -c {shlex.quote(CUT)}", 4, "Only a part of the record came back"),
+        (f"{sys.executable} -c pass", 4, "no answer came back"),
+    ],
+)
+def test_why_nothing_came_back_is_said_with_the_contracts_status(
+    command: str, status: int, said: str, expired: Lab
+) -> None:
+    done = program("check", "--budget", "5", "--via", command, environment=variables(expired))
+    assert done.returncode == status, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
+
+
+def test_a_runtime_that_may_start_no_thread_says_so() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("another user needs root")
+    nobody = ["setpriv", "--reuid", "64321", "--clear-groups", "prlimit", "--nproc=1", "/usr/bin/python3", "-"]
+    done = program("collect", "--", *nobody)
+    assert done.returncode == 4, done.stderr
+    assert "No thread can be started there" in done.stderr
+    assert "limit of processes" in done.stderr
+    allowed = program("collect", "--budget", "1", "--timeout", "1", "--", *nobody[:4], *nobody[6:])
+    assert allowed.returncode == 0, allowed.stderr
+
+
+def test_what_a_terminal_sends_back_of_the_job_is_not_taken_for_what_was_said(canaries: Canaries) -> None:
+    """`cat` sends everything back, and the job holds what --send-env names."""
+    environment = {**os.environ, "OPENAI_API_KEY": canaries.openai_key * 90}
+    command = "sh -c 'cat; cat; echo no such pod; exit 5'"
+    done = program("check", "--via", command, "--send-env", "OPENAI_API_KEY", environment=environment)
+    assert done.returncode == 4
+    assert "It said: no such pod\n" in done.stderr
+    assert len(done.stderr) < 1000
+
+
+def test_a_command_that_never_answers_is_ended() -> None:
+    came = carry(["sleep", "600"], b"", Answers("x"), environment=os.environ, seconds=0.2)
+    assert came.ended == "time"
+    assert came.status == -signal.SIGTERM
+
+
+def test_a_command_that_never_stops_talking_is_ended() -> None:
+    came = carry(["yes", "y" * 1000], b"", Answers("x"), environment=os.environ, seconds=60)
+    assert came.ended == "size"
+
+
+def test_an_interrupted_look_from_elsewhere_keeps_what_was_seen(tmp_path: Path) -> None:
+    with lab.start("tcp.timeout") as silent:
+        call = [
+            sys.executable,
+            "-P",
+            "-m",
+            "oairunbook.cli",
+            "collect",
+            "--json",
+            "kept.json",
+            "--timeout",
+            "20",
+            "--",
+            sys.executable,
+            "-",
+        ]
+        caller = subprocess.Popen(
+            call, env=variables(silent), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        until(lambda: len(children(caller.pid)) == 1 and threads(children(caller.pid)[0]) > 3)
+        # As Ctrl-C at a terminal does, which both get; the caller then asks once more.
+        for pid in (*children(caller.pid), caller.pid):
+            os.kill(pid, signal.SIGINT)
+        _, err = caller.communicate(timeout=60)
+    assert caller.returncode == 130
+    assert b"next: oairunbook diagnose kept.json" in err
+    kept: Evidence = load_evidence((tmp_path / "kept.json").read_bytes())
+    assert kept.observations
+    assert kept.runtime.collector is not None
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def threads(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--send-env", "NO_SUCH_VARIABLE", "--via", "cat"),
+        ("--lab", "ok", "--via", "cat"),
+        ("--cron", "--via", "cat"),
+        ("-p", "status", "401", "--via", "cat"),
+        ("08_verify_fix", "-p", "repeat", "3", "--via", "cat"),
+        ("09_audit", "--via", "cat"),
+    ],
+)
+def test_a_call_that_cannot_be_meant_ends_with_2(options: tuple[str, ...], tmp_path: Path) -> None:
+    done = program("run", "--archive", str(tmp_path), *options)
+    assert done.returncode == 2
+    assert "Nothing was" in done.stderr
+    assert not list(tmp_path.iterdir())
