@@ -1,7 +1,8 @@
 """Practice runs: how the lab tells a client process where the practice name servers are, without root.
 
 The lab sets one variable, `OAIRUNBOOK_PRACTICE`. A process that finds it lets `socket.getaddrinfo` ask those name servers over real
-UDP, so SDK, asyncio and probes all meet the practice DNS. Whatever is recorded then says that it was practice.
+UDP, so SDK, asyncio and probes all meet the practice DNS. It also tells which family of route the lab's API host plays: no rule for real
+hosts could. Whatever is recorded then says that it was practice.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
-from oairunbook.evidence import NameServer
+from oairunbook.evidence import Family, NameServer
 
 VARIABLE = "OAIRUNBOOK_PRACTICE"
 
@@ -24,11 +26,24 @@ class Practice:
     fault: str
     name_servers: tuple[NameServer, ...]
     status_url: str
+    api_host: str
+    """Host of the lab's API."""
+
+    family: Family
+    """What a route to that host is, unless its caller names a family."""
 
     def to_variable(self) -> str:
         """The value of `OAIRUNBOOK_PRACTICE`."""
         servers = [[server.address, server.port] for server in self.name_servers]
-        return json.dumps({"fault": self.fault, "name_servers": servers, "status_url": self.status_url})
+        return json.dumps(
+            {
+                "fault": self.fault,
+                "name_servers": servers,
+                "status_url": self.status_url,
+                "api_host": self.api_host,
+                "family": self.family,
+            }
+        )
 
 
 def current(environment: Mapping[str, str] = os.environ) -> Practice | None:
@@ -42,12 +57,16 @@ def current(environment: Mapping[str, str] = os.environ) -> Practice | None:
         return None
     try:
         document = json.loads(text)
+        if document["family"] not in get_args(Family):
+            raise ValueError(f"it names the unknown family {document['family']!r}")
         return Practice(
             fault=str(document["fault"]),
             name_servers=tuple(
                 NameServer(address=str(address), port=int(port)) for address, port in document["name_servers"]
             ),
             status_url=str(document["status_url"]),
+            api_host=str(document["api_host"]),
+            family=document["family"],
         )
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(

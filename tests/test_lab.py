@@ -50,11 +50,14 @@ def practise(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.mark.parametrize("fault", lab.FAULTS, ids=lambda fault: fault.id)
 def test_each_fault_leads_to_the_verdict_that_it_declares(practise: Any, fault: lab.Fault) -> None:
-    """The control of all of them are the faults named `ok`: the same path with nothing wrong, or with an oddity."""
-    running = practise(fault.id)
+    """By the lab's lines alone, as a shell, a notebook or the panel has them.
+
+    The control of all of them are the faults named `ok`: the same path with nothing wrong, or with an oddity.
+    """
+    practise(fault.id)
     its_own = {name.removeprefix("--"): float(value) for name, value in zip(*[iter(fault.arguments)] * 2, strict=True)}
 
-    checked = check(model=running.model, route=fault.route, timeout=2.0, budget=12.0, **its_own)
+    checked = check(timeout=2.0, budget=12.0, **its_own)
 
     assert (checked.verdict.cause, checked.verdict.owner) == (fault.cause, fault.owner)
     assert checked.evidence.practice == fault.id

@@ -112,7 +112,15 @@ def silence(query: dns.message.Message) -> None:
 
 
 def use(*name_servers: NameServer) -> None:
-    practice.install(Practice(fault="ok", name_servers=name_servers, status_url="https://status.lab.test/"))
+    practice.install(
+        Practice(
+            fault="ok",
+            name_servers=name_servers,
+            status_url="https://status.lab.test/",
+            api_host="api.lab.test",
+            family="direct",
+        )
+    )
 
 
 def addresses(name: str, **options: int) -> list[str]:
@@ -247,6 +255,8 @@ def test_the_variable_carries_the_practice_whole() -> None:
         fault="dns.nxdomain",
         name_servers=(NameServer(address="127.0.0.1", port=5353),),
         status_url="https://status.lab.test:8443/api/v2/summary.json",
+        api_host="api.lab.test",
+        family="azure",
     )
 
     assert practice.current({practice.VARIABLE: given.to_variable()}) == given

@@ -27,9 +27,9 @@ def lab(fault: str, only_list: bool, json_file: str | None) -> None:
     """Practise on loopback, with a fault of your choice.
 
     Starts a real but harmless path: API, status page, proxy and name server, with one FAULT (`--list` prints them). Standard
-    output gets the shell lines that lead a client there; set them in another terminal and run `oairunbook check`. Without
-    FAULT every part of the path works. Runs until Ctrl-C or SIGTERM, which end it with status 0. No root, no internet, and whatever
-    is recorded against it says that it was practice.
+    output gets shell lines; set them in another terminal, and every command and notebook of oairunbook that starts there meets the
+    fault. Another program does not: it cannot resolve the lab's names. Without FAULT every part of the path works. Runs until Ctrl-C or
+    SIGTERM, which end it with status 0. No root, no internet, and whatever is recorded against it says that it was practice.
     """
     from oairunbook.lab.running import Lab, find
 
@@ -68,7 +68,7 @@ def fault_table() -> str:
 
 
 def shell_lines(environment: dict[str, str | None]) -> str:
-    """Lines for a POSIX shell; `eval` of them leads a client to the lab."""
+    """Lines for a POSIX shell; `eval` of them leads oairunbook to the lab."""
     unset = [name for name, value in environment.items() if value is None]
     lines = ["# oairunbook practice lab", f"unset {' '.join(unset)}"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in environment.items() if value is not None]
@@ -76,8 +76,7 @@ def shell_lines(environment: dict[str, str | None]) -> str:
 
 
 def _check_command(running: Lab) -> str:
-    fault = running.fault
-    return shlex.join(("oairunbook", "check", "--route", fault.route, "--model", running.model, *fault.arguments))
+    return shlex.join(("oairunbook", "check", "--model", running.model, *running.fault.arguments))
 
 
 def _talk(running: Lab) -> str:
@@ -89,6 +88,8 @@ def _talk(running: Lab) -> str:
         "In another terminal, set the lines that stand on standard output, then run for example:\n"
         f"  {_check_command(running)}\n"
         f"The verdict should be: {fault.cause}, owner {fault.owner}.\n"
+        "Notebooks find it as well, in a JupyterLab that was started in that terminal. An application does not, with these lines alone:\n"
+        "only oairunbook can resolve the lab's names.\n"
         "Ctrl-C ends the lab.\n"
     )
 

@@ -47,7 +47,7 @@ class Fault:
     owner: Owner
     summary: str
     route: Family = "direct"
-    """What `--route` has to be for the owner to come out as declared."""
+    """What the API's host plays: the route's family, unless whoever looks names another."""
 
     arguments: tuple[str, ...] = ()
     """What `oairunbook check` needs besides to see it."""

@@ -128,6 +128,8 @@ class Lab:
             fault=self._shown_as,
             name_servers=(name_server,),
             status_url=f"https://{STATUS_HOST}:{status_port}/api/v2/summary.json",
+            api_host=API_HOST,
+            family=fault.route,
         )
         self.environment: dict[str, str | None] = dict.fromkeys(UNSET)
         self.environment |= {
@@ -136,6 +138,8 @@ class Lab:
             "OPENAI_API_KEY": KEY,
             "SSL_CERT_FILE": str(self.folder / "root.pem"),
         }
+        if fault.route == "azure":
+            self.environment["AZURE_OPENAI_DEPLOYMENT"] = MODEL
         if proxy_port is not None:
             self.environment["HTTPS_PROXY"] = f"http://{PROXY_HOST}:{proxy_port}"
             self.endpoints["proxy"] = f"127.0.0.1:{proxy_port}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from oairunbook import practice
 from oairunbook.evidence import Family, Setting
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
@@ -59,7 +60,7 @@ def resolve_base_url(argument: str | None, environment: Mapping[str, str], famil
     scheme, host, port, path, problems = _take_apart(setting.value)
     explicit = port
     shown_port = port if port is not None else {"https": 443, "http": 80}.get(scheme, 0)
-    kind, reason = _family(host, setting, family)
+    kind, reason = _family(host, setting, family, practice.current(environment))
     surface: Literal["openai", "azure-v1", "azure-dated"] = "openai"
     api_version = None
     if kind == "azure":
@@ -143,13 +144,15 @@ def _take_apart(url: str) -> tuple[str, str, int | None, str, tuple[str, ...]]:
     return scheme_given or "https", host.lower().rstrip("."), port, parts.path, tuple(problems)
 
 
-def _family(host: str, setting: Setting, family: str) -> tuple[Family, str]:
+def _family(host: str, setting: Setting, family: str, rehearsal: practice.Practice | None) -> tuple[Family, str]:
     if family == "direct":
         return "direct", "named by the caller"
     if family == "azure":
         return "azure", "named by the caller"
     if family == "gateway":
         return "gateway", "named by the caller"
+    if rehearsal is not None and host == rehearsal.api_host:
+        return rehearsal.family, f"{host} plays it in the practice lab"
     if _AZURE.search(host):
         return "azure", f"{host} is a host of Azure OpenAI"
     if setting.source == "AZURE_OPENAI_ENDPOINT":
