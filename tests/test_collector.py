@@ -251,19 +251,28 @@ def test_a_secret_in_the_command_and_in_what_it_says_is_not_shown(canaries: Cana
     assert "password is [redacted]" in done.stderr
 
 
-def test_a_run_judges_in_its_notebooks_what_was_collected_there(expired: Lab, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("names", "there"),
+    [
+        (("02_same_path", "04_serverless_container"), ("--via", PYTHON)),
+        (("04_serverless_container",), ("-p", "via", PYTHON)),
+    ],
+    ids=["option", "parameter"],
+)
+def test_a_run_judges_in_its_notebooks_what_was_collected_there(
+    names: tuple[str, ...], there: tuple[str, ...], expired: Lab, tmp_path: Path
+) -> None:
     """And those that look at more than the record do not do so from here: that would be another place's."""
-    options = ("--archive", str(tmp_path / "archive"), "-p", "model", expired.model, "--via", PYTHON)
-    names = ("02_same_path", "04_serverless_container")
+    options = ("--archive", str(tmp_path / "archive"), "-p", "model", expired.model, *there)
     done = program("run", *names, "-q", "--json", "-", *options, environment=variables(expired))
     assert done.returncode == 1, done.stderr
     document = json.loads(done.stdout)
     assert document["verdict"]["cause"] == "tls.expired"
     kept = load_evidence(Path(document["run"], "evidence.json").read_bytes())
-    assert kept.runtime.collector is not None
+    assert kept.runtime.collector == Collector(carrier="command", command=PYTHON)
     assert kept.practice == "tls.expired", "practice there is practice here"
     assert document["run"].endswith("-practice")
-    assert [notebook["state"] for notebook in document["notebooks"]] == ["ok", "ok"]
+    assert {notebook["state"] for notebook in document["notebooks"]} == {"ok"}
     assert not Path(document["run"], "surroundings.json").exists()
 
 
@@ -507,6 +516,8 @@ def threads(pid: int) -> int:
         ("--lab", "ok", "--via", "cat"),
         ("--cron", "--via", "cat"),
         ("-p", "status", "401", "--via", "cat"),
+        ("-p", "status", "401", "-p", "via", "cat"),
+        ("-p", "via", "cat", "--lab", "ok"),
         ("08_verify_fix", "-p", "repeat", "3", "--via", "cat"),
         ("09_audit", "--via", "cat"),
     ],

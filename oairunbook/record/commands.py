@@ -163,7 +163,7 @@ def _practise(
     from oairunbook import lab
 
     names = {name for name, _ in given}
-    for name in ("base_url", "evidence"):
+    for name in ("base_url", "evidence", "via"):
         if name in names:
             raise click.UsageError(f"--lab brings its own path, so {name} cannot be given as well. Nothing was run.")
     try:

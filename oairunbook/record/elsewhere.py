@@ -13,7 +13,7 @@ from oairunbook.evidence import Evidence
 from oairunbook.observe import CutShortError
 from oairunbook.record.archive import fingerprint_key
 from oairunbook.record.runbooks import ParameterError, Value
-from oairunbook.record.source import PASTED
+from oairunbook.record.source import BEFORE_A_RECORD
 
 _LOOK = ("base_url", "model", "route", "timeout", "budget", "idle", "control_url")
 """Parameters of the notebooks that say how to look."""
@@ -30,7 +30,7 @@ def looking_from(
     """
 
     def look(values: Mapping[str, Value], root: Path) -> Evidence:
-        other = [name for name in ("evidence", *PASTED) if values.get(name)]
+        other = [name for name in ("evidence", *BEFORE_A_RECORD) if values.get(name)]
         other += ["repeat"] if values.get("repeat", 1) != 1 else []
         if other:
             raise ParameterError(

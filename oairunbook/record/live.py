@@ -46,8 +46,8 @@ def sdk_controls(
     """
     check_values({"timeout": timeout, "budget": budget})
     if not is_from_here(seen, evidence):
-        kept = _file(evidence).with_name(CONTROLS_FILE)
-        return read_document(Controls, kept.read_text("utf-8"), CONTROLS_SCHEMA) if kept.exists() else None
+        kept = _kept(evidence, CONTROLS_FILE)
+        return read_document(Controls, kept.read_text("utf-8"), CONTROLS_SCHEMA) if kept else None
     found = observe_controls(seen, _secrets(), timeout=timeout, budget=budget, node_folder=str(node_folder))
     _keep(CONTROLS_FILE, dumps(found))
     return found
@@ -62,8 +62,8 @@ def surroundings(seen: Evidence, *, evidence: str = "", timeout: float = 5.0) ->
     """
     check_values({"timeout": timeout})
     if not is_from_here(seen, evidence):
-        kept = _file(evidence).with_name(SURROUNDINGS_FILE)
-        return recorded_surroundings(str(kept)) if kept.exists() else None
+        kept = _kept(evidence, SURROUNDINGS_FILE)
+        return recorded_surroundings(str(kept)) if kept else None
     found = look_around(seen, _secrets(), timeout=timeout)
     _keep(SURROUNDINGS_FILE, dumps(found))
     return found
@@ -130,6 +130,12 @@ def as_a_page(
 def _file(evidence: str) -> Path:
     path = Path(evidence)
     return (path / EVIDENCE_FILE if path.is_dir() else path).resolve()
+
+
+def _kept(evidence: str, name: str) -> Path | None:
+    """The file of that name beside the record that *evidence* names; None if there is none."""
+    path = _file(evidence).with_name(name) if evidence else None
+    return path if path and path.exists() else None
 
 
 def _keep(name: str, text: str) -> None:

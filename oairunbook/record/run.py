@@ -27,7 +27,7 @@ from oairunbook.record.archive.signing import SigningKeyError, load_signer, sign
 from oairunbook.record.follow import BRANCHES, branch
 from oairunbook.record.outcome import Execution, not_run
 from oairunbook.record.runbooks import ParameterError, Value
-from oairunbook.record.source import EVIDENCE_FILE, KEEP_VARIABLE, PASTED, check_values, read
+from oairunbook.record.source import BEFORE_A_RECORD, EVIDENCE_FILE, KEEP_VARIABLE, check_values, read
 from oairunbook.redaction import Secrets
 from oairunbook.verdict import Verdict
 
@@ -179,8 +179,8 @@ def run(
             known = {parameter.name for parameter in declared[source]}
             mine: dict[str, Value] = {name: value for name, value in values.items() if name in known}
             if evidence is not None and "evidence" in known:
-                # What was pasted is in the record by now.
-                mine = {name: value for name, value in mine.items() if name not in PASTED}
+                # What was pasted, or seen from another place, is in the record by now.
+                mine = {name: value for name, value in mine.items() if name not in BEFORE_A_RECORD}
                 mine["evidence"] = str(draft.folder / EVIDENCE_FILE)
             progress(f"{source.stem} …")
             done = runner.execute(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from oairunbook import check
 from oairunbook.diagnose import diagnose
@@ -32,6 +32,9 @@ _DAY_SECONDS = 86400.0
 PASTED = ("status", "headers", "body", "error_text")
 """Parameters that hold what somebody pasted; given together with a record they would be two kinds of evidence."""
 
+BEFORE_A_RECORD = (*PASTED, "via")
+"""Parameters that say nothing any more once there is a record."""
+
 
 class Look(TypedDict, total=False):
     """What every notebook says of how to look at the path; what is missing keeps `oairunbook.check`'s default."""
@@ -45,6 +48,8 @@ class Look(TypedDict, total=False):
     """0: no connection is used again after it was idle."""
 
     control_url: str
+    via: str
+    """A command that leads to the Python of another place, as `--via` takes it; empty for here."""
 
 
 def collect(*, evidence: str = "", **look: Unpack[Look]) -> Evidence:
@@ -52,6 +57,7 @@ def collect(*, evidence: str = "", **look: Unpack[Look]) -> Evidence:
 
     Raises:
         ValueError: A parameter is of the wrong kind: plain papermill checks none of them.
+        oairunbook.collector.carrier.NowhereError, oairunbook.collector.carrier.NotCollectedError: *via* leads nowhere, or nothing came back.
         oairunbook.evidence.EvidenceError: The file is no evidence that this version can read.
         OSError: The file cannot be read.
     """
@@ -181,6 +187,8 @@ def check_values(values: Mapping[str, object]) -> None:
         often = values.get(name, 1)
         if isinstance(often, bool) or not isinstance(often, int) or often < 1:
             raise ValueError(f"{name} is a whole number from 1 on, and {often!r} is not")
+    if values.get("via") and any(values.get(name) for name in ("evidence", *PASTED)):
+        raise ValueError("via says where to look, and evidence is given as well: give one of them")
     if values.get("evidence"):
         if status or values.get("error_text") or values.get("body") or values.get("headers"):
             raise ValueError(
@@ -192,6 +200,11 @@ def check_values(values: Mapping[str, object]) -> None:
 
 def _look(look: Look, path_attempts: int = DEFAULT_REPEAT) -> Evidence:
     check_values(look)
-    known = {**look, "model": str(look.get("model", "")), "idle": look.get("idle") or None}
+    known: dict[str, Any] = {name: value for name, value in look.items() if name != "via"}
+    known |= {"model": str(look.get("model", "")), "idle": look.get("idle") or None}
+    if look.get("via"):
+        from oairunbook.collector.place import by_command
+
+        known["place"] = by_command(look["via"])
     # The archive's key makes the key's fingerprint, by which a later run is known to use the same one.
-    return check(**known, repeat=path_attempts, archive=os.environ.get(ARCHIVE_VARIABLE, "")).evidence  # type: ignore[arg-type]
+    return check(**known, repeat=path_attempts, archive=os.environ.get(ARCHIVE_VARIABLE, "")).evidence

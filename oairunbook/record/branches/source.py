@@ -21,7 +21,7 @@ def collect_direct(*, evidence: str = "", **look: Unpack[Look]) -> Evidence:
         ValueError, OSError: As `collect`.
     """
     seen = collect(evidence=evidence, **look)
-    if evidence or not is_private_link(seen.route.host):
+    if not _from_here(seen, evidence) or not is_private_link(seen.route.host):
         return seen
     return _kept(with_health(seen, PRIVATE_LINK_PATHS, timeout=_timeout(look), budget=_BUDGET_SECONDS))
 
@@ -33,7 +33,7 @@ def collect_gateway(*, health: bool = True, evidence: str = "", **look: Unpack[L
         ValueError, OSError: As `collect`.
     """
     seen = collect(evidence=evidence, **look)
-    if evidence or not health:
+    if not _from_here(seen, evidence) or not health:
         return seen
     return _kept(with_health(seen, HEALTH_PATHS, timeout=_timeout(look), budget=_BUDGET_SECONDS))
 
@@ -45,9 +45,14 @@ def collect_azure(*, identity: bool = True, evidence: str = "", **look: Unpack[L
         ValueError, OSError: As `collect`.
     """
     seen = collect(evidence=evidence, **look)
-    if evidence or not identity:
+    if not _from_here(seen, evidence) or not identity:
         return seen
     return _kept(with_token_host(seen, timeout=_timeout(look), budget=_BUDGET_SECONDS))
+
+
+def _from_here(seen: Evidence, evidence: str) -> bool:
+    """Whether this notebook itself has just looked, and from this runtime."""
+    return not evidence and seen.runtime.collector is None
 
 
 def _timeout(look: Look) -> float:
