@@ -29,7 +29,7 @@ from oairunbook.record.archive import MANIFEST, UNFINISHED, check
 from oairunbook.record.archive.draft import is_running
 from oairunbook.record.archive.verify import run_folders
 
-KINDS = ("tool", "ask", "engine", "kernel", "disk")
+KINDS = ("tool", "ask", "engine", "kernel", "nursery", "disk")
 """SIGKILL of the tool, SIGTERM to the tool, SIGKILL of its engine or its kernel, a full disk."""
 
 COMMAND = (sys.executable, "-P", "-m", "oairunbook.cli", "run", "01_response_evidence", "07_escalate", "-q")
@@ -39,6 +39,7 @@ STATUSES = {
     "ask": (130, -15, 1),
     "engine": (4, 1),
     "kernel": (4, 1),
+    "nursery": (1,),
     "disk": (4, 2, 1),
 }
 """How the tool may end; 1 where the moment came too late, and the run ended as if nothing had been; -15 where it came before it listened."""
@@ -74,17 +75,17 @@ def crash(archive: Path, kind: str, moment: float, number: int = 0) -> tuple[int
 
 
 def _hit(tool: subprocess.Popen[bytes], kind: str, mark: str, moment: float) -> None:
-    needle = {"engine": b"oairunbook.record.engine", "kernel": b"ipykernel_launcher"}.get(kind)
-    if needle is None:
+    name = {"engine": "runbook-engine", "kernel": "runbook-kernel", "nursery": "runbook-nursery"}.get(kind)
+    if name is None:
         time.sleep(moment)
         tool.send_signal(signal.SIGKILL if kind == "tool" else signal.SIGTERM)
         return
     last = time.monotonic() + _ENOUGH_SECONDS
-    while not (found := _processes(mark, needle)) and tool.poll() is None and time.monotonic() < last:
+    while not (found := _processes(mark, name)) and tool.poll() is None and time.monotonic() < last:
         time.sleep(0.02)
     time.sleep(moment)
     # Between two notebooks there is none: then the next one is hit as it begins.
-    while not (found := _processes(mark, needle)) and tool.poll() is None and time.monotonic() < last:
+    while not (found := _processes(mark, name)) and tool.poll() is None and time.monotonic() < last:
         time.sleep(0.02)
     for pid in found:
         try:
@@ -94,14 +95,14 @@ def _hit(tool: subprocess.Popen[bytes], kind: str, mark: str, moment: float) -> 
             pass
 
 
-def _processes(mark: str, needle: bytes = b"") -> list[int]:
-    """Living processes of one run whose command holds *needle*."""
+def _processes(mark: str, name: str = "") -> list[int]:
+    """Living processes of one run; only those of that name, if one is given (proc(5), comm)."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
                 ours = f"{_MARK}={mark}\0".encode() in (entry / "environ").read_bytes()
-                if ours and needle in (entry / "cmdline").read_bytes():
+                if ours and name in ("", (entry / "comm").read_text().strip()):
                     found.append(int(entry.name))
             except OSError:
                 continue

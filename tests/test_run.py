@@ -268,7 +268,7 @@ def kernels_of(archive: Path) -> list[int]:
     for entry in Path("/proc").iterdir():
         try:
             ours = f"OAIRUNBOOK_ARCHIVE={archive}\0".encode()
-            if b"ipykernel_launcher" in (entry / "cmdline").read_bytes() and ours in (entry / "environ").read_bytes():
+            if (entry / "comm").read_text() == "runbook-kernel\n" and ours in (entry / "environ").read_bytes():
                 found.append(int(entry.name))
         except OSError:
             continue

@@ -18,7 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from traitlets.config import Config
+
 from oairunbook.record.files import write_whole
+from oairunbook.record.forked import seed
+from oairunbook.record.forked.children import forkable
 from oairunbook.record.outcome import JOURNAL, SNAPSHOT, Job, finish
 from oairunbook.record.processes import adopt_orphans, end_descendants
 from oairunbook.redaction import Secrets
@@ -38,8 +42,42 @@ class Journal:
         os.fsync(self._file.fileno())
 
 
+class Snapshots:
+    """The notebook as it stands, written whole, each time on the disk before the next step.
+
+    papermill saves at the begin and at the end of every cell, markdown too. A state is noted in the journal, so only what a cell has
+    left is worth writing; and now and then what a long one has left so far.
+    """
+
+    def __init__(self, path: Path, text: Callable[[], str]):
+        self._path = path
+        self._text = text
+        self._written = 0.0
+        self._due = False
+
+    def write(self) -> None:
+        """Write it now."""
+        write_whole(self._path, self._text().encode("utf-8"))
+        self._written = time.monotonic()
+        self._due = False
+
+    def executed(self) -> None:
+        """A cell has left something."""
+        self._due = True
+
+    def save(self) -> None:
+        """Write it, if that is worth it."""
+        if self._due or time.monotonic() - self._written > _LONG_SECONDS:
+            self.write()
+
+
+_LONG_SECONDS = 5.0
+
+
 def main() -> None:
     """Execute the notebook. The exit status says nothing: the journal does."""
+    # First of all: its kernel has what this process has by now.
+    config = seed.plant() if forkable() else Config()
     job = Job(**json.loads(sys.stdin.buffer.readline()))
     orphaned = threading.Event()
     # What a cell starts, and what that starts, stays below this process, so it can be found and ended.
@@ -61,7 +99,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, stop_early)
     threading.Thread(target=_watch_parent, args=(orphaned,), name="parent", daemon=True).start()
     try:
-        _execute(job, journal, leave)
+        _execute(job, journal, leave, config)
     except Exception as error:
         # Whatever ends the notebook early is what the journal is for.
         journal.note("stopped", reason=_reason(error), text=_text(error))
@@ -77,52 +115,61 @@ def _watch_parent(orphaned: threading.Event) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _execute(job: Job, journal: Journal, leave: Callable[[], None]) -> None:
+def _execute(job: Job, journal: Journal, leave: Callable[[], None], config: Config) -> None:
     import nbformat
     import papermill
     from papermill.engines import NBClientEngine, papermill_engines
-    from traitlets.config import Config
+
+    # Loopback TCP can be listened to by other users of this machine, and ipykernel warns of it each time. Without a path of
+    # its own the sockets lie in the working folder, where two runs take each other's (jupyter_client 8.6).
+    config.KernelManager.update({"transport": "ipc", "ip": str(Path(job.folder) / "ipc")})
 
     class TruthfulEngine(NBClientEngine):  # type: ignore[misc]
         """papermill's engine, with a journal, and with saves that are whole or not there."""
 
         @classmethod
         def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
+            snapshots = Snapshots(Path(job.folder) / SNAPSHOT, lambda: nbformat.writes(nb_man.nb))
+
             def save(**_: Any) -> None:
-                write_whole(Path(job.folder) / SNAPSHOT, nbformat.writes(nb_man.nb).encode("utf-8"))
+                snapshots.save()
                 nb_man.last_save_time = nb_man.now()
+
+            def ended(cell: Any, execute_reply: Any, **_: Any) -> None:
+                journal.note("end", cell=cell.id, ok=execute_reply["content"]["status"] == "ok")
+                snapshots.executed()
 
             def stop(*_: Any) -> None:
                 # Once is enough: a second signal must not break off what the first one writes.
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-                save()
+                snapshots.write()
                 leave()
                 os._exit(128 + signal.SIGTERM)
 
             nb_man.save = save
-            save()
+            snapshots.write()
             # The parent's deadline, or its end: keep what is there and go.
             signal.signal(signal.SIGTERM, stop)
-            NBClientEngine.execute_managed_notebook(
-                nb_man,
-                kernel_name,
-                on_cell_execute=lambda cell, cell_index: journal.note("begin", cell=cell.id),  # noqa: ARG005
-                on_cell_executed=lambda cell, cell_index, execute_reply: journal.note(  # noqa: ARG005
-                    "end", cell=cell.id, ok=execute_reply["content"]["status"] == "ok"
-                ),
-                # A hung kernel answers no request to shut down, and what is left is ended in any case.
-                shutdown_kernel="immediate",
-                store_widget_state=False,
-                # A file of the working folder must not pass for a module (openai.py beside an application is common).
-                extra_arguments=[
-                    "--InteractiveShellApp.ignore_cwd=True",
-                    "--InteractiveShellApp.exec_PYTHONSTARTUP=False",
-                ],
-                # Loopback TCP can be listened to by other users of this machine, and ipykernel warns of it each time. Without a
-                # path of its own the sockets lie in the working folder, where two runs take each other's (jupyter_client 8.6).
-                config=Config({"KernelManager": {"transport": "ipc", "ip": str(Path(job.folder) / "ipc")}}),
-                **options,
-            )
+            try:
+                NBClientEngine.execute_managed_notebook(
+                    nb_man,
+                    kernel_name,
+                    on_cell_execute=lambda cell, cell_index: journal.note("begin", cell=cell.id),  # noqa: ARG005
+                    on_cell_executed=ended,
+                    # A hung kernel answers no request to shut down, and what is left is ended in any case.
+                    shutdown_kernel="immediate",
+                    store_widget_state=False,
+                    # A file of the working folder must not pass for a module (openai.py beside an application is common).
+                    extra_arguments=[
+                        "--InteractiveShellApp.ignore_cwd=True",
+                        "--InteractiveShellApp.exec_PYTHONSTARTUP=False",
+                    ],
+                    config=config,
+                    **options,
+                )
+            finally:
+                # papermill still notes the end of the notebook.
+                snapshots.executed()
 
     papermill_engines.register("oairunbook", TruthfulEngine)
     papermill.execute_notebook(

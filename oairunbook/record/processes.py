@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 MARK_VARIABLE = "OAIRUNBOOK_MARK"
@@ -30,23 +30,19 @@ def end_descendants() -> None:
     _end(lambda: descendants(os.getpid()))
 
 
-def end_marked(mark: str) -> None:
-    """End every process that carries *mark*; first politely, then for good."""
-    _end(lambda: marked(mark))
+def end_marked(mark: str, session: int) -> None:
+    """End every process that carries *mark* or belongs to *session* (setsid(2)); first politely, then for good.
+
+    A process that was forked and not started shows the variables of its parent (proc(5)), so it carries no mark; but it has a session.
+    """
+    _end(lambda: (*marked(mark), *in_session(session)))
 
 
 def descendants(pid: int) -> tuple[int, ...]:
     """Living processes below *pid*, by their parents (proc(5))."""
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                # The name in parentheses may hold anything, spaces and parentheses too.
-                state, parent = (entry / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[:2]
-            except (OSError, ValueError):
-                continue
-            if state != "Z":
-                children.setdefault(int(parent), []).append(int(entry.name))
+    for process, parent, _ in _living():
+        children.setdefault(parent, []).append(process)
     found: list[int] = []
     pending = [pid]
     while pending:
@@ -54,6 +50,26 @@ def descendants(pid: int) -> tuple[int, ...]:
         found += below
         pending += below
     return tuple(found)
+
+
+def in_session(session: int) -> tuple[int, ...]:
+    """Living processes of a session."""
+    return tuple(process for process, _, its in _living() if its == session)
+
+
+def _living() -> Iterator[tuple[int, int, int]]:
+    """Each process that is no zombie: its id, its parent's, its session's (proc(5))."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                # The name in parentheses may hold anything, spaces and parentheses too.
+                state, parent, _, session = (
+                    (entry / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[:4]
+                )
+            except (OSError, ValueError):
+                continue
+            if state != "Z":
+                yield int(entry.name), int(parent), int(session)
 
 
 def marked(mark: str) -> tuple[int, ...]:

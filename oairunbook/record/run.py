@@ -170,37 +170,39 @@ def run(
         if collected is not None:
             draft.write(EVIDENCE_FILE, dumps(collected))
             evidence = collected
-        while pending:
-            source = pending.pop(0)
-            left = last - time.monotonic()
-            if interrupted.is_set() or left <= 0:
-                notebooks.append(not_run(source.stem))
-                continue
-            known = {parameter.name for parameter in declared[source]}
-            mine: dict[str, Value] = {name: value for name, value in values.items() if name in known}
-            if evidence is not None and "evidence" in known:
-                # What was pasted, or seen from another place, is in the record by now.
-                mine = {name: value for name, value in mine.items() if name not in BEFORE_A_RECORD}
-                mine["evidence"] = str(draft.folder / EVIDENCE_FILE)
-            progress(f"{source.stem} …")
-            done = runner.execute(
-                source,
-                draft.folder / source.name,
-                parameters=mine,
-                environment=variables,
-                run=draft.id,
-                seconds=left,
-                cell_seconds=cell_seconds,
-                practice=practice,
-                # The record moves to its final name, and may be read on another machine.
-                hidden={str(draft.folder): ".", **({str(values["failing"]): str(fix_of["run"])} if fix_of else {})},
-                stopped=interrupted.is_set,
-            )
-            notebooks.append(done)
-            progress(f"{source.stem} {done.state}, {done.seconds:.1f} s{': ' * bool(done.problem)}{done.problem}")
-            evidence = _evidence(draft)
-            if not names and not pending and source.stem == FIRST[-1] and evidence is not None:
-                pending += [runbooks.find(name) for name in _after(evidence)]
+        with runner.nursery(variables) as nursery:
+            while pending:
+                source = pending.pop(0)
+                left = last - time.monotonic()
+                if interrupted.is_set() or left <= 0:
+                    notebooks.append(not_run(source.stem))
+                    continue
+                known = {parameter.name for parameter in declared[source]}
+                mine: dict[str, Value] = {name: value for name, value in values.items() if name in known}
+                if evidence is not None and "evidence" in known:
+                    # What was pasted, or seen from another place, is in the record by now.
+                    mine = {name: value for name, value in mine.items() if name not in BEFORE_A_RECORD}
+                    mine["evidence"] = str(draft.folder / EVIDENCE_FILE)
+                progress(f"{source.stem} …")
+                done = runner.execute(
+                    source,
+                    draft.folder / source.name,
+                    parameters=mine,
+                    environment=variables,
+                    run=draft.id,
+                    seconds=left,
+                    cell_seconds=cell_seconds,
+                    practice=practice,
+                    # The record moves to its final name, and may be read on another machine.
+                    hidden={str(draft.folder): ".", **({str(values["failing"]): str(fix_of["run"])} if fix_of else {})},
+                    stopped=interrupted.is_set,
+                    nursery=nursery,
+                )
+                notebooks.append(done)
+                progress(f"{source.stem} {done.state}, {done.seconds:.1f} s{': ' * bool(done.problem)}{done.problem}")
+                evidence = _evidence(draft)
+                if not names and not pending and source.stem == FIRST[-1] and evidence is not None:
+                    pending += [runbooks.find(name) for name in _after(evidence)]
         result = Run(
             path=root / draft.name,
             evidence=evidence,

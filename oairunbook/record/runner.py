@@ -15,9 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import BinaryIO
 
+from oairunbook.record.forked.children import Forked, Nursery, NurseryError, forkable
 from oairunbook.record.outcome import Ended, Execution, Job, finish
 from oairunbook.record.processes import MARK_VARIABLE, end_marked
 from oairunbook.record.runbooks import Value
@@ -45,6 +48,7 @@ def execute(
     practice: str | None = None,
     hidden: Mapping[str, str] | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    nursery: Nursery | None = None,
 ) -> Execution:
     """Execute *source* and write the executed notebook to *target*, whole.
 
@@ -59,6 +63,7 @@ def execute(
         practice: The lab's fault, for the metadata.
         hidden: Texts, such as temporary paths, and what stands in their place in the record.
         stopped: Asked again and again; once it is true, the execution ends and what there is is written.
+        nursery: Forks the engine, if `nursery(environment)` gave one; else it is started.
     """
     mark = f"{run}/{source.stem}/{os.getpid()}"
     # A socket's path has room for 108 bytes (unix(7)), and the kernel's are in this folder.
@@ -74,19 +79,12 @@ def execute(
         practice=practice,
         hidden=dict(hidden or {}),
     )
-    inherited = {name: value for name, value in environment.items() if name not in _LEFT_OUT}
+    own = {**_private_jupyter(folder), RUN_VARIABLE: run, MARK_VARIABLE: mark}
     began = time.monotonic()
     ended: Ended = "itself"
     try:
         with (folder / "log").open("wb") as log:
-            child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "oairunbook.record.engine"],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env={**inherited, **_private_jupyter(folder), RUN_VARIABLE: run, MARK_VARIABLE: mark},
-                start_new_session=True,
-            )
+            child = _engine(environment, own, log, nursery)
             try:
                 _hand_over(child, job)
                 while child.poll() is None and ended == "itself":
@@ -98,7 +96,7 @@ def execute(
                         time.sleep(_POLL_SECONDS)
             finally:
                 _end(child)
-                end_marked(mark)
+                end_marked(mark, child.pid)
         told = (folder / "log").read_text("utf-8", "replace")[-2000:]
         secrets = Secrets.from_environment(environment)
         return finish(job, ended, secrets, seconds=time.monotonic() - began, told=told)
@@ -106,7 +104,36 @@ def execute(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _hand_over(child: subprocess.Popen[bytes], job: Job) -> None:
+def nursery(environment: Mapping[str, str]) -> AbstractContextManager[Nursery | None]:
+    """What forks the engines of a run with this environment, where processes can be forked; it makes each notebook a second shorter."""
+    return closing(Nursery(_inherited(environment))) if forkable() else nullcontext()
+
+
+def _inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in _LEFT_OUT}
+
+
+def _engine(
+    environment: Mapping[str, str], own: Mapping[str, str], log: BinaryIO, nursery: Nursery | None
+) -> subprocess.Popen[bytes] | Forked:
+    """The engine's process, leader of a session of its own."""
+    if nursery is not None:
+        try:
+            return nursery.fork(own, log)
+        except NurseryError:
+            # The slower way has no other result.
+            pass
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "oairunbook.record.engine"],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        env={**_inherited(environment), **own},
+        start_new_session=True,
+    )
+
+
+def _hand_over(child: subprocess.Popen[bytes] | Forked, job: Job) -> None:
     """Write the job, and keep the pipe open: its end tells the engine that this process is gone."""
     assert child.stdin is not None
     try:
@@ -117,7 +144,7 @@ def _hand_over(child: subprocess.Popen[bytes], job: Job) -> None:
         pass
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def _end(child: subprocess.Popen[bytes] | Forked) -> None:
     if child.poll() is None:
         child.terminate()
         try:

@@ -1,0 +1,88 @@
+"""`python -m tests.benchmarks.chain [--times 5]`: four notebooks of a run beside one `papermill` of an empty notebook.
+
+All take turns, so that what else the machine does hits them alike. Each of the four judges a record and sends nothing, so what is
+measured is the cost of fresh engines and kernels, and of the cells.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import nbformat
+
+from oairunbook.record import runbooks, runner
+from tests.golden import RECORDS
+
+NOTEBOOKS = ("01_response_evidence", "02_same_path", "07_escalate", "08_verify_fix")
+RECORD = RECORDS / "02_same_path-ok.json"
+
+
+def forked(folder: Path, *, forking: bool) -> None:
+    environment = dict(os.environ)
+    with runner.nursery(environment) if forking else nullcontext() as nursery:
+        for name in NOTEBOOKS:
+            done = runner.execute(
+                runbooks.find(name),
+                folder / f"{name}.ipynb",
+                parameters={"evidence": str(RECORD)},
+                environment=environment,
+                run="benchmark",
+                seconds=120,
+                cell_seconds=60,
+                nursery=nursery,
+            )
+            assert done.state == "ok", done.problem
+
+
+def papermill(source: Path, folder: Path, *options: str) -> None:
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", *options, str(source), str(folder / source.name)]
+    subprocess.run(command, capture_output=True, check=True)
+
+
+def four_command_lines(folder: Path) -> None:
+    for name in NOTEBOOKS:
+        papermill(runbooks.find(name), folder, "-p", "evidence", str(RECORD))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.chain", description=__doc__.partition("\n")[0])
+    parser.add_argument("--times", type=int, default=5)
+    times = parser.parse_args().times
+    with tempfile.TemporaryDirectory(prefix="chain-") as scratch:
+        folder = Path(scratch)
+        empty = folder / "empty.ipynb"
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(nbformat.v4.new_notebook(metadata={"kernelspec": kernel}), empty)
+        done = folder / "done"
+        done.mkdir()
+        ways: dict[str, Callable[[], None]] = {
+            "papermill of an empty notebook": lambda: papermill(empty, done),
+            "the same with --engine oairunbook": lambda: papermill(empty, done, "--engine", "oairunbook"),
+            "four notebooks, four papermill commands": lambda: four_command_lines(done),
+            "four notebooks of a run, engines started": lambda: forked(done, forking=False),
+            "four notebooks of a run, all forked": lambda: forked(done, forking=True),
+        }
+        seconds: dict[str, list[float]] = {way: [] for way in ways}
+        for _ in range(times):
+            for way, do in ways.items():
+                began = time.monotonic()
+                do()
+                seconds[way].append(time.monotonic() - began)
+    against = statistics.median(seconds["papermill of an empty notebook"])
+    print(f"{times} turns, load {os.getloadavg()[0]:.1f}")
+    for way, taken in seconds.items():
+        median = statistics.median(taken)
+        print(f"  {way:<44} {median:6.2f} s  {median / against:5.2f} x  slowest {max(taken):6.2f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Engines and kernels that are forked: each as fresh as one that is started, and what they leave the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from oairunbook.record import runner
+from oairunbook.record.forked.children import Nursery, forkable
+from oairunbook.record.outcome import Execution
+
+pytestmark = pytest.mark.skipif(not forkable(), reason="processes are forked on Linux alone")
+
+
+def notebook(path: Path, *sources: str) -> Path:
+    cells = [nbformat.v4.new_code_cell(source, id=f"cell{number}") for number, source in enumerate(sources)]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    return path
+
+
+@pytest.fixture
+def nursery() -> Iterator[Nursery]:
+    with closing(Nursery(os.environ)) as made:
+        yield made
+
+
+def execute(nursery: Nursery, folder: Path, name: str, *sources: str, **options: Any) -> tuple[Execution, Any]:
+    target = folder / f"{name}-done.ipynb"
+    execution = runner.execute(
+        notebook(folder / f"{name}.ipynb", *sources),
+        target,
+        parameters={},
+        environment=dict(os.environ),
+        run=name,
+        nursery=nursery,
+        **{"seconds": 60, "cell_seconds": 60, **options},
+    )
+    return execution, nbformat.read(target, as_version=4)
+
+
+def printed(written: Any) -> Any:
+    return json.loads(written.cells[-1].outputs[0].text)
+
+
+LOOK = """
+import gc, json, os, socket, sys, threading
+import httpx
+print(json.dumps({
+    "variable": os.environ.get("LEFT_BY_A_NOTEBOOK"),
+    "folder": os.getcwd(),
+    "timeout": socket.getdefaulttimeout(),
+    "patched": getattr(httpx.Client.get, "__name__", "") != "get",
+    "path": "/left/by/a/notebook" in sys.path,
+    "threads": sorted(t.name for t in threading.enumerate() if t.name.startswith("left")),
+    "names": "left" in globals(),
+    "process": os.getpid(),
+}))
+"""
+
+CHANGE = """
+import os, socket, sys, threading, time
+import httpx
+os.environ["LEFT_BY_A_NOTEBOOK"] = "yes"
+os.chdir("/")
+socket.setdefaulttimeout(0.5)
+httpx.Client.get = lambda *_: None
+sys.path.insert(0, "/left/by/a/notebook")
+threading.Thread(target=time.sleep, args=(60,), name="left behind", daemon=True).start()
+left = 1
+"""
+
+
+def test_nothing_of_one_notebook_is_found_in_the_next(nursery: Nursery, tmp_path: Path) -> None:
+    before = printed(execute(nursery, tmp_path, "before", LOOK)[1])
+    changed = printed(execute(nursery, tmp_path, "changing", CHANGE, LOOK)[1])
+    after = printed(execute(nursery, tmp_path, "after", LOOK)[1])
+    assert len({seen.pop("process") for seen in (before, changed, after)}) == 3
+    assert changed == {
+        "variable": "yes",
+        "folder": "/",
+        "timeout": 0.5,
+        "patched": True,
+        "path": True,
+        "threads": ["left behind"],
+        "names": True,
+    }
+    assert after == before
+
+
+SHOWING = (
+    "print('to standard output')",
+    "import sys; print('to standard error', file=sys.stderr)",
+    "import os; os.system('echo from a child') and None",
+    "import pandas as pd; pd.DataFrame({'a': [1, 2], 'b': ['x', None]})",
+    "from IPython.display import HTML, display; display(HTML('<b>bold</b>'), display_id='one'); 6 * 7",
+    "import ipywidgets; ipywidgets.IntSlider(value=3, description='how many')",
+    "import sys; sys.argv[0].rpartition('/')[2].removesuffix('.py'), __name__, sys.stdin.closed",
+    "input",
+    "def f(x):\n    return 1 / x\nf(0)",
+    "print('never')",
+)
+
+
+def masked(written: Any) -> list[Any]:
+    """What cells left, without what differs from time to time."""
+    text = json.dumps([[cell.execution_count, cell.get("outputs", [])] for cell in written.cells if "cell" in cell.id])
+    text = re.sub(r"[0-9a-f]{32}", "ID", text)
+    text = re.sub(r"ipykernel_\d+/\d+\.py", "CELL", text)
+    return list(json.loads(re.sub(r"0x[0-9a-f]{6,}", "ADDRESS", text)))
+
+
+def papermill(source: Path, target: Path, *options: str) -> Any:
+    command = [sys.executable, "-m", "papermill", *options, "--no-progress-bar", str(source), str(target)]
+    subprocess.run(command, capture_output=True, check=False, cwd=source.parent)
+    return nbformat.read(target, as_version=4)
+
+
+def test_what_cells_leave_is_what_the_stock_engine_leaves(nursery: Nursery, tmp_path: Path) -> None:
+    source = notebook(tmp_path / "source.ipynb", *SHOWING)
+    stock = masked(papermill(source, tmp_path / "stock.ipynb"))
+    assert [bool(outputs) for _, outputs in stock] == [True] * 9 + [False]
+    assert masked(papermill(source, tmp_path / "forked.ipynb", "--engine", "oairunbook")) == stock
+    execution, written = execute(nursery, tmp_path, "run", *SHOWING)
+    assert [cell.state for cell in execution.cells] == ["ok"] * 8 + ["failed", "not_run"]
+    assert masked(written) == stock
+
+
+def test_widgets_of_a_forked_kernel_are_saved_as_the_stock_engine_saves_them(tmp_path: Path) -> None:
+    source = notebook(tmp_path / "source.ipynb", "import ipywidgets; ipywidgets.Button(description='press')")
+    states = [
+        papermill(source, tmp_path / f"{engine or 'stock'}.ipynb", *(["--engine", engine] if engine else []))
+        .metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
+        .values()
+        for engine in ("", "oairunbook")
+    ]
+    stock, forked = (sorted(one["model_name"] for one in state) for state in states)
+    assert stock == forked
+    assert "ButtonModel" in stock
+
+
+def test_a_run_goes_on_with_started_processes_when_its_nursery_is_killed(nursery: Nursery, tmp_path: Path) -> None:
+    first, _ = execute(nursery, tmp_path, "first", "print(1)")
+    nursery._process.kill()
+    nursery._process.wait()
+    second, written = execute(nursery, tmp_path, "second", "print(2)")
+    assert (first.state, second.state) == ("ok", "ok")
+    assert written.cells[0].outputs[0].text == "2\n"
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_what_a_notebook_forked_ends_with_it_also_when_its_engine_is_killed(nursery: Nursery, tmp_path: Path) -> None:
+    """A fork carries no mark in its environment: it is found by its session."""
+    pids = tmp_path / "pids"
+    cell = (
+        "import os, signal, time\n"
+        "child = os.fork()\n"
+        "if child == 0:\n    time.sleep(600)\n    os._exit(0)\n"
+        f"open({str(pids)!r}, 'w').write(f'{{child}} {{os.getpid()}}')\n"
+        "os.kill(os.getppid(), signal.SIGKILL)\n"
+        "time.sleep(60)"
+    )
+    execution, _ = execute(nursery, tmp_path, "killed", cell)
+    assert execution.state == "killed"
+    child, kernel = map(int, pids.read_text().split())
+    last = time.monotonic() + 10
+    while alive(child) or alive(kernel):
+        assert time.monotonic() < last
+        time.sleep(0.02)
+
+
+def test_a_nursery_ends_with_the_process_that_made_it(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, time\nfrom oairunbook.record.forked.children import Nursery\n"
+        "print(Nursery(os.environ)._process.pid, flush=True)\ntime.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as maker:
+        assert maker.stdout is not None
+        pid = int(maker.stdout.readline())
+        assert alive(pid)
+        maker.send_signal(signal.SIGKILL)
+    last = time.monotonic() + 20
+    while alive(pid):
+        assert time.monotonic() < last
+        time.sleep(0.02)
