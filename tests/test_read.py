@@ -179,6 +179,23 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         # A notebook's traceback that is cut off before its message, and one with it.
         ("UnsupportedProtocol                       Traceback (most recent call last)\nFile [/x/httpx/_transports/default.py:69](https://x.example/default.py:69), in map_httpcore_exceptions()", "client.base_url_invalid"),
         ("ConnectError                       Traceback (most recent call last)\nFile /x/httpx/_transports/default.py:69, in f()\nConnectError: [Errno 111] Connection refused", "tcp.refused"),
+        # What somebody tells of a status, in brackets, in prose, in n8n's words; amounts are no statuses.
+        ("Reason: [401] API Key 错误, 认证失败", "api.invalid_key"),
+        ("I call https://api.x.example/v1/chat/completions and receive 404, also on another path", "http.not_an_api"),
+        ("it returns 500 tokens and then: openai.APIConnectionError: Connection error.", "unknown"),
+        ("I get a 404 in my application.\nopenai.APIConnectionError: Connection error.\n[Errno 111] Connection refused", "tcp.refused"),
+        ("The service refused the connection - perhaps it is offline", "tcp.refused"),
+        ("The connection cannot be established, this usually occurs due to an incorrect host (domain) value", "dns.nxdomain"),
+        ("Problem in node 'x': Gateway timed out - perhaps try again later?", "http.gateway_error"),
+        ("401 Client Error: Unauthorized for url: https://api.deepseek.com/v1/chat/completions", "api.invalid_key"),
+        ("401 Client Error: Unauthorized for url: https://gateway.example.com/v1/chat/completions", "api.gateway_auth_failed"),
+        # Codes that only an API gives, named alone, and in code that compares with them.
+        ("'unsupported_country_region_territory' is what I get", "api.region_unsupported"),
+        ("if (error.code === 'insufficient_quota') stop()\nif error.code in ('x', 'insufficient_quota'):\nConnection error.", "unknown"),
+        ("it gives CORS error", "browser.cors_blocked"),
+        ("NotFoundError('No valid deployments to route to. Please check that the endpoint has one')", "api.azure_deployment_not_found"),
+        ("[Bug]: InternalServerError: OpenAIException\nlitellm.InternalServerError: InternalServerError: OpenAIException - Connection error.", "unknown"),
+        ("[Errno 2] Lookup timed out", "dns.timeout"),
         # Prose that a terminal broke begins like code.
         ("error sending request\nfor url (https://api.openai.com/v1): connection refused", "tcp.refused"),
     ],
@@ -208,6 +225,14 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
         ("I do not use AzureOpenAI but OpenAI.\nConnection error.", "connection_path"),
         ("from https://pages.example.net/blog/python-openai-chatgpt/\nConnection error.", "connection_path"),
         ("from https://llm.example.net/v1/\nConnection error.", "route_provider"),
+        ("I am using the Google Gemini API.\nConnection error.", "route_provider"),
+        ("litellm.APIError: DeepseekException - Connection error.", "route_provider"),
+        ("It works with Gemini models.\nConnection error.", "connection_path"),
+        ("Azure Open AI: LLM run errored\nConnection error.", "route_provider"),
+        (
+            'href="https://www.cloudflare.com/5xx-error-landing?utm_source=errorcode_524&utm_campaign=relay.example.net" Error code 524',
+            "route_provider",
+        ),
         ("I opened the page at localhost:5173\nFailed to fetch", "connection_path"),
         ("I connected it to localhost:1234\nFailed to fetch", "route_provider"),
         ("export MY_LLM_ENDPOINT=http://10.0.0.7:3000\nConnection error.", "route_provider"),

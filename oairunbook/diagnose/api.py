@@ -185,7 +185,11 @@ def _azure(status: int, words: str) -> str | None:
         or "approved private endpoint" in words
     ):
         return "api.azure_network_denied"
-    if "deploymentnotfound" in words or "api deployment for this resource does not exist" in words:
+    if (
+        "deploymentnotfound" in words
+        or "api deployment for this resource does not exist" in words
+        or "no valid deployments to route to" in words
+    ):
         return "api.azure_deployment_not_found"
     if status in (0, 404) and (
         words.strip() in ("404 resource not found", "resource not found", "notfound resource not found")

@@ -47,24 +47,37 @@ _STATUS = re.compile(
     r"""|\bResponse:? (?P<o>[45]\d{2})\b"""
     r"""|b'HTTP/[\d.]{1,3}', (?P<p>\d{3}),"""
     r"""|Error reference number: (?P<q>5\d{2})"""
-    r"""|(?:状态码|错误码|报错|返回|显示|提示|都是)\s?(?:为|是)?\s?[:\uff1a]?\s?(?P<r>[45]\d{2})(?!\d)""",
+    r"""|(?:状态码|错误码|报错|返回|显示|提示|都是)\s?(?:为|是)?\s?[:\uff1a]?\s?(?P<r>[45]\d{2})(?!\d)"""
+    r"""|(?<![\d.,])(?P<v>[45]\d{2}) (?:HTTP )?status codes?\b"""
+    r"""|(?:Reason|Error|错误|Fehler)\W{1,3}\[(?P<x>[45]\d{2})\]"""
+    # In prose: a number that a word of amount follows is none.
+    r"""|\b(?:receiv(?:e[sd]?|ing)|gets?|got|getting|gives?|gave|throws?|threw|return(?:s|ed|ing)?)(?: me)? (?:an? |the )?(?:HTTP )?["'`]?(?P<w>40[0-9]|413|422|429|50[0-4]|52[0-9])(?=["'`]?(?:[.,;:!)\n]|$| (?:when|on|from|for|and|but|back|after|every|not found)\b))""",
     re.IGNORECASE | re.MULTILINE | re.ASCII,
 )
 _NO_BODY = re.compile(r"(\d{3}) status code \(no body\)")
 _HTML = re.compile(r"<!doctype html|<html[\s>]|<head>|<title[\s>]", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,300})</title", re.IGNORECASE)
 
+_TOLD = re.compile(
+    r"(?:receiv|get|got|giv|gave|throw|threw|return)\w{0,3} (?:me )?(?:an? |the )?(?:HTTP )?[\"'`]?[45]\d{2}\b",
+    re.IGNORECASE,
+)
+"""A status that somebody tells of."""
+
 # Classes of the SDKs and of litellm that stand for one status (openai 0.28 `error.py`, 1.x `_exceptions.py`, openai-node `core/error.ts`, litellm `exceptions.py`).
 _CLASS = re.compile(
     r"(?<![\w])(?P<class>AuthenticationError|PermissionDeniedError|PermissionError|NotFoundError|BadRequestError|InvalidRequestError|UnprocessableEntityError|ConflictError|"
     r"RateLimitError|InternalServerError|ServiceUnavailableError|BadGatewayError|ContextWindowExceededError|ContentPolicyViolationError|InsufficientQuotaError|TryAgain|APIError|APIStatusError|OpenAIError)"
-    r"\s?:\s?(?P<text>[^\n]{1,1500})"
+    r"(?:\s?:\s?|\(['\"](?=[A-Z]))(?P<text>[^\n]{1,1500})"
 )
 CLASS_STATUS = {
     "AuthenticationError": 401, "PermissionDeniedError": 403, "PermissionError": 403, "NotFoundError": 404, "BadRequestError": 400, "InvalidRequestError": 400,
     "UnprocessableEntityError": 422, "ConflictError": 409, "RateLimitError": 429, "InternalServerError": 500, "ServiceUnavailableError": 503, "BadGatewayError": 502,
     "ContextWindowExceededError": 400, "ContentPolicyViolationError": 400, "InsufficientQuotaError": 429,
 }  # fmt: skip
+
+# litellm names whose exception it wraps, and sometimes (in titles) no more than that.
+_NO_WORDS = re.compile(r"\w{1,40}(?:Exception|Error)\W{0,4}")
 
 # `RetryError[<Future … raised RateLimitError>]` keeps nothing but the class.
 _CLASS_ALONE = re.compile(rf"\braised (?P<class>{'|'.join(CLASS_STATUS)})\b(?=[>\]\s]{{0,10}}$)", re.MULTILINE)
@@ -79,6 +92,14 @@ _PHRASE_STATUS = {
     "Bad Request": 400, "Unauthorized": 401, "Payment Required": 402, "Forbidden": 403, "Not Found": 404, "Method Not Allowed": 405, "Unprocessable Entity": 422,
     "Too Many Requests": 429, "Internal Server Error": 500, "Bad Gateway": 502, "Service Unavailable": 503, "Gateway Timeout": 504, "Gateway Time-out": 504,
 }  # fmt: skip
+
+# n8n tells statuses in words of its own (its workflow package, `STATUS_CODE_MESSAGES`).
+_IN_OTHER_WORDS = re.compile(
+    r"(?P<s400>Bad request - please check your parameters)|(?P<s401>Authorization failed - please check your credentials)|(?P<s402>Payment required - perhaps check your payment details)|"
+    r"(?P<s403>Forbidden - perhaps check your credentials)|(?P<s404>The resource you are requesting could not be found)|(?P<s429>The service is receiving too many requests from you)|"
+    r"(?P<s500>The service was not able to process your request)|(?P<s502>Bad gateway - the service failed to handle your request)|(?P<s503>Service unavailable - try again later or consider)|"
+    r"(?P<s504>Gateway timed out - perhaps try again later)"
+)
 
 # Sentences of the API, Azure and gateways that name themselves without status or braces.
 _SENTENCES = re.compile(
@@ -100,6 +121,12 @@ _SENTENCES = re.compile(
     ).replace(" ", r"\s{1,4}")
 )
 """Terminals break long lines, so any white space counts as a space."""
+
+# Codes that only an API gives, named alone; not those that code compares with.
+_CODES = re.compile(
+    r"(?<![\w=(,\[])(?<![=(,\[|] )(?<!case )(?:(?P<quote>['\"`])|(?<!['\"`]))"
+    r"\b(?P<code>unsupported_country_region_territory|insufficient_quota|model_not_found|invalid_api_key|context_length_exceeded|rate_limit_exceeded)\b(?(quote)(?P=quote)|(?!['\"`]))"
+)
 
 _HEADER_LINE = re.compile(
     r"""^[<\s]{0,8}\\?['"]?(?P<name>[A-Za-z][A-Za-z0-9-]{2,60})\\?['"]?\s?:\s?\\?['"]?(?P<value>[^\n]{1,500}?)\\?['"]?,?\s*$""",
@@ -386,6 +413,10 @@ def _sentences(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
         found.append(Shown(status=_nearest(statuses, match.start()), position=match.start(), body=body))
         if len(found) >= _MOST:
             break
+    for match in [] if found else list(_CODES.finditer(text))[-_MOST:]:
+        error = ApiError(message=None, code=match["code"])
+        body = Body(shape="api_error", size_bytes=len(match[0]), error=error, sample=match[0])
+        found.append(Shown(status=_nearest(statuses, match.start()), position=match.start("code"), body=body))
     return found
 
 
@@ -396,13 +427,21 @@ def _bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
         if status < 300:
             continue
         line = text[position : position + 400].split("\n")[0]
-        words = _words_after_status(line, status)
+        words = line if _TOLD.match(line) else _words_after_status(line, status)
         found.append(Shown(status=status, position=position, body=_text_body(words)))
     for match in _PHRASE.finditer(text):
         found.append(
             Shown(
                 status=_PHRASE_STATUS[match["phrase"]],
                 position=match.start("phrase"),
+                body=Body(shape="empty", size_bytes=0),
+            )
+        )
+    for match in _IN_OTHER_WORDS.finditer(text):
+        found.append(
+            Shown(
+                status=int((match.lastgroup or "s0")[1:]),
+                position=match.start(),
                 body=Body(shape="empty", size_bytes=0),
             )
         )
@@ -418,7 +457,7 @@ def _bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
         status = CLASS_STATUS.get(match["class"], 0)
         words = match["text"].strip()
         inner = _STATUS.match("Error: " + words) if words[:3].isdigit() else None
-        if inner is not None or not status:
+        if inner is not None or not status or _NO_WORDS.fullmatch(words):
             continue
         # litellm: what it tells of a refusal is the answer; behind its 500 stands every failure to connect as well.
         _, _, told = words.partition("Exception - ")

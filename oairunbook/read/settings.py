@@ -45,6 +45,7 @@ _CALLED = re.compile(
     r"""HTTPS?ConnectionPool\(host=\\?['"](?P<pool_host>[^'"\\]{1,253})\\?['"],\s?port=(?P<pool_port>\d{1,5})"""
     r"""|Cannot connect to host (?P<aio_host>[\w.:\[\]-]{1,253}):(?P<aio_port>\d{1,5})"""
     r"""|(?:Connection to|getaddrinfo(?:\s\w+)?|ENOTFOUND|EAI_AGAIN|lookup|Connected to|Host|Could not resolve host:|Failed to resolve|Failed to connect to) ['"]?(?P<name>[a-z0-9](?:[a-z0-9-]{0,62}\.){1,8}[a-z]{2,24})(?::(?P<name_port>\d{1,5}))?"""
+    r"""|https://www\.cloudflare\.com/5xx-error-landing\?utm_source=errorcode_\d{3}&(?:amp;)?utm_campaign=(?P<campaign>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})"""
     r"""|(?P<url>https?://[^\s"'`,;<>(){}|\\\]]{3,300})"""
     r"""|(?:ECONNREFUSED|ETIMEDOUT|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|connect to|dial tcp) (?P<address>\[?[0-9a-f:.]{3,45}\]?):(?P<address_port>\d{1,5})"""
     r"""|Failed to connect to (?P<curl_host>[\w.-]{1,253}) port (?P<curl_port>\d{1,5})"""
@@ -63,8 +64,10 @@ _PAGES = re.compile(
     r"^openrouter\.ai/settings|^console\.|^ai\.azure\.com$|^cognitiveservices\.azure\.com$|^login\.|^ssl\.google|^mermaid\.|^bit\.ly$|^huggingface\.co$|^ollama\.com$|^your-|example-docs"
 )
 
+_VENDORS = "anthropic|gemini|deepseek|groq|mistral|cohere|grok|xai|together_?ai|fireworks_?ai|vertex_?ai|moonshot|kimi|dashscope|qwen|siliconflow|perplexity|cerebras|nvidia_nim|volcengine|zhipu|minimax"
+
 _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
-    (re.compile(r"\bcli-?proxy-?api\b|\bcopilot-api\b|claude-code-router", re.IGNORECASE), "", "a proxy of a subscription"),
+    (re.compile(r"\bcli-?proxy-?api\b|(?<![a-z])cc[- ]?switch(?![a-z])|\bcopilot-api\b|claude-code-router", re.IGNORECASE), "", "a proxy of a subscription"),
     (re.compile(r"openrouter", re.IGNORECASE), "https://openrouter.ai/api/v1", "OpenRouter"),
     (re.compile(r"ollama|:11434\b|port=11434\b", re.IGNORECASE), "http://localhost:11434/v1", "Ollama"),
     (re.compile(r"lm[ _-]?studio", re.IGNORECASE), "http://localhost:1234/v1", "LM Studio"),
@@ -84,12 +87,21 @@ _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"\bvllm\b", re.IGNORECASE), "", "vLLM"),
     (re.compile(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b|\bllamafile\b|\bgpustack\b|\bkoboldcpp\b|\bsglang\b|\blmdeploy\b|\btabbyapi\b|\boobabooga\b|\bmlx[-_]lm\b|text-generation-(?:inference|webui)", re.IGNORECASE), "", "a self-hosted server"),
     (re.compile(r"\bERR_NGROK_\d+"), "", "ngrok"),
+    (
+        re.compile(
+            rf"\b(?:{_VENDORS})(?:_?AI)?Exception\b|\b(?:us(?:e|es|ing)|via|through|calls?|calling) (?:the |my |a )?(?:official |native )?(?:Google )?(?:{_VENDORS}) (?:API|models?)\b|"
+            rf"\bprovider[\"']?\s?[:=]\s?[\"'`*]{{0,3}}(?:xai-)?(?:{_VENDORS})\b",
+            re.IGNORECASE,
+        ),
+        "",
+        "another provider",
+    ),
     (re.compile(r"\bopenai[- _]?(?:api[- _]?)?compatible\b", re.IGNORECASE), "", "an OpenAI-compatible service"),
 )  # fmt: skip
 _AZURE = re.compile(
     r"AzureOpenAI|AzureChatOpenAI|AzureException|azure[_ -]openai|\bazure/|Azure\.RequestFailedException|Azure\.AI\.OpenAI|apim-request-id|DeploymentNotFound|"
     r"API deployment for this resource|subscription key or wrong API endpoint|\bunder Azure OpenAI|Virtual Network/Firewall|"
-    r"openai/deployments/|AZURE_OPENAI|lib[/\\]azure\.py|CognitiveServices|Azure OpenAI",
+    r"openai/deployments/|AZURE_OPENAI|lib[/\\]azure\.py|CognitiveServices|Azure Open ?AI",
     re.IGNORECASE,
 )
 # Hosts and paths of APIs; a page whose title speaks of one (`/blog/python-openai-chatgpt/`) is none.
@@ -166,7 +178,17 @@ def called(text: str) -> tuple[Called, ...]:
             host = next(
                 (
                     groups[k]
-                    for k in ("pool_host", "aio_host", "name", "address", "curl_host", "domain", "title", "local")
+                    for k in (
+                        "pool_host",
+                        "aio_host",
+                        "name",
+                        "address",
+                        "curl_host",
+                        "domain",
+                        "title",
+                        "campaign",
+                        "local",
+                    )
                     if groups[k]
                 ),
                 "",
@@ -207,6 +229,7 @@ _CALL_WORDS = (
     "enetunreach",
     "eaddrnotavail",
     "<title",
+    "utm_campaign",
     "domain(",
     "127.0.0.1",
     "0.0.0.0",

@@ -147,7 +147,7 @@ WORDS = (
     # frames without their exception
     "/httpx", "\\httpx", "/httpcore", "\\httpcore", "urllib3/connection", "urllib3\\connection", "aiohttp/connector", "aiohttp\\connector",
     # other languages: Chinese, German, Spanish, French, Portuguese, Russian, Japanese, Korean
-    "拒绝", "超时", "失败", "连接", "主机", "答复", "强迫", "不支持", "错误", "unbekannt", "solcher host", "verweigerte", "verbindung", "zeitspanne", "desconocido", "conectada", "equipo de destino", "conexi", "inconnu", "ordinateur cible",
+    "拒绝", "超时", "失败", "连接", "主机", "答复", "强迫", "不支持", "错误", "unbekannt", "solcher host", "verweigerte", "verbindung", "zeitspanne", "desconocido", "sconosciuto", "conectada", "equipo de destino", "conexi", "inconnu", "ordinateur cible",
     "parti connect", "connexion", "conhecido", "máquina de destino", "maquina de destino", "componente conectado", "conexao", "conexão", "хост", "соединение", "подключение", "компьютер", "ホスト", "接続", "コンピューター", "호스트", "컴퓨터", "연결",
     "target machine", "networkproblem", "network problem", "network error", "networkerror", "noroute",
 )  # fmt: skip

@@ -38,7 +38,7 @@ _NOT_API = re.compile(
 def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer) -> Reading | None:
     """What one answer shows; None where it shows no failure, or nothing."""
     body, status, family = answer.body, answer.status, evidence.route.family
-    fact = _fact(answer)
+    fact, vendor = _fact(answer), bool(_VENDORS.search(evidence.route.host))
 
     def reading(
         cause: str,
@@ -74,7 +74,7 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
             return reading(cause, _ANSWER + 1, "proven" if _certain(status, error) else "likely")
         if (status in (502, 504) or status >= 520) and not (error.code or error.type):
             # A sentence beside a status of an intermediary is another matter.
-            return _status_alone(reading, status, "", family, by_the_api=False)
+            return _status_alone(reading, status, "", family, by_the_api=False, vendor=vendor)
         cause = api.by_status(status, family)
         if cause is not None and (status != 429 or error.message):
             return reading(cause, _ANSWER, "likely")
@@ -92,16 +92,24 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
         return reading(cause, _ANSWER if status else _ANSWER - 1)
     if _IN_PROSE.match(words):
         # `adding an agent ends in a 500 error` may be about the application's own answer; it counts where nothing else is said.
-        found = _status_alone(reading, status, "", family, by_the_api=False)
+        found = _status_alone(reading, status, "", family, by_the_api=False, vendor=vendor)
         return None if found is None else dataclasses.replace(found, weight=NOTHING - 1)
-    return _status_alone(reading, status, words, family, by_the_api=_is_the_apis(answer))
+    return _status_alone(reading, status, words, family, by_the_api=_is_the_apis(answer), vendor=vendor)
 
 
 _REASON_PHRASE = re.compile(
     r"^\W*(?:too many requests|internal server error|service (?:temporarily )?unavailable|unauthorized|forbidden|not found|bad request|bad gateway|gateway time-?out|server error|client error)\b",
     re.IGNORECASE,
 )
-_IN_PROSE = re.compile(r"errors?\b|错误|报错|异常", re.IGNORECASE)
+# Hosts of model vendors' own APIs: a gateway checks a key of its own, a vendor checks the caller's.
+_VENDORS = re.compile(
+    r"(?:^|\.)(?:deepseek\.com|groq\.com|mistral\.ai|x\.ai|together\.(?:xyz|ai)|fireworks\.ai|moonshot\.(?:cn|ai)|siliconflow\.(?:cn|com)|aliyuncs\.com|bigmodel\.cn|z\.ai|cerebras\.ai|nvidia\.com|perplexity\.ai|volces\.com|"
+    r"minimaxi?\.(?:chat|com|io)|googleapis\.com|cohere\.(?:com|ai)|deepinfra\.com|hyperbolic\.xyz|novita\.ai|sambanova\.ai)$"
+)
+_IN_PROSE = re.compile(
+    r"errors?\b|错误|报错|异常|(?:receiv|get|got|giv|gave|throw|threw|return)\w{0,3} .{0,16}\b[45]\d{2}\b",
+    re.IGNORECASE,
+)
 _RIGHT_PATH = re.compile(
     r"https://(?:[a-z0-9-]+\.)?api\.openai\.com/v1/(?:chat/completions|completions|responses|embeddings|moderations|images/generations|audio/(?:speech|transcriptions))\b"
 )
@@ -113,7 +121,7 @@ def _is_the_apis(answer: HttpAnswer) -> bool:
 
 
 def _status_alone(
-    reading: Callable[..., Reading], status: int, words: str, family: str, *, by_the_api: bool
+    reading: Callable[..., Reading], status: int, words: str, family: str, *, by_the_api: bool, vendor: bool
 ) -> Reading | None:
     if 300 <= status < 400:
         return reading("http.redirected", _STATUS) if status in (301, 302, 303, 307, 308) else None
@@ -125,7 +133,7 @@ def _status_alone(
     if status in (404, 405):
         return reading("http.not_an_api", _STATUS if not _NOT_API.search(words) else _STATUS + 6)
     if status == 401:
-        return reading(api.by_status(401, family), _STATUS)
+        return reading("api.invalid_key" if vendor else api.by_status(401, family), _STATUS)
     if status == 402:
         return reading("api.insufficient_quota", _STATUS)
     if status == 403:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oairunbook.diagnose.pasted.signs.sign import BROWSER, sign
+from oairunbook.diagnose.pasted.signs.sign import BROWSER, NOTHING, sign
 
 SIGNS = (
     sign(
@@ -53,5 +53,12 @@ SIGNS = (
         r"CORS (?:header|preflight response|request external redirect|request not HTTP)",
         r"preflight request doesn't pass",
         r"cross-origin request",
+    ),
+    # Told, not shown.
+    sign(
+        "browser.cors_blocked",
+        NOTHING + 1,
+        r"\bCORS errors?\b",
+        r"\bblocked by CORS\b",
     ),
 )

@@ -28,6 +28,10 @@ SIGNS = (
         r"\bEAI_AGAIN\b",
         r"\b11002\b",
         r"Try again later.{0,20}lookup",
+        # dnspython (eventlet), and n8n's words for EAI_AGAIN.
+        r"Lookup timed out",
+        r"resolution lifetime expired",
+        r"The DNS server returned an error, perhaps the server is offline",
         r"temporary failure in name",
         # .NET on Linux gives EAI_AGAIN this text.
         r"Resource temporarily unavailable \([\w.-]{1,253}:\d{1,5}\)",
@@ -87,6 +91,8 @@ SIGNS = (
         r"UnresolvedAddressException",
         r"Couldn't resolve host",
         r"Domain name not found",
+        # n8n's words for ENOTFOUND.
+        r"usually occurs due to an incorrect host",
         r"\bDns Failed\b",
         r"php_network_getaddresses",
         r"CURLE_COULDNT_RESOLVE_HOST",
@@ -95,6 +101,7 @@ SIGNS = (
         r"Host ist unbekannt|kein solcher Host bekannt",
         r"Host desconocido|host es desconocido",
         r"H[oô]te inconnu",
+        r"Host sconosciuto",
         r"host n[aã]o [eé] conhecido",
         r"хост неизвестен",
         r"そのようなホストは不明",

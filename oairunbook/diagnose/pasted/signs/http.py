@@ -177,6 +177,8 @@ SIGNS = (
         r"HTTP/2 stream \d+ was not closed cleanly",
         r"NS_ERROR_NET_RESET",
         r"connection was lost",
+        # n8n's words for ECONNRESET.
+        r"The connection to the server was closed unexpectedly",
         r"RST_STREAM",
         r"http2: client connection lost",
         r"Error in the HTTP2? framing layer",

@@ -23,6 +23,8 @@ SIGNS = (
         r"Can't assign requested address",
         r"无法连接的网络",
         r"unreachable network",
+        # n8n tells the codes in words of its own, here and below.
+        r"The host is unreachable, perhaps the server is offline",
     ),
     sign(
         "tcp.refused",
@@ -38,6 +40,7 @@ SIGNS = (
         r"Is the computer able to access the url",
         r"os error (?:111|61)\b",
         r"ConnectionRefusedError",
+        r"The service refused the connection - perhaps it is offline",
         # Windows in German, Spanish, French, Portuguese, Russian, Japanese and Korean.
         r"Zielcomputer die Verbindung verweigerte",
         r"equipo de destino deneg[oó]",
@@ -75,6 +78,7 @@ SIGNS = (
         r"failed to connect to .{1,200} \(port \d{1,5}\).{0,120} after \d{1,9} ?ms",
         r"connect: (?:operation|connection) timed out",
         r"NS_ERROR_NET_TIMEOUT",
+        r"The connection timed out, consider setting the",
         # Windows in German, Spanish, French, Portuguese, Russian, Japanese and Korean.
         r"Gegenstelle nach einer bestimmten Zeitspanne nicht richtig reagiert",
         r"la parte conectada no respondi[oó]",

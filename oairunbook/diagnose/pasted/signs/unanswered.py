@@ -70,6 +70,7 @@ SIGNS = (
         r"Failed to enable crypto",
         r"due to access control checks",
         r"\bRequestError",
+        r"The connection was aborted, perhaps the server is offline",
         r"Timeout was reached",
         r"SSL connect error",
         r"CURLE_(?:OPERATION_TIMEDOUT|COULDNT_CONNECT|SSL_CONNECT_ERROR)",
