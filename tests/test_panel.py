@@ -23,6 +23,7 @@ from oairunbook.record.panel import Triage
 from oairunbook.record.panel.controls import FreeText
 from oairunbook.record.source import collect_given
 from oairunbook.record.working import prepare
+from tests.test_verify_fix import Breakable
 from tests.world.canary import Canaries
 
 CONNECTION_ERROR = "openai.APIConnectionError: Connection error."
@@ -206,7 +207,8 @@ def test_saving_archives_one_record_and_prepares_the_notebooks_that_follow_with_
         assert (linked in front.links.value) == (path.stem in followed)
         values = {p.name: p.default for p in runbooks.declared(nbformat.read(path, as_version=4).cells)}
         if "evidence" in values:
-            assert (path.parent / str(values["evidence"])).resolve() == evidence_file
+            record = values["failing" if path.stem == "08_verify_fix" else "evidence"]
+            assert (path.parent / str(record)).resolve() == evidence_file
 
 
 def test_an_archive_that_cannot_be_written_is_told_and_nothing_is_lost(
@@ -260,7 +262,46 @@ def test_only_controls_that_a_keyboard_and_a_screen_reader_can_use_each_with_a_l
 
 
 def test_a_prepared_notebook_is_the_installed_one_but_for_its_evidence(tmp_path: Path) -> None:
-    made = nbformat.read(prepare("02_same_path", tmp_path / "archive" / "run", tmp_path / "next"), as_version=4)
+    prepared = prepare(
+        "02_same_path", tmp_path / "archive" / "run", tmp_path / "next", collect_given(), tested_here=False
+    )
+    made = nbformat.read(prepared, as_version=4)
     installed = nbformat.read(runbooks.find("02_same_path"), as_version=4)
     differing = [cell.id for cell, before in zip(made.cells, installed.cells, strict=True) if cell != before]
     assert differing == ["parameters"]
+
+
+def run_prepared(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the cells that are not views leave, run where the copy lies."""
+    [prepared] = folder.glob(f"next/*/{name}.ipynb")
+    left: dict[str, Any] = {}
+    with monkeypatch.context() as there:
+        there.chdir(prepared.parent)
+        for cell in nbformat.read(prepared, as_version=4).cells:
+            if {"parameters", "remove-input"} & set(cell.metadata.get("tags", ())):
+                exec(cell.source, left)
+    return left
+
+
+def test_the_prepared_proof_of_a_fix_tests_anew_and_compares_with_the_run_that_was_saved(
+    front: Triage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Breakable()
+    with lab.start("ok") as running:
+        practise(running, monkeypatch)
+        front.path_test.base_url.text, front.path_test.model.text = path.base_url, "gpt-4o-mini"
+        path.breaks = lambda: True
+        front.path_test.start.click()
+        assert front.path_test.wait(60)
+        front._save()
+        assert front.verdict.cause == "http.reset"
+
+        still = run_prepared("08_verify_fix", tmp_path, monkeypatch)["result"]
+        path.breaks = lambda: False
+        mended = run_prepared("08_verify_fix", tmp_path, monkeypatch)["result"]
+    path.close()
+    assert (still.proved, still.statement) == (
+        False,
+        "Not proved: 0 of 3 attempts succeeded. Then it was http.reset; now it is http.reset.",
+    )
+    assert mended.proved, mended.statement

@@ -15,7 +15,7 @@ from oairunbook.evidence import Evidence, dumps, load_evidence
 from oairunbook.observe import DEFAULT_REPEAT
 from oairunbook.proof import Proof, prove
 from oairunbook.read import read as read_text
-from oairunbook.record.archive.find import ARCHIVE_VARIABLE
+from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_of
 from oairunbook.record.archive.times import moment
 from oairunbook.record.files import write_whole
 from oairunbook.runtime import this_runtime
@@ -117,11 +117,17 @@ def _pasted(text: str, look: Look, *, status: int = 0, headers: tuple[str, ...] 
 
 
 def attempts(
-    *, evidence: str = "", repeat: int = 1, path_attempts: int = DEFAULT_REPEAT, **look: Unpack[Look]
+    *,
+    evidence: str = "",
+    failing: str = "",
+    repeat: int = 1,
+    path_attempts: int = DEFAULT_REPEAT,
+    **look: Unpack[Look],
 ) -> tuple[Evidence, ...]:
     """Make the minimal request *repeat* times, all within the budget; a recorded one counts as one attempt.
 
-    With each the path is tried *path_attempts* times up to an unbilled answer, without credentials.
+    With each the path is tried *path_attempts* times up to an unbilled answer, without credentials. The key is fingerprinted as in the
+    archive that *failing* lies in, so that the two can be compared.
 
     The first that does not succeed, else the last, becomes the run's evidence; the others are kept beside it.
     """
@@ -133,7 +139,7 @@ def attempts(
     tried: list[Evidence] = []
     while len(tried) < repeat and (not tried or time.monotonic() < last):
         left = budget if not tried else max(1.0, last - time.monotonic())
-        tried.append(_look({**look, "budget": left}, path_attempts))
+        tried.append(_look({**look, "budget": left}, path_attempts, archive_of(failing) if failing else ""))
     telling = decisive(tuple(tried))
     for number, seen in enumerate(tried, 1):
         keep(seen, EVIDENCE_FILE if seen is telling else f"evidence-attempt-{number}.json")
@@ -198,7 +204,7 @@ def check_values(values: Mapping[str, object]) -> None:
             raise ValueError("evidence names a record, which counts as one attempt: leave out repeat")
 
 
-def _look(look: Look, path_attempts: int = DEFAULT_REPEAT) -> Evidence:
+def _look(look: Look, path_attempts: int = DEFAULT_REPEAT, archive: str = "") -> Evidence:
     check_values(look)
     known: dict[str, Any] = {name: value for name, value in look.items() if name != "via"}
     known |= {"model": str(look.get("model", "")), "idle": look.get("idle") or None}
@@ -207,4 +213,4 @@ def _look(look: Look, path_attempts: int = DEFAULT_REPEAT) -> Evidence:
 
         known["place"] = by_command(look["via"])
     # The archive's key makes the key's fingerprint, by which a later run is known to use the same one.
-    return check(**known, repeat=path_attempts, archive=os.environ.get(ARCHIVE_VARIABLE, "")).evidence
+    return check(**known, repeat=path_attempts, archive=os.environ.get(ARCHIVE_VARIABLE) or archive).evidence

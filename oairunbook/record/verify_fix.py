@@ -88,6 +88,14 @@ def plan(enough: Needed) -> tuple[int, int]:
     return checks, max(DEFAULT_REPEAT, math.ceil(enough.attempts / checks))
 
 
+def as_often_as_it_takes(failing: Evidence) -> dict[str, int | float]:
+    """Parameters of the notebook 08_verify_fix with which so many attempts fit into its budget."""
+    checks, path_attempts = plan(needed(failing))
+    # A healthy path takes a fraction of it; a silent one shall not end the count before it is told.
+    budget = checks * (_CHECK_SECONDS + path_attempts * _PATH_ATTEMPT_SECONDS)
+    return {"repeat": checks, "path_attempts": path_attempts, "budget": budget}
+
+
 def verify(
     failing: Failing,
     given: Sequence[tuple[str, str]],
@@ -113,12 +121,11 @@ def verify(
         ParameterError: As `run`.
         oairunbook.record.run.BrokenOffError: As `run`.
     """
-    checks, path_attempts = plan(needed(failing.evidence))
-    # A healthy path takes a fraction of it; a silent one shall not end the count before it is told.
-    budget = checks * (_CHECK_SECONDS + path_attempts * _PATH_ATTEMPT_SECONDS)
     names = {name for name, _ in given}
-    ours = {"repeat": str(checks), "path_attempts": str(path_attempts), "budget": f"{budget:g}"}
-    progress(f"failing run: {failing.name}; {checks} same-path tests with {path_attempts} attempts of the path in each")
+    ours = {name: f"{value:g}" for name, value in as_often_as_it_takes(failing.evidence).items()}
+    progress(
+        f"failing run: {failing.name}; {ours['repeat']} same-path tests with {ours['path_attempts']} attempts of the path in each"
+    )
     return run(
         (AFTER_SUCCESS,),
         [*given, ("failing", str(failing.path)), *((name, text) for name, text in ours.items() if name not in names)],

@@ -19,6 +19,9 @@ DEFAULT_BASE_URL = "https://api.openai.com/v1"
 LAST_DATED_API_VERSION = "2024-10-21"
 """The last dated GA version of Azure OpenAI; assumed where the application passes its own in code."""
 
+NAMED = "named by the caller"
+"""Why a route is of its family, if it was not told by anything else."""
+
 _DIRECT = re.compile(r"^(?:[a-z0-9-]+\.)*api\.openai\.com$|^mtls-(?:us|eu)\.api\.openai\.com$")
 _AZURE = re.compile(
     r"\.(?:openai|cognitiveservices)\.azure\.(?:com|us|cn)$|\.services\.ai\.azure\.com$|\.api\.cognitive\.microsoft\.(?:com|us|cn)$"
@@ -146,11 +149,11 @@ def _take_apart(url: str) -> tuple[str, str, int | None, str, tuple[str, ...]]:
 
 def _family(host: str, setting: Setting, family: str, rehearsal: practice.Practice | None) -> tuple[Family, str]:
     if family == "direct":
-        return "direct", "named by the caller"
+        return "direct", NAMED
     if family == "azure":
-        return "azure", "named by the caller"
+        return "azure", NAMED
     if family == "gateway":
-        return "gateway", "named by the caller"
+        return "gateway", NAMED
     if rehearsal is not None and host == rehearsal.api_host:
         return rehearsal.family, f"{host} plays it in the practice lab"
     if _AZURE.search(host):

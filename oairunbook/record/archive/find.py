@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError, newest
+from oairunbook.record.archive.fingerprint import KEY_FILE, fingerprint_key
 from oairunbook.record.archive.verify import run_folders
 
 ARCHIVE_VARIABLE = "OAIRUNBOOK_ARCHIVE"
@@ -16,6 +17,21 @@ DEFAULT_ARCHIVE = "archive"
 def archive_root(given: str, environment: Mapping[str, str] = os.environ) -> Path:
     """The archive that was named, else that of `OAIRUNBOOK_ARCHIVE`, else `./archive`."""
     return Path(given or environment.get(ARCHIVE_VARIABLE) or DEFAULT_ARCHIVE)
+
+
+def archive_for_fingerprints(given: str = "", environment: Mapping[str, str] = os.environ) -> str:
+    """As `archive_root`, for a test that may be kept there later; empty where nothing can be kept, so that the test is made all the same."""
+    root = archive_root(given, environment).absolute()
+    try:
+        fingerprint_key(root)
+    except (OSError, ValueError):
+        return ""
+    return str(root)
+
+
+def archive_of(record: str) -> str:
+    """The archive that a run's folder, or a file in one, lies in; empty if it is none that fingerprints keys."""
+    return next((str(folder) for folder in Path(record).absolute().parents if (folder / KEY_FILE).is_file()), "")
 
 
 def find_run(archive: Path, text: str) -> Path:

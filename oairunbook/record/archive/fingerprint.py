@@ -8,7 +8,7 @@ from pathlib import Path
 
 from oairunbook.record.files import PRIVATE_FILE, make_private
 
-_KEY = ".fingerprint-key"
+KEY_FILE = ".fingerprint-key"
 _KEY_BYTES = 32
 
 
@@ -19,10 +19,10 @@ def fingerprint_key(archive: Path) -> bytes:
         OSError: The folder cannot be created or read.
         ValueError: The file is there and is no such key.
     """
-    path = archive / _KEY
+    path = archive / KEY_FILE
     if not path.exists():
         make_private(archive)
-        temporary = archive / f"{_KEY}.{secrets.token_hex(4)}"
+        temporary = archive / f"{KEY_FILE}.{secrets.token_hex(4)}"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
         try:
             with os.fdopen(descriptor, "wb") as file:

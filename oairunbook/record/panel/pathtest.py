@@ -44,9 +44,14 @@ class PathTest:
         route: str = "auto",
         timeout: float = 5.0,
         budget: float = DEFAULT_BUDGET,
+        archive: Callable[[], str] = lambda: os.environ.get(ARCHIVE_VARIABLE, ""),
     ) -> None:
-        """*done* gets what was seen, in the thread of the test; *changed* is called when route, base URL or model were changed."""
+        """*done* gets what was seen, in the thread of the test; *changed* is called when route, base URL or model were changed.
+
+        *archive* names the folder whose key fingerprints the API key when a test begins.
+        """
         self._done = done
+        self._archive = archive
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
         self.base_url = FreeText("Base URL", told=changed, hint="empty: what the SDK itself would use")
@@ -125,7 +130,7 @@ class PathTest:
                 self.route.value,
                 float(self.timeout.value),
                 float(self.budget.value),
-                os.environ.get(ARCHIVE_VARIABLE, ""),
+                self._archive(),
                 self.repeat.value,
                 control_url=control_url,
                 progress=lines.add,

@@ -14,7 +14,7 @@ from oairunbook.read import beside, read
 from oairunbook.record import packet as packets
 from oairunbook.record import runbooks, show
 from oairunbook.record.archive import ArchiveError
-from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_root
+from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_for_fingerprints, archive_root
 from oairunbook.record.follow import follows
 from oairunbook.record.panel.controls import FreeText, Part, Status, button, part, put, shown
 from oairunbook.record.panel.detail import Detail
@@ -55,6 +55,7 @@ class Triage:
         """*seen* is what the notebook was given; it counts as the record of a test unless it was pasted."""
         self._lock = threading.RLock()
         self._given = seen
+        self._tested_here = False
         self._checked = seen if seen.observations and not packets.pasted(seen) else None
         self._pasted: Evidence | None = None
         self.seen = seen
@@ -75,6 +76,7 @@ class Triage:
             route=route,
             timeout=timeout,
             budget=budget,
+            archive=archive_for_fingerprints,
         )
         self.tested = shown()
         self.detail = Detail()
@@ -139,7 +141,7 @@ class Triage:
         self._read()
 
     def _tested(self, seen: Evidence) -> None:
-        self._checked = seen
+        self._checked, self._tested_here = seen, True
         self._judge()
         self.path_test.status.text += f" {self.owner.text}"
 
@@ -178,7 +180,7 @@ class Triage:
             chosen = [(following.name, following.why) for following in follows(seen, verdict)]
             # All of them, as each links to others.
             for name in runbooks.names():
-                prepare(name, run, folder)
+                prepare(name, run, folder, seen, tested_here=self._tested_here)
         except ArchiveError as error:
             self.saved.text = f"Not saved: {error}"
             return
