@@ -551,6 +551,16 @@ class HttpAnswer:
         return next((h.value for h in self.headers if h.name.lower() == name.lower()), None)
 
 
+REQUEST_ID_HEADERS = ("apim-request-id", "x-request-id", "x-ms-request-id", "request-id")
+"""Azure sends two ids, and its support finds a request by the first of these."""
+
+
+def quoted_id(headers: tuple[Header, ...]) -> str | None:
+    """The request id to quote to whoever answered; None if the headers hold none."""
+    found = {header.name.lower(): header.value for header in reversed(headers)}
+    return next((found[name] for name in REQUEST_ID_HEADERS if found.get(name)), None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpFailed:
     """No HTTP response came back whole."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from oairunbook.evidence import Layer, read_document
+from oairunbook.evidence import Family, Layer, read_document
 
 VERDICT_SCHEMA = "oairunbook.verdict/1"
 
-RULES_VERSION = "2026.11.25.8"
+RULES_VERSION = "2026.11.25.9"
 """Changes whenever a rule may answer differently; archived verdicts say by which rules they were reached."""
 
 Owner = Literal[
@@ -32,12 +32,22 @@ GOES_TO: dict[Owner, str] = {
     "quota_or_rate": "whoever owns the account's billing, quota and rate limits",
     "request": "whoever wrote the request: model name, endpoint, parameters",
     "server": "the support of the API that answered, with the request id",
-    "route_provider": "the provider of the route: Azure support, or whoever runs the gateway",
+    "route_provider": "the provider of the route: whoever runs the Azure resource, or the gateway",
     "browser": "whoever wrote the page that calls the API; the call belongs on a server",
     "none": "nobody: the path works",
     "unknown": "nobody yet: the evidence does not decide; see what is missing",
 }
 """To whom what is found is handed."""
+
+_ROUTE_PROVIDERS: dict[Family, str] = {
+    "azure": "whoever runs the Azure resource, often a team of your own; Azure support for what that team cannot see",
+    "gateway": "whoever runs the gateway",
+}
+
+
+def goes_to(owner: Owner, family: Family) -> str:
+    """To whom what is found on a route of that family is handed."""
+    return _ROUTE_PROVIDERS.get(family, GOES_TO[owner]) if owner == "route_provider" else GOES_TO[owner]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from oairunbook.evidence import Evidence, Header, Setting, TraceEvent
 from oairunbook.record.packet import Packet, build, to_json, to_markdown, write
 from oairunbook.verdict import GOES_TO, Owner
 
+from .cases import cases
 from .recorded import HOSTILE, answer, connected, evidence, refused, resolved, sdk_answered, sdk_failed
 
 markdown_it = pytest.importorskip("markdown_it")
@@ -166,3 +167,40 @@ def test_azure_is_asked_by_its_own_id_deployment_and_version() -> None:
     asked = " ".join(build(record, diagnose(record), owner="route_provider").asks)
     for told in ("a1b2", "East US", "gpt-4o-mini", "2024-10-21", "acme.openai.azure.com"):
         assert told in asked
+
+
+def recorded(name: str) -> Evidence:
+    return next(case.evidence for case in cases() if case.name == name)
+
+
+def test_a_packet_names_one_request_id_the_one_that_azure_finds_it_by() -> None:
+    record = recorded("azure_network_denied")
+    built = packet(record)
+    text = to_markdown(built)
+    assert built.request_id == "36a7047c-103c-45d8-99dc-5b66e4d8cbcf"
+    assert built.request_id in built.asks[0]
+    assert built.request_id in built.because[0]
+    assert built.request_id in built.statement
+    assert "c36895fb-cb7b-4a56-92ff-126fd076ad23" not in text, "the other id of the same answer"
+
+
+def test_what_azure_refuses_goes_to_whoever_runs_the_resource_in_equal_words_each_time() -> None:
+    built = packet(recorded("azure_network_denied"))
+    assert built.goes_to.startswith("whoever runs the Azure resource")
+    assert built.next[0].startswith("Ask who runs the Azure resource")
+    assert "gateway" not in built.goes_to
+    assert "control" not in " ".join(built.because), "the answer alone decides the owner"
+    assert built.pattern == "steady"
+
+
+def test_a_packet_names_the_model_that_was_sent_and_who_chose_it() -> None:
+    picked = packet(evidence(resolved(), refused(), sdk_failed(), model=None))
+    assert picked.model == "gpt-4o-mini, picked by this test: the settings name none"
+    assert packet(evidence(resolved(), refused(), model=None)).model == "none named"
+
+
+def test_a_proxys_answer_stands_beside_the_status_that_never_came() -> None:
+    built = packet(recorded("proxy_wants_password"))
+    assert (built.status, built.proxy_status) == (None, 407)
+    assert "none came back from the API; the proxy answered 407" in to_markdown(built)
+    assert "from the API" not in to_markdown(packet(recorded("tcp_administratively_prohibited")))

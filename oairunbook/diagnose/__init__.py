@@ -8,7 +8,7 @@ from oairunbook.diagnose.chain import failed_step
 from oairunbook.diagnose.control import compare
 from oairunbook.diagnose.pattern import attempted
 from oairunbook.diagnose.reading import cite, request_succeeded, stream_failed, without_isolating_tests
-from oairunbook.evidence import Evidence, NotTried, SdkAnswered, Stopped
+from oairunbook.evidence import Evidence, NotTried, SdkAnswered, Stopped, quoted_id
 from oairunbook.verdict import Also, Because, Owner, Verdict
 
 __all__ = ["CATALOGUE", "diagnose", "tally"]
@@ -127,7 +127,8 @@ def _fault(
     compared = compare(evidence, cause, find)
     beside = [Also(cause=other.id, why=found.because[0].fact) for other, found in findings if other.id != cause.id]
     beside += [Also(cause=identity, why=why) for identity, why in (*finding.also, *counted.others)]
-    because = (*finding.because, *counted.because, *compared.because)
+    # Where the cause alone decides the owner, the control is no reason for it.
+    because = (*finding.because, *counted.because, *(compared.because if cause.owner is None else ()))
     # Routers also say that a network is unreachable; where the control is answered it was one of those.
     local = finding.local_on_every_route and not compared.answered
     owner = owner_of(
@@ -155,7 +156,8 @@ def _fault(
 def _healthy(evidence: Evidence, findings: list[tuple[Cause, Finding]]) -> Verdict:
     because: list[Because] = []
     for observation, answered in evidence.of(SdkAnswered):
-        request_id = f", request id {answered.request_id}" if answered.request_id else ""
+        identity = quoted_id(answered.headers) or answered.request_id
+        request_id = f", request id {identity}" if identity else ""
         kind = "streamed" if answered.stream else "whole"
         because.append(cite(observation, f"{answered.method} {answered.path} ({kind}): {answered.status}{request_id}"))
     return Verdict(

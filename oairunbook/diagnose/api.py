@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from oairunbook.diagnose.catalogue import Cause, Finding
 from oairunbook.diagnose.reading import answers, cite, is_api_answer, one_path_away, request_succeeded
-from oairunbook.evidence import ApiError, Evidence, HttpAnswer, SdkFailed
+from oairunbook.evidence import ApiError, Evidence, HttpAnswer, SdkFailed, quoted_id
 
 _UNKNOWN_ERROR = ApiError(message=None)
 
@@ -280,7 +280,7 @@ def _rule(identity: str) -> Callable[[Evidence], Finding | None]:
 
 def _fact(answer: HttpAnswer) -> str:
     error = answer.body.error
-    request_id = answer.header("apim-request-id") or answer.header("x-request-id")
+    request_id = quoted_id(answer.headers)
     parts = [f"status {answer.status}"]
     if error is not None:
         parts += [

@@ -166,7 +166,9 @@ def count(evidence: Evidence, tries: Attempted, chosen: Cause | None) -> Counted
             and (before_http or (own_passed > 0 and chosen.id in ("http.gateway_error", *_OF_THE_SERVER)))
         )
     if not comes_and_goes:
-        repeated = tries.tried > 1 and (probes == tries.tried or (chosen is not None and chosen.layer == "http"))
+        repeated = tries.tried > 1 and (
+            probes == tries.tried or (chosen is not None and chosen.layer == "http") or _one_refusal(evidence)
+        )
         return Counted(pattern="steady" if repeated else None)
     failed, tried = probes + own_failed, tries.tried + own_failed + own_passed
     low, high = interval(failed, tried)
@@ -183,6 +185,18 @@ def count(evidence: Evidence, tries: Attempted, chosen: Cause | None) -> Counted
             (identity, f"{number} of the attempts ended so") for identity, number in counted.items() if identity != main
         ),
     )
+
+
+def _one_refusal(evidence: Evidence) -> bool:
+    """Whether requests without a key were all refused in the words that the SDK's own was refused in: then no key changes it."""
+    own = {_said(failed.answer) for _, failed in evidence.of(SdkFailed) if failed.answer is not None}
+    met = {_said(answer) for o, answer in evidence.of(HttpAnswer, "http") if o.changed is None}
+    return len(own) == 1 and own == met
+
+
+def _said(answer: HttpAnswer) -> tuple[int, str | None, str | None]:
+    error = answer.body.error
+    return answer.status, error.code if error else None, error.message if error else None
 
 
 def tally(evidence: Evidence, find: Find) -> Tally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from oairunbook.evidence import Connected, ConnectFailed, Evidence, Header, Resolved
-from oairunbook.record.describe import returned
+from oairunbook.record.describe import asked_model, returned
 from oairunbook.verdict import Owner, Verdict
 
 _MOST_ADDRESSES = 4
@@ -72,13 +72,12 @@ _BY_LAYER = {
 
 def _azure(evidence: Evidence) -> tuple[str, ...]:
     route = evidence.route
-    deployment = route.model.value if route.model else "none named"
     version = route.api_version.value if route.api_version else "none (v1)"
     found = [
         f"Does the resource behind {route.host} exist, and do its network rules and private endpoints admit this runtime?",
-        f"Does the deployment {deployment} exist there, and does it serve api-version {version}?",
+        f"Does the deployment {_model(evidence)} exist there, and does it serve api-version {version}?",
     ]
-    identifier = _header(evidence, "apim-request-id") or _request_id(evidence)
+    identifier = _request_id(evidence)
     region = _header(evidence, "x-ms-region")
     if identifier:
         found.insert(0, f"What do your logs say of the request {identifier}{f' in {region}' if region else ''}?")
@@ -149,7 +148,7 @@ def _addresses(evidence: Evidence) -> str:
 
 
 def _model(evidence: Evidence) -> str:
-    return evidence.route.model.value if evidence.route.model else "(none named)"
+    return asked_model(evidence) or "(none named)"
 
 
 def _headers(evidence: Evidence) -> tuple[Header, ...]:

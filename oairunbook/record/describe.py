@@ -39,6 +39,7 @@ from oairunbook.evidence import (
     TlsHandshake,
     ToolFailed,
     TunnelOpened,
+    quoted_id,
 )
 
 State = Literal["worked", "answered", "failed", "given", "not tried", "stopped", "tool failed"]
@@ -55,8 +56,6 @@ LAYER_NAMES: tuple[tuple[Layer, str], ...] = (
     ("browser", "Browser"),
 )
 """The layers in the order in which a request meets them, and how people write them."""
-
-REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id", "x-ms-request-id", "request-id")
 
 
 def state(outcome: Outcome) -> State:
@@ -188,7 +187,7 @@ def fact(outcome: Outcome) -> str:
             model = f" with {outcome.model}" if outcome.model else ""
             return (
                 f"{outcome.method} {outcome.path}{model}: status {outcome.status}, {outcome.shape or 'no object'}{stream}{whole}, "
-                f"{request_id_words(outcome.request_id)}"
+                f"{request_id_words(quoted_id(outcome.headers) or outcome.request_id)}"
             )
         case SdkFailed():
             answer = f"; {fact(outcome.answer)}" if outcome.answer else "; no status, no body, no request id"
@@ -251,7 +250,7 @@ def api_error(error: ApiError) -> str:
 
 def request_id(answer: HttpAnswer) -> str | None:
     """The request id that the response carries; None if it carries none."""
-    return next((value for name in REQUEST_ID_HEADERS if (value := answer.header(name))), None)
+    return quoted_id(answer.headers)
 
 
 def request_id_words(identity: str | None) -> str:
@@ -294,7 +293,7 @@ def returned(evidence: Evidence) -> Returned | None:
                     observation=observation.id,
                     status=got.status,
                     body=body(got.body) if got.body else got.shape or "a stream",
-                    request_id=got.request_id,
+                    request_id=quoted_id(got.headers) or got.request_id,
                     headers=got.headers,
                 )
             case SdkFailed(answer=HttpAnswer() as answer):
@@ -303,6 +302,13 @@ def returned(evidence: Evidence) -> Returned | None:
         for observation, answer in evidence.of(HttpAnswer, probe):
             return _returned(observation.id, answer)
     return None
+
+
+def asked_model(evidence: Evidence) -> str | None:
+    """The model or deployment that was asked for: named, or else the one that the check's own request picked; None if it asked for none."""
+    if evidence.route.model is not None:
+        return evidence.route.model.value
+    return next((model for o in evidence.observations if (model := getattr(o.outcome, "model", None))), None)
 
 
 def exception(evidence: Evidence) -> tuple[ErrorLink, ...]:

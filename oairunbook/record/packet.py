@@ -8,13 +8,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from oairunbook.evidence import Evidence, NotTried, Observation, PastedError, SdkAnswered, SdkFailed, dumps
+from oairunbook.evidence import (
+    Evidence,
+    NotTried,
+    Observation,
+    PastedError,
+    ProxyAnswered,
+    SdkAnswered,
+    SdkFailed,
+    dumps,
+)
 from oairunbook.record.asks import asks
-from oairunbook.record.describe import brief, chain, exception, fact, request_id_words, returned
+from oairunbook.record.describe import asked_model, brief, chain, exception, fact, request_id_words, returned
 from oairunbook.record.files import make_private, write_whole
 from oairunbook.record.steps import Step, steps
 from oairunbook.record.view import clean
-from oairunbook.verdict import GOES_TO, Owner, Verdict
+from oairunbook.verdict import Owner, Verdict, goes_to
 
 PACKET_SCHEMA = "oairunbook.packet/1"
 
@@ -81,6 +90,9 @@ class Packet:
     """Outermost first."""
 
     status: int | None
+    proxy_status: int | None
+    """What a proxy answered in the place of a tunnel, where no status came back; a SOCKS reply code counts as none."""
+
     body: str | None
     request_id: str | None
     proved: tuple[Proved, ...]
@@ -120,7 +132,7 @@ def build(evidence: Evidence, verdict: Verdict, *, owner: Owner | None = None) -
     return Packet(
         at=utc(evidence.collected_at),
         timezone=runtime.timezone,
-        goes_to=GOES_TO[recipient],
+        goes_to=goes_to(recipient, route.family),
         owner=verdict.owner,
         cause=verdict.cause,
         layer=verdict.layer,
@@ -134,11 +146,12 @@ def build(evidence: Evidence, verdict: Verdict, *, owner: Owner | None = None) -
         proxy=_cut(f"{route.proxy.url or 'none'} ({route.proxy.rule})"),
         sdk=f"openai {route.sdk}" if route.sdk else "openai is not installed",
         transport=route.transport or "none",
-        model=_cut(route.model.value) if route.model else "none named",
+        model=_cut(_model_words(evidence)),
         runtime=runtime_words(evidence),
         region=runtime.region or "not shown by the runtime",
         exception=_first([chain((link,)) for link in exception(evidence)], _MOST_LINES),
         status=came_back.status if came_back else None,
+        proxy_status=None if came_back else _proxy_status(evidence),
         body=_cut(came_back.body) if came_back else None,
         request_id=_cut(came_back.request_id) if came_back and came_back.request_id else None,
         proved=tuple(_proved(evidence, step) for step in telling),
@@ -168,6 +181,13 @@ def runtime_words(evidence: Evidence) -> str:
         return words
     left_out = "".join(f"; not taken over: {what}" for what in runtime.collector.left_out)
     return f"{words}, looked at from elsewhere through `{runtime.collector.command}`{left_out}"
+
+
+def _model_words(evidence: Evidence) -> str:
+    asked = asked_model(evidence)
+    if asked is None or evidence.route.model is not None:
+        return asked or "none named"
+    return f"{asked}, picked by this test: the settings name none"
 
 
 def pasted(evidence: Evidence) -> bool:
@@ -200,6 +220,8 @@ def to_json(packet: Packet) -> str:
 def to_markdown(packet: Packet) -> str:
     """The packet as Markdown. Text from the network stands in code spans, where it is neither markup nor link."""
     status = "none came back" if packet.status is None else str(packet.status)
+    if packet.status is None and packet.proxy_status is not None:
+        status += f" from the API; the proxy answered {packet.proxy_status}"
     certainty = f" ({packet.certainty})" if packet.certainty else ""
     rows = (
         ("Time", f"{packet.at} ; the runtime's zone is {packet.timezone}"),
@@ -254,6 +276,10 @@ def write(packet: Packet, out: str | Path) -> tuple[Path, ...]:
     for path, text in files.items():
         write_whole(path, text.encode("utf-8"))
     return tuple(files)
+
+
+def _proxy_status(evidence: Evidence) -> int | None:
+    return next((answered.status for _, answered in evidence.of(ProxyAnswered) if answered.protocol == "http"), None)
 
 
 def _proved(evidence: Evidence, step: Step) -> Proved:

@@ -18,7 +18,7 @@ from oairunbook.record.steps import steps
 from oairunbook.record.timeline import over_time
 from oairunbook.record.view import View, links, listing, paragraph, table, together
 from oairunbook.record.waterfall import waterfall
-from oairunbook.verdict import GOES_TO, Owner, Verdict
+from oairunbook.verdict import Owner, Verdict, goes_to
 
 __all__ = [
     "attempts",
@@ -235,7 +235,7 @@ def statement(p: packets.Packet) -> View:
 def handed_over(evidence: Evidence, verdict: Verdict) -> View:
     """To whom the packet goes, and why to them."""
     rows = [
-        ("Goes to", GOES_TO[verdict.owner]),
+        ("Goes to", goes_to(verdict.owner, evidence.route.family)),
         ("Owner", packets.OWNER_NAMES[verdict.owner]),
         *((reason.observation, reason.fact) for reason in verdict.because),
     ]
@@ -313,7 +313,7 @@ def verdict(evidence: Evidence, what: Verdict) -> View:
     """The verdict with next steps, do-nots, what is missing and, folded, the page of its cause; the JSON goes along for programs."""
     counted = f", {what.failed} of {what.tried} attempts failed" if what.tried is not None else ""
     rows = [
-        ("Owner", f"{packets.OWNER_NAMES[what.owner]}: {GOES_TO[what.owner]}"),
+        ("Owner", f"{packets.OWNER_NAMES[what.owner]}: {goes_to(what.owner, evidence.route.family)}"),
         ("Layer", what.layer or "none"),
         ("Cause", what.cause),
         ("Certainty", what.certainty or "none: the evidence does not decide"),
