@@ -283,7 +283,7 @@ def run_prepared(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> di
     return left
 
 
-def test_the_prepared_proof_of_a_fix_tests_anew_and_compares_with_the_run_that_was_saved(
+def test_prepared_notebooks_that_look_for_themselves_do_and_the_proof_of_a_fix_compares_with_the_run_that_was_saved(
     front: Triage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = Breakable()
@@ -296,6 +296,8 @@ def test_the_prepared_proof_of_a_fix_tests_anew_and_compares_with_the_run_that_w
         front._save()
         assert front.verdict.cause == "http.reset"
 
+        around = run_prepared("04_serverless_container", tmp_path, monkeypatch)
+        assert (around["verdict"].cause, bool(around["around"].egress)) == ("http.reset", True)
         still = run_prepared("08_verify_fix", tmp_path, monkeypatch)["result"]
         path.breaks = lambda: False
         mended = run_prepared("08_verify_fix", tmp_path, monkeypatch)["result"]

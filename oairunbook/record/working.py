@@ -20,7 +20,7 @@ from oairunbook.record.source import EVIDENCE_FILE
 from oairunbook.record.verify_fix import as_often_as_it_takes
 from oairunbook.route.base_url import NAMED
 
-_LOOK_FOR_THEMSELVES = ("03_sdk_controls", "04_browser")
+_LOOK_FOR_THEMSELVES = ("03_sdk_controls", "04_browser", "04_serverless_container")
 """What they show is not in the record of a check: with one they would have nothing to say."""
 
 
