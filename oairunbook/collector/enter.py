@@ -66,7 +66,10 @@ def main() -> NoReturn:
     if any(kind == "pid" for kind, _ in doors):
         # Only what is started from now on is in that namespace.
         _stand_before(libc)
-    os.execve(python, [python, "-"], plan["environment"])  # noqa: S606 - to become the Python there is what this is for
+    try:
+        os.execve(python, [python, "-"], plan["environment"])  # noqa: S606 - to become the Python there is what this is for
+    except OSError as error:
+        _refuse(f"its user may not start {python}", error.errno)
 
 
 def _open(pid: int, plan: dict[str, Any]) -> tuple[list[tuple[str, int]], int, int, os.stat_result]:
@@ -120,8 +123,8 @@ def _stand_before(libc: Any) -> None:
         return
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda asked, _: os.kill(child, asked))
-    _, status = os.waitpid(child, 0)
-    os._exit(os.waitstatus_to_exitcode(status) % 256)
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os._exit(ended if ended >= 0 else 128 - ended)
 
 
 def _read(length: int) -> bytes:

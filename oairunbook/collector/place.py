@@ -24,8 +24,8 @@ class Place:
     environment: Mapping[str, str] = field(repr=False)
     """Of the command that is started here."""
 
-    on_this_machine: bool
-    """Whether it never leaves this machine: what another machine must not learn may go along."""
+    same_user: bool
+    """Whether it stays on this machine and with this user: the archive's fingerprint key may go along."""
 
     preface: bytes = field(default=b"", repr=False)
     """What the command reads from its standard input before Python does."""
@@ -56,7 +56,7 @@ def by_command(command: str | Sequence[str]) -> Place:
         collector=Collector(carrier="command", command=shlex.join(argv)),
         # Where ssh(1) takes a terminal along, it says that no line editor can be drawn on it: that of Python 3.13 swallows what it is sent.
         environment={**os.environ, "TERM": "dumb"},
-        on_this_machine=False,
+        same_user=False,
     )
 
 
@@ -78,5 +78,5 @@ def by_interpreter(python: str) -> Place:
         argv=(found, "-"),
         collector=Collector(carrier="interpreter", command=found),
         environment=os.environ,
-        on_this_machine=True,
+        same_user=True,
     )

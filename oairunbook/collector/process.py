@@ -119,7 +119,7 @@ def by_process(pid: int, python: str = "") -> Place:
         argv=(sys.executable, "-I", "-S", enter.__file__),
         collector=Collector(carrier="process", command=f"--like-pid {pid} ({name})", left_out=left_out),
         environment=os.environ,
-        on_this_machine=True,
+        same_user=plan.uids == os.getresuid(),
         preface=plan.preface(),
         taken_over=environment,
     )

@@ -43,7 +43,7 @@ def look_there(
         budget: Seconds for the look itself; reaching the place may take half a minute more.
         idle: See `oairunbook.observe.observe`.
         sent: Variables to set there before the look; none of this process's own go along by themselves.
-        fingerprint_key: See `oairunbook.observe.portable.look_here`; it goes along only if the place is on this machine.
+        fingerprint_key: See `oairunbook.observe.portable.look_here`; it goes along only if the place is this user's, on this machine.
         progress: Called with a short text as each step begins there.
         cancelled: Set it to end the look.
         options: What else `oairunbook.observe.portable.look_here` takes.
@@ -56,7 +56,7 @@ def look_there(
     """
     seconds = budget + (idle or 0.0) + _OVERTIME_SECONDS
     nonce = random.token_hex(8)
-    key = fingerprint_key if place.on_this_machine else None
+    key = fingerprint_key if place.same_user else None
     job = {
         "nonce": nonce,
         "options": {"budget": budget, "idle": idle, **options},
