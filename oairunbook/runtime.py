@@ -14,6 +14,7 @@ from pathlib import Path
 
 from oairunbook.evidence import Runtime
 from oairunbook.route.installed import version_of
+from oairunbook.route.paths import exists
 
 _PACKAGES = (
     "openai", "httpx2", "httpcore2", "httpx", "httpcore", "certifi", "truststore", "socksio", "aiohttp", "anyio", "dnspython",
@@ -101,7 +102,7 @@ def platform_marks(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...
         found.append(("Amazon ECS", f"AWS_EXECUTION_ENV is {execution}"))
     if environment.get("container"):
         found.append((f"{environment['container'].capitalize()} container", "the variable container is set"))
-    found += [(label, path) for path, label in _PLATFORM_FILES if Path(path).exists()]
+    found += [(label, path) for path, label in _PLATFORM_FILES if exists(path)]
     found += [(label, f"{path} names it") for path, mark, label in _PLATFORM_TEXTS if mark in _text(path)]
     return tuple(found)
 

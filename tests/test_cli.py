@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -287,6 +288,41 @@ def test_a_result_that_cannot_be_written_after_all_is_a_failure_of_the_tool(evid
     assert done.returncode == 4
     assert "No space left on device" in done.stderr
     assert "cause    unknown" in done.stdout, "the verdict was shown before"
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_a_store_that_this_user_may_not_look_at_is_a_verdict_and_no_failure_of_the_tool(
+    variable: str, healthy: Lab, tmp_path: Path
+) -> None:
+    """Root passes every permission, unless it has lost the capability to."""
+    closed = tmp_path / "closed"
+    store = closed / "roots.pem" if variable == "SSL_CERT_FILE" else closed / "roots"
+    closed.mkdir()
+    root = Path(str(in_lab(healthy)["SSL_CERT_FILE"]))
+    if variable == "SSL_CERT_FILE":
+        shutil.copy(root, store)
+    else:
+        store.mkdir()
+        hashed = subprocess.run(
+            ["openssl", "x509", "-hash", "-noout", "-in", root], check=True, capture_output=True, text=True
+        )
+        shutil.copy(root, store / f"{hashed.stdout.strip()}.0")
+    weak = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+    environment = {**os.environ, **in_lab(healthy), "SSL_CERT_FILE": None, variable: str(store)}
+    call = [*weak, sys.executable, "-m", "oairunbook.cli", "check", "--json", "-", "--model", healthy.model]
+
+    def cause() -> str:
+        known = {name: value for name, value in environment.items() if value is not None}
+        done = subprocess.run(call, env=known, capture_output=True, text=True, check=False, timeout=90)
+        assert done.stdout, done.stderr
+        return str(json.loads(done.stdout)["verdict"]["cause"])
+
+    closed.chmod(0)
+    try:
+        assert cause() == "client.ca_bundle_unusable"
+    finally:
+        closed.chmod(0o700)
+    assert cause() == "ok"
 
 
 # -- one JSON document --------------------------------------------------------------------------------------------

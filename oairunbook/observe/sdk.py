@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from oairunbook.evidence import (
@@ -33,6 +32,7 @@ from oairunbook.observe.http import MOST_BODY_BYTES, kept_headers
 from oairunbook.observe.stream import Deadline
 from oairunbook.redaction import without_credentials
 from oairunbook.route.credential import find_credential
+from oairunbook.route.paths import names_in
 
 PLACEHOLDER_KEY = "sk-oairunbook-placeholder"
 """Sent where the path is not trusted with the real key; it opens nothing."""
@@ -360,8 +360,7 @@ def _roots(context: Any, route: Route) -> int | None:
         return None
     if route.trust.origin == "ssl_cert_dir":
         # OpenSSL finds a root in a folder by the hash that is its file's name (openssl-rehash(1)); nothing else in there counts.
-        folder = Path(route.trust.path or "")
-        return sum(1 for entry in folder.iterdir() if _HASHED.fullmatch(entry.name)) if folder.is_dir() else 0
+        return sum(1 for name in names_in(route.trust.path or "") if _HASHED.fullmatch(name))
     count = int(context.cert_store_stats()["x509_ca"])
     # OpenSSL's compiled-in folder is read on demand and counts for nothing here.
     return count if count or route.trust.origin in ("none", "ssl_cert_file", "certifi") else None

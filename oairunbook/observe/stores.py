@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oairunbook.evidence import TrustStore
+from oairunbook.route.paths import exists, is_folder
 from oairunbook.route.trust import LINUX_CANDIDATES
 
 _VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
@@ -33,7 +34,7 @@ def on_this_machine(used: TrustStore, environment: Mapping[str, str]) -> Iterato
     """Every store that a program on this machine would use, but the one in use."""
     seen = {_resolved(used.path)} if used.path else set()
     for name, path in _candidates(environment):
-        if path and Path(path).exists() and _resolved(path) not in seen:
+        if path and exists(path) and _resolved(path) not in seen:
             seen.add(_resolved(path))
             yield Store(name=name, path=path)
 
@@ -64,7 +65,7 @@ def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[str, str | Non
 
 def _context(path: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if Path(path).is_dir():
+    if is_folder(path):
         context.load_verify_locations(capath=path)
     else:
         context.load_verify_locations(cafile=path)

@@ -9,10 +9,10 @@ import re
 import ssl
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from oairunbook.evidence import TrustStore
 from oairunbook.route.installed import Installed
+from oairunbook.route.paths import is_file, is_folder, names_in
 
 LINUX_CANDIDATES = (
     "/etc/ssl/cert.pem",
@@ -29,9 +29,9 @@ def resolve_trust(environment: Mapping[str, str], installed: Installed) -> Trust
     carrier = installed.transport or "no transport"
     # httpx before 0.28 ignores a variable whose file is not there.
     ignores_missing = installed.transport_name == "httpx" and installed.transport_number < (0, 28)
-    if file and not (ignores_missing and not Path(file).is_file()):
+    if file and not (ignores_missing and not is_file(file)):
         return TrustStore(origin="ssl_cert_file", path=file, reason="SSL_CERT_FILE replaces the default store")
-    if folder and not (ignores_missing and not Path(folder).is_dir()):
+    if folder and not (ignores_missing and not is_folder(folder)):
         return TrustStore(origin="ssl_cert_dir", path=folder, reason="SSL_CERT_DIR replaces the default store")
     if installed.transport_name == "httpx2" and installed.transport_number >= (2, 3):
         if sys.platform in ("darwin", "win32") or installed.transport_number < (2, 15):
@@ -45,15 +45,15 @@ def resolve_trust(environment: Mapping[str, str], installed: Installed) -> Trust
 
 def _linux_system_store(carrier: str) -> TrustStore:
     paths = ssl.get_default_verify_paths()
-    if Path(paths.openssl_cafile).is_file():
+    if is_file(paths.openssl_cafile):
         return TrustStore(
             origin="system", path=paths.openssl_cafile, reason=f"{carrier} reads OpenSSL's compiled-in file"
         )
-    folder = Path(paths.openssl_capath)
-    if folder.is_dir() and any(re.fullmatch(r"[0-9a-fA-F]{8}\.\d", entry.name) for entry in folder.iterdir()):
-        return TrustStore(origin="system", path=str(folder), reason=f"{carrier} reads OpenSSL's compiled-in folder")
+    folder = paths.openssl_capath
+    if any(re.fullmatch(r"[0-9a-fA-F]{8}\.\d", name) for name in names_in(folder)):
+        return TrustStore(origin="system", path=folder, reason=f"{carrier} reads OpenSSL's compiled-in folder")
     for candidate in LINUX_CANDIDATES:
-        if Path(candidate).is_file():
+        if is_file(candidate):
             return TrustStore(origin="system", path=candidate, reason=f"{carrier} found the first well-known file")
     return TrustStore(origin="none", path=None, reason=f"{carrier} found no store on this system and trusts nobody")
 

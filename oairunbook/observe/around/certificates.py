@@ -11,6 +11,7 @@ from typing import Any
 from oairunbook.evidence import TrustStore
 from oairunbook.observe.errors import error_chain
 from oairunbook.observe.stores import on_this_machine
+from oairunbook.route.paths import is_folder
 from oairunbook.surroundings import CertificateStore
 
 _MOST_NAMES = 12
@@ -34,7 +35,7 @@ def stores(used: TrustStore, environment: Mapping[str, str]) -> tuple[Certificat
 
 def _store(read_by: str, path: str, in_use: bool, public: frozenset[bytes]) -> CertificateStore:
     file = Path(path)
-    if file.is_dir():
+    if is_folder(path):
         try:
             number = sum(1 for entry in file.iterdir() if _HASHED.fullmatch(entry.name))
         except OSError as error:
