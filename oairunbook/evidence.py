@@ -826,6 +826,9 @@ class Evidence:
     redactions: tuple[str, ...] = field(default=())
     """Which rules removed something, how often, and where."""
 
+    cut_short: str | None = None
+    """Why the collection ended before its end: it was cancelled, or the tool failed. None if it came to its end, or if that is not recorded."""
+
     def of(self, kind: type[Result], probe: str | None = None) -> Iterator[tuple[Observation, Result]]:
         """Observations on the path itself whose outcome is a *kind*, in order; only those of *probe*, if one is named.
 

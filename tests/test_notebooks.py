@@ -91,7 +91,7 @@ def test_the_first_view_says_what_this_is_and_the_last_is_the_verdict_with_the_w
     if name in AUDITS:
         assert (views[0], views[-1]) == ("show.header(audit)", "show.conclusion(audit)")
         return
-    assert views[0] == "show.header(seen, verdict)"
+    assert views[0] == "show.header(seen, verdict, evidence)"
     if views[-1].startswith("show.follows("):
         assert views.pop() == f'show.follows(seen, verdict, "{name}")'
     assert views[-1] == "show.verdict(seen, verdict)"

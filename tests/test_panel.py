@@ -21,6 +21,7 @@ from oairunbook.record import runbooks
 from oairunbook.record.follow import follows
 from oairunbook.record.panel import Triage
 from oairunbook.record.panel.controls import FreeText
+from oairunbook.record.panel.standing import Standing
 from oairunbook.record.source import collect_given
 from oairunbook.record.working import prepare
 from tests.test_verify_fix import Breakable
@@ -63,6 +64,12 @@ def every_control(part: Any) -> Iterator[Any]:
     yield part
     for child in getattr(part, "children", ()):
         yield from every_control(child)
+
+
+def shown_of(standing: Standing) -> str:
+    """What stands in an output that the panel replaces."""
+    assert standing._view is not None
+    return standing._view.html
 
 
 def parts(front: Triage) -> list[Any]:
@@ -118,11 +125,12 @@ def test_the_test_shows_its_steps_and_its_verdict_and_a_step_can_be_looked_into(
         front.path_test.route.value = "direct"
         type_into(front.path_test.model, running.model)
         front.path_test.repeat.value = 2
-        assert front.path_test.cancel.disabled
         front.path_test.start.click()
+        # The one that is pressed hands the focus on, and the one that has it never loses it.
+        assert front.path_test.start.disabled
         assert not front.path_test.cancel.disabled
         assert front.path_test.wait(60)
-    assert front.path_test.cancel.disabled
+    assert not front.path_test.cancel.disabled
     assert not front.path_test.start.disabled
     assert front.path_test.status.text.startswith("The test is done: ")
     assert "tls: api.lab.test at 127.0.0.1" in front.path_test.progress.value
@@ -151,8 +159,8 @@ def test_what_is_pasted_and_what_was_tested_give_one_verdict(front: Triage, monk
     assert "tcp.refused" in front.owner.text
 
 
-def test_a_cancelled_test_keeps_what_it_saw_and_another_can_begin(
-    front: Triage, monkeypatch: pytest.MonkeyPatch
+def test_a_cancelled_test_keeps_what_it_saw_and_says_so_where_it_is_kept_and_another_can_begin(
+    front: Triage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with lab.start("tls.timeout") as running:
         practise(running, monkeypatch)
@@ -166,6 +174,11 @@ def test_a_cancelled_test_keeps_what_it_saw_and_another_can_begin(
         assert front.path_test.wait(20)
         assert front.path_test.status.text.startswith("Cancelled after ")
         assert {"client", "dns", "tcp"} <= {o.probe for o in front.seen.observations}
+        front._save()
+        [packet] = (tmp_path / "archive").rglob("packet.md")
+        assert "cut short: it was cancelled" in packet.read_text("utf-8")
+        assert json.loads(packet.with_name("manifest.json").read_bytes())["cut_short"] == "it was cancelled"
+        assert front.verdict.missing[0].startswith("the rest of the test, which was cut short after ")
     with lab.start("ok") as running:
         practise(running, monkeypatch)
         type_into(front.path_test.model, running.model)
@@ -173,6 +186,89 @@ def test_a_cancelled_test_keeps_what_it_saw_and_another_can_begin(
         front.path_test.start.click()
         assert front.path_test.wait(60)
     assert front.owner.text == "Owner: none. Cause: ok, proven."
+    assert not any("cut short" in missing for missing in front.verdict.missing)
+    front.path_test.cancel.click()
+    assert front.path_test.status.text == "No test is under way, so there is nothing to cancel."
+
+
+def test_what_changed_since_it_was_saved_is_not_offered_as_saved(front: Triage, tmp_path: Path) -> None:
+    type_into(front.text, QUOTA)
+    front._save()
+    [run] = [path.parent for path in (tmp_path / "archive").rglob("packet.md")]
+    assert run.name in shown_of(front._standing_header)
+    type_into(front.text, CONNECTION_ERROR)
+    assert front.saved.text.startswith("What is shown now is not saved")
+    links = shown_of(front._standing_links)
+    assert "href" not in links
+    assert str(run) in links
+    assert run.name not in shown_of(front._standing_header)
+    front._save()
+    assert front.saved.text.startswith("Saved in ")
+    assert str(run) not in front.saved.text
+    assert 'href="next/' in shown_of(front._standing_links)
+
+
+def test_nothing_is_saved_before_anything_was_seen(front: Triage, tmp_path: Path) -> None:
+    front._save()
+    assert front.saved.text.startswith("Not saved: nothing was pasted and nothing was tested yet")
+    assert not (tmp_path / "archive").exists()
+    type_into(front.text, QUOTA)
+    assert front.saved.text == ""
+    front._save()
+    assert front.saved.text.startswith("Saved in ")
+
+
+def test_the_saved_packet_can_be_read_and_copied_where_it_was_saved(front: Triage, tmp_path: Path) -> None:
+    type_into(front.text, QUOTA)
+    front._save()
+    [packet] = (tmp_path / "archive").rglob("packet.md")
+    shown = shown_of(front._standing_links)
+    assert f'href="{packet.relative_to(tmp_path)}"' in shown
+    assert "<h3>Escalation packet: <code>api.insufficient_quota</code></h3>" in shown
+    assert "# Escalation packet: `api.insufficient_quota`" in shown
+
+
+def test_all_cells_run_again_keep_the_text_and_the_test(front: Triage, monkeypatch: pytest.MonkeyPatch) -> None:
+    type_into(front.text, QUOTA)
+    with lab.start("tcp.refused") as running:
+        practise(running, monkeypatch)
+        front.path_test.repeat.value = 1
+        front.path_test.start.click()
+        assert front.path_test.wait(60)
+    again = Triage(collect_given(), before=front)
+    assert again.text.text == QUOTA
+    assert {"pasted", "tcp"} <= {o.probe for o in again.seen.observations}
+    assert again.owner.text == front.owner.text
+    assert Triage(collect_given()).owner.text == "Nothing was pasted and nothing was tested yet."
+
+
+def test_a_page_of_voila_shows_under_each_heading_what_a_notebook_shows_and_links_to_nothing_that_it_cannot_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5")
+    page = Triage(collect_given())
+    type_into(page.text, QUOTA)
+    page._save()
+    places = [standing._place for standing in (page.header(), page.follow(), page.conclusion())]
+    header, follow, verdict = (place.value for place in places if place is not None)
+    assert "What this is" in header
+    assert "07_escalate: the packet for the owner" in follow
+    assert "Escalation packet" in follow
+    assert "href" not in follow
+    assert str(tmp_path / "next") in follow
+    assert "api.insufficient_quota" in verdict
+
+
+def test_what_was_only_pasted_says_nothing_of_the_sdk_that_is_installed_here(front: Triage) -> None:
+    assert "not known: nothing was tested" in shown_of(front._standing_header)
+    assert "not installed" not in shown_of(front._standing_header)
+    type_into(front.text, CONNECTION_ERROR)
+    assert "not known: nothing was tested" in shown_of(front._standing_header)
+
+
+def test_a_text_alone_leads_to_the_button_below_it(front: Triage) -> None:
+    type_into(front.text, CONNECTION_ERROR)
+    assert "the button Test the path from here, below" in front.judged.value
 
 
 def test_a_tool_that_fails_says_so_and_keeps_the_verdict(front: Triage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +300,7 @@ def test_saving_archives_one_record_and_prepares_the_notebooks_that_follow_with_
     assert "07_escalate" in followed
     for path in prepared:
         linked = f'href="{path.relative_to(tmp_path)}"'
-        assert (linked in front.links.value) == (path.stem in followed)
+        assert (linked in shown_of(front._standing_links)) == (path.stem in followed)
         values = {p.name: p.default for p in runbooks.declared(nbformat.read(path, as_version=4).cells)}
         if "evidence" in values:
             record = values["failing" if path.stem == "08_verify_fix" else "evidence"]

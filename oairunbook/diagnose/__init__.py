@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from oairunbook.diagnose import api, browser, client, dns, http, pasted, pattern, proxy, tcp, tls
 from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding, do_nots, owner_of
 from oairunbook.diagnose.chain import failed_step
@@ -54,9 +56,17 @@ def diagnose(evidence: Evidence) -> Verdict:
     """
     probed, text = pasted.split(evidence)
     if text is None:
-        return _of_probes(evidence)
+        return _as_far_as_it_goes(evidence, _of_probes(evidence))
     said = pasted.judge(text, _BY_ID)
-    return said if probed is None else pasted.combine(_of_probes(probed), said)
+    return said if probed is None else _as_far_as_it_goes(evidence, pasted.combine(_of_probes(probed), said))
+
+
+def _as_far_as_it_goes(evidence: Evidence, verdict: Verdict) -> Verdict:
+    """A test that did not come to its end says so in every verdict: what it would have shown is missing."""
+    if evidence.cut_short is None:
+        return verdict
+    rest = f"the rest of the test, which was cut short after {evidence.seconds:.1f} s: {evidence.cut_short}"
+    return dataclasses.replace(verdict, missing=(rest, *verdict.missing))
 
 
 def _of_probes(evidence: Evidence) -> Verdict:

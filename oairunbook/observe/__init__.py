@@ -90,6 +90,7 @@ def observe(
         observations=collection.close(),
         tool_version=__version__,
         practice=rehearsal.fault if rehearsal else None,
+        cut_short=_why(ended) if ended is not None else None,
     )
     clean, redactions = secrets.redact(evidence)
     whole = dataclasses.replace(clean, redactions=redactions)
@@ -120,6 +121,10 @@ def _until_cancelled(walk: Callable[[], None], cancelled: threading.Event, colle
             raise KeyboardInterrupt("cancelled")
     if failed:
         raise failed[0]
+
+
+def _why(ended: BaseException) -> str:
+    return "it was cancelled" if isinstance(ended, KeyboardInterrupt) else f"this tool failed: {type(ended).__name__}"
 
 
 class CutShortError(Exception):

@@ -114,6 +114,9 @@ class Packet:
     tool_version: str
     rules_version: str
     practice: str | None
+    cut_short: str | None = None
+    """Why the test ended before its end; None if it came to its end."""
+
     schema: str = PACKET_SCHEMA
 
 
@@ -144,8 +147,8 @@ def build(evidence: Evidence, verdict: Verdict, *, owner: Owner | None = None) -
         route=route.family,
         route_reason=route.family_reason,
         proxy=_cut(f"{route.proxy.url or 'none'} ({route.proxy.rule})"),
-        sdk=f"openai {route.sdk}" if route.sdk else "openai is not installed",
-        transport=route.transport or "none",
+        sdk=f"openai {route.sdk}" if route.sdk else _no_sdk(evidence),
+        transport=route.transport or ("none" if looked_at(evidence) else "not known"),
         model=_cut(_model_words(evidence)),
         runtime=runtime_words(evidence),
         region=runtime.region or "not shown by the runtime",
@@ -167,6 +170,7 @@ def build(evidence: Evidence, verdict: Verdict, *, owner: Owner | None = None) -
         tool_version=evidence.tool_version,
         rules_version=verdict.rules_version,
         practice=evidence.practice,
+        cut_short=evidence.cut_short,
     )
 
 
@@ -188,6 +192,23 @@ def _model_words(evidence: Evidence) -> str:
     if asked is None or evidence.route.model is not None:
         return asked or "none named"
     return f"{asked}, picked by this test: the settings name none"
+
+
+def sdk_words(evidence: Evidence) -> str:
+    """SDK and transport in one line."""
+    route = evidence.route
+    if route.sdk is None and route.transport is None and not looked_at(evidence):
+        return _no_sdk(evidence)
+    return f"{f'openai {route.sdk}' if route.sdk else _no_sdk(evidence)}, {route.transport or 'no transport'}"
+
+
+def _no_sdk(evidence: Evidence) -> str:
+    return "openai is not installed" if looked_at(evidence) else "not known: nothing was tested"
+
+
+def looked_at(evidence: Evidence) -> bool:
+    """Whether anything was tested; what was only pasted says nothing of what is installed here."""
+    return any(o.probe != "pasted" for o in evidence.observations)
 
 
 def pasted(evidence: Evidence) -> bool:
@@ -249,6 +270,11 @@ def to_markdown(packet: Packet) -> str:
     parts = ["# Escalation packet: " + _span(packet.cause), ""]
     if packet.practice:
         parts += [f"**Practice.** Recorded against the lab's fault {_span(packet.practice)}. Do not escalate this.", ""]
+    if packet.cut_short:
+        parts += [
+            f"**Not the whole test.** It was cut short: {_plain(packet.cut_short)}. What follows goes as far as it came.",
+            "",
+        ]
     parts += [_plain(packet.summary), "", "| Item | Value |", "| --- | --- |"]
     parts += [f"| {name} | {_span(value)} |" for name, value in rows]
     parts += ["", "## Already proved from the same path", "", _span(packet.statement), ""]

@@ -85,7 +85,7 @@ def _verdict(run: Path, evidence: Evidence | None, problem: str) -> str:
     heading = f"Owner: {packets.OWNER_NAMES[verdict.owner]}. Cause: {verdict.cause}{certainty}"
     return (
         f"<h1>{inert(clean(heading))}</h1>"
-        + _view(together(show.verdict(evidence, verdict), paragraph(which), show.header(evidence, verdict)))
+        + _view(together(show.verdict(evidence, verdict), paragraph(which), show.header(evidence, verdict, str(run))))
         + _view(show.path(evidence, verdict))
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from oairunbook import proof as proofs
 from oairunbook.evidence import Evidence, Layer, to_document
 from oairunbook.record import packet as packets
+from oairunbook.record.archived import PACKET_FILE, packet_of, run_of
 from oairunbook.record.branches import azure, browser, compare, direct, gateway, owner, sdk_controls, surroundings
 from oairunbook.record.describe import exception, fact, returned, state
 from oairunbook.record.explanation import explanation
@@ -95,8 +96,11 @@ _EVIDENCE_ROWS: tuple[tuple[str, tuple[Owner, ...], str, str], ...] = (
 )
 
 
-def header(evidence: Evidence, verdict: Verdict) -> View:
-    """What this is, from where, when: what somebody who was not there reads first."""
+def header(evidence: Evidence, verdict: Verdict, record: str = "") -> View:
+    """What this is, from where, when: what somebody who was not there reads first.
+
+    *record* is where the evidence was read: the path of an `evidence.json` or of a run's folder; empty if it was collected here.
+    """
     runtime, route = evidence.runtime, evidence.route
     judged = "judged at (where it failed is not known)" if packets.pasted(evidence) else "collected at"
     rows = [
@@ -106,9 +110,9 @@ def header(evidence: Evidence, verdict: Verdict) -> View:
         ),
         ("Where", f"{judged}: {packets.runtime_words(evidence)}"),
         ("Region", runtime.region or "not shown by the runtime"),
-        ("SDK and transport", f"openai {route.sdk or 'not installed'}, {route.transport or 'no transport'}"),
+        ("SDK and transport", packets.sdk_words(evidence)),
         ("Route", f"{route.family}, {route.base_url.value} (from {route.base_url.source})"),
-        ("Run", os.environ.get(RUN_VARIABLE) or "a single notebook, not archived"),
+        ("Run", os.environ.get(RUN_VARIABLE) or _run_words(record)),
         ("Tool", f"oairunbook {evidence.tool_version}, rules {verdict.rules_version}"),
     ]
     return _with_practice(evidence, table("What this is", ("Item", "Value"), rows))
@@ -268,8 +272,11 @@ def packet(p: packets.Packet) -> View:
     return _with_practice(p, View(html=shown.html, text=shown.text, data={"text/markdown": packets.to_markdown(p)}))
 
 
-def written(files: Sequence[Path]) -> View:
-    """Which files were written."""
+def written(files: Sequence[Path], record: str = "") -> View:
+    """Which files were written, or where the packet lies already, if *record* is in an archived run: see `header`."""
+    run = run_of(record)
+    if not files and run is not None and (run / PACKET_FILE).is_file():
+        return packet_of(run)
     if not files:
         return paragraph(
             "Nothing was written: the parameter out names no folder. A run of several notebooks (oairunbook run) archives the packet in any case."
@@ -339,6 +346,13 @@ def verdict(evidence: Evidence, what: Verdict) -> View:
 def follows(evidence: Evidence, what: Verdict, here: str = "") -> View:
     """Links to the notebooks that the verdict calls for; *here* is the one that shows them."""
     return links("Continue with", [(follow.name, follow.why) for follow in follow_ups(evidence, what, here)])
+
+
+def _run_words(record: str) -> str:
+    if not record:
+        return "a single notebook, not archived"
+    run = run_of(record)
+    return f"{run.name}, in the archive" if run else f"a single notebook; it judges the record {Path(record).name}"
 
 
 def _own_request(evidence: Evidence) -> str:

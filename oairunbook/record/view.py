@@ -12,6 +12,9 @@ _LONGEST_TEXT = 4000
 _SHORT_CELL = 26
 """Characters that a cell keeps on one line, so that no column of words is squeezed until its words break. The last column gives way."""
 
+_PROSE = 'style="overflow-wrap: anywhere"'
+"""Paths and URLs have no place to break at, and what does not break is cut at the edge of a notebook."""
+
 _CELL = "text-align: left; vertical-align: top; padding: 2px 8px;"
 _SHORT = f'style="{_CELL} white-space: nowrap"'
 _LONG = f'style="{_CELL} white-space: pre-wrap; overflow-wrap: anywhere"'
@@ -19,7 +22,7 @@ _LONG = f'style="{_CELL} white-space: pre-wrap; overflow-wrap: anywhere"'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """One answer, as HTML without script, and as text. The only links are those to the runbook's own notebooks."""
+    """One answer, as HTML without script, and as text. The only links are those to the runbook's own notebooks and packets."""
 
     html: str
     text: str
@@ -67,7 +70,15 @@ def listing(title: str, items: Iterable[str], *, none: str) -> View:
 def paragraph(text: str, *, strong: bool = False) -> View:
     """One paragraph."""
     line = clean(text)
-    return View(html=f"<p><strong>{inert(line)}</strong></p>" if strong else f"<p>{inert(line)}</p>", text=line)
+    shown = f"<strong>{inert(line)}</strong>" if strong else inert(line)
+    return View(html=f"<p {_PROSE}>{shown}</p>", text=line)
+
+
+def link(words: str, path: str) -> View:
+    """A link to a file of this package's own making, as a path from the notebook that shows it."""
+    href = html.escape(quote(path), quote=True)
+    shown = f'<a href="{href}" style="text-decoration: underline">{inert(clean(words))}</a>'
+    return View(html=f"<p {_PROSE}>{shown}</p>", text=clean(words))
 
 
 def links(title: str, notebooks: Iterable[tuple[str, str]], folder: str = "") -> View:

@@ -54,7 +54,7 @@ def test_from_an_error_text_to_a_packet_and_the_next_notebook_by_keyboard_alone(
         run_all_cells(page)
         # Running all cells leads to the field, so that whoever opens the page can paste at once.
         page.wait_for_function(
-            "document.activeElement.tagName === 'TEXTAREA' && document.activeElement.placeholder.startsWith('openai')"
+            "document.activeElement.tagName === 'TEXTAREA' && document.activeElement.placeholder === 'Nothing is pasted yet.'"
         )
         page.keyboard.insert_text(f"{PASTED}\nAuthorization: Bearer {key}")
         page.get_by_role("status").get_by_text("Cause: unknown").wait_for()
@@ -66,6 +66,7 @@ def test_from_an_error_text_to_a_packet_and_the_next_notebook_by_keyboard_alone(
         tab_to(page, "Test the path from here")
         page.keyboard.press("Enter")
         page.get_by_role("status").get_by_text("The test is done").wait_for()
+        assert page.evaluate("document.activeElement.textContent") == "Cancel"
         page.get_by_role("status").get_by_text(
             "Owner: connection path. Cause: tls.untrusted_issuer, proven."
         ).first.wait_for()
@@ -123,7 +124,9 @@ def test_voila_shows_the_panel_and_a_test_can_be_cancelled_there(page: Any, came
         page.get_by_role("status").get_by_text("Cancelled after").wait_for()
         page.get_by_role("button", name="Save the packet").click()
         page.get_by_role("status").get_by_text("Saved in").wait_for()
-        page.get_by_role("link", name="07_escalate").first.wait_for()
+        page.get_by_text("07_escalate: the packet for the owner").first.wait_for()
+        page.get_by_text("Read the packet here").click()
+        page.get_by_role("heading", name="Escalation packet").wait_for()
         camera(page, "voila-2-saved")
         assert serious(page, "body") == []
     [packet] = (tmp_path / "archive").rglob("packet.md")

@@ -19,6 +19,7 @@ def about(evidence: Evidence | None, verdict: Verdict | None) -> dict[str, Any]:
         "base_url": route.base_url.value if route else None,
         "model": route.model.value if route and route.model else None,
         "steps": step_seconds(evidence) if evidence else {},
+        "cut_short": evidence.cut_short if evidence else None,
         "verdict": verdict
         and {
             "owner": verdict.owner,

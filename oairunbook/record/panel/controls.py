@@ -83,7 +83,8 @@ _CSS = """
 }
 .oairunbook-view { line-height: 1.5; padding-right: 0; }
 .oairunbook-view table { margin-left: 0; }
-.oairunbook-view li { overflow-wrap: anywhere; }
+.oairunbook-view li, .oairunbook-view p { overflow-wrap: anywhere; }
+.oairunbook-view .wide { overflow-x: auto; }
 .oairunbook-short input::placeholder, .oairunbook-long textarea::placeholder { color: #666; opacity: 1; }
 """
 
@@ -98,9 +99,15 @@ export default {
     line.style.fontWeight = "bold";
     line.style.minHeight = "1.5em";
     line.style.whiteSpace = "normal";
+    line.style.overflowWrap = "anywhere";
+    line.style.scrollMarginBottom = "8em";
     el.append(line);
     // What stands in a live region when it appears is not read aloud; what changes in it is.
-    const draw = () => { line.textContent = model.get("text"); };
+    const draw = () => {
+      line.textContent = model.get("text");
+      // Whoever works in this cell sees what came of it; whoever is elsewhere by now stays there.
+      if (line.closest(".jp-OutputArea-output")?.contains(document.activeElement)) line.scrollIntoView({ block: "nearest" });
+    };
     setTimeout(draw, 0);
     model.on("change:text", draw);
     ownKeys();

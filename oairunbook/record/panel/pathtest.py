@@ -30,6 +30,9 @@ _MOST_LINES = 60
 _EVERY_SECONDS = 0.1
 """How often the progress is drawn at most."""
 
+_CLOCK_SECONDS = 1.0
+"""How often the time is drawn while no step begins."""
+
 
 class PathTest:
     """Controls of one test at a time. What it saw goes to *done*; it judges nothing."""
@@ -54,10 +57,8 @@ class PathTest:
         self._archive = archive
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
-        self.base_url = FreeText("Base URL", told=changed, hint="empty: what the SDK itself would use")
-        self.model = FreeText(
-            "Model", told=changed, hint="on Azure the deployment; empty: a small one that the key sees"
-        )
+        self.base_url = FreeText("Base URL", told=changed, hint="empty: as the SDK has it")
+        self.model = FreeText("Model", told=changed, hint="empty: a small one; Azure: deployment")
         self.base_url.text, self.model.text = base_url, model
         self.route = dropdown("Route", _ROUTES)
         self.route.value = route
@@ -73,8 +74,8 @@ class PathTest:
             layout=widgets.Layout(width="auto"),
         )
         self.start = button("Test the path from here", self._start, primary=True)
+        # Never disabled: a control that is disabled while it has the focus drops it, and the keyboard's user with it.
         self.cancel = button("Cancel", self._cancel)
-        self.cancel.disabled = True
         self.status = Status()
         self.progress = shown()
         self.widget = widgets.VBox(
@@ -111,14 +112,16 @@ class PathTest:
         if self._thread is not None and self._thread.is_alive():
             return
         self._cancelled.clear()
-        self.start.disabled, self.cancel.disabled = True, False
         self.status.text = "Testing. Cancel ends it at once; what was seen is kept."
+        self.start.disabled = True
+        self.cancel.focus()
         self._thread = threading.Thread(target=self._run, name="oairunbook panel", daemon=True)
         self._thread.start()
 
     def _cancel(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self.status.text = "No test is under way, so there is nothing to cancel."
         self._cancelled.set()
-        self.cancel.disabled = True
 
     def _run(self) -> None:
         lines = _Lines(self.progress)
@@ -144,6 +147,7 @@ class PathTest:
             )
             ended = f"{why} after {len(seen.observations)} observations. They are judged as far as they go."
         except Exception as error:
+            lines.fold()
             self._end(f"This tool failed, and nothing is proved by that. {_told(error)}")
             return
         lines.fold()
@@ -152,7 +156,7 @@ class PathTest:
 
     def _end(self, text: str) -> None:
         self.status.text = text
-        self.start.disabled, self.cancel.disabled = False, True
+        self.start.disabled = False
 
 
 class _Lines:
@@ -163,6 +167,9 @@ class _Lines:
         self._lines: list[str] = []
         self._began = time.monotonic()
         self._drawn = 0.0
+        self._folded = threading.Event()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._tick, name="oairunbook clock", daemon=True).start()
         self._secrets = Secrets.from_environment(os.environ)
         put(place, None)
 
@@ -174,19 +181,29 @@ class _Lines:
             self.draw()
 
     def draw(self) -> None:
-        """Show the last lines."""
-        put(self._place, self._listing())
+        """Show the last lines, and how long it has taken by now."""
+        with self._lock:
+            if not self._folded.is_set():
+                seconds = time.monotonic() - self._began
+                put(self._place, self._listing(f"Under way for {seconds:.0f} s. Steps as they began"))
 
     def fold(self) -> None:
         """Make room for the result."""
-        lines = self._listing()
-        summary = f"The {len(self._lines)} steps as they began"
-        put(self._place, View(html=f"<details><summary>{summary}</summary>{lines.html}</details>", text=lines.text))
+        with self._lock:
+            self._folded.set()
+            lines = self._listing("Steps as they began")
+            summary = f"The {len(self._lines)} steps as they began"
+            put(self._place, View(html=f"<details><summary>{summary}</summary>{lines.html}</details>", text=lines.text))
 
-    def _listing(self) -> View:
+    def _tick(self) -> None:
+        # A silent peer begins no step for seconds, and what stands still looks dead.
+        while not self._folded.wait(_CLOCK_SECONDS):
+            self.draw()
+
+    def _listing(self, title: str) -> View:
         left_out = len(self._lines) - _MOST_LINES
         more = [f"… and {left_out} before these"] if left_out > 0 else []
-        return listing("Steps as they began", [*more, *self._lines[-_MOST_LINES:]], none="No step has begun.")
+        return listing(title, [*more, *self._lines[-_MOST_LINES:]], none="No step has begun.")
 
 
 def _told(error: BaseException | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -15,6 +16,7 @@ from oairunbook.record import packet as packets
 from oairunbook.record import runbooks, show
 from oairunbook.record.archive import ArchiveError
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_for_fingerprints, archive_root
+from oairunbook.record.archived import packet_of
 from oairunbook.record.follow import follows
 from oairunbook.record.panel.controls import FreeText, Part, Status, button, part, put, shown
 from oairunbook.record.panel.detail import Detail
@@ -22,7 +24,7 @@ from oairunbook.record.panel.pathtest import PathTest
 from oairunbook.record.panel.standing import Standing
 from oairunbook.record.run import archive_record
 from oairunbook.record.source import DEFAULT_BUDGET
-from oairunbook.record.view import links, paragraph, together
+from oairunbook.record.view import View, links, listing, paragraph, together
 from oairunbook.record.working import prepare
 from oairunbook.redaction import Secrets
 from oairunbook.runtime import this_runtime
@@ -32,8 +34,23 @@ _NOTHING_SAVED = (
     "Nothing is saved yet. Save the packet: then the notebooks that this verdict calls for are listed here, "
     "and open with the same evidence."
 )
+_NOTHING_TO_SAVE = "Not saved: nothing was pasted and nothing was tested yet, so there is nothing to hand over."
+_TEST_HERE = (
+    "If this kernel runs where it failed: the button Test the path from here, below, tests that path and judges it together with this "
+    "text. No command is needed."
+)
+_ONLY_JUPYTERLAB = "This page opens no other notebook. In JupyterLab (oairunbook open) they lie in"
 NEXT_FOLDER = "next"
 """Folder, beside the notebook, of the notebooks that were prepared for a saved record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Saved:
+    """What was saved last."""
+
+    seen: Evidence
+    run: Path
+    followed: View
 
 
 class Triage:
@@ -51,8 +68,12 @@ class Triage:
         route: str = "auto",
         timeout: float = 5.0,
         budget: float = DEFAULT_BUDGET,
+        before: Triage | None = None,
     ) -> None:
-        """*seen* is what the notebook was given; it counts as the record of a test unless it was pasted."""
+        """*seen* is what the notebook was given; it counts as the record of a test unless it was pasted.
+
+        *before* is the panel that all cells are run anew over: its text stays, and its test where no record is given.
+        """
         self._lock = threading.RLock()
         self._given = seen
         self._tested_here = False
@@ -64,7 +85,7 @@ class Triage:
             "Error text: traceback, log lines, body, curl -v, browser console",
             told=self._read,
             rows=10,
-            hint="openai.APIConnectionError: Connection error.",
+            hint="Nothing is pasted yet.",
         )
         self.owner = Status()
         self.judged = shown()
@@ -81,10 +102,13 @@ class Triage:
         self.tested = shown()
         self.detail = Detail()
         self.saved = Status()
-        self.links = shown(paragraph(_NOTHING_SAVED))
+        self._kept: _Saved | None = None
         self._standing_header, self._standing_links, self._standing_verdict = Standing(), Standing(), Standing()
-        self._standing_links.put(paragraph(_NOTHING_SAVED))
-        self._draw()
+        if before is not None:
+            if self._checked is None:
+                self._checked, self._tested_here = before._checked, before._tested_here
+            self.text.text = before.text.text
+        self._read()
 
     # -- the cells ------------------------------------------------------------------------------------------------
 
@@ -108,7 +132,7 @@ class Triage:
     def save(self) -> Part:
         """Save packet, evidence and verdict."""
         pressed = button("Save the packet", self._save, primary=True)
-        return part(widgets.VBox([widgets.HBox([pressed]), self.saved, *self._links_of_voila()]))
+        return part(widgets.VBox([widgets.HBox([pressed]), self.saved]))
 
     def follow(self) -> Standing:
         """Links to the notebooks that come next."""
@@ -164,15 +188,36 @@ class Triage:
             else "Nothing was pasted and nothing was tested yet."
         )
         # Each time in one place: beside the text as long as there is nothing but a text, below the test from then on.
-        put(self.judged, told if seen.observations and not self._checked else None)
+        alone = bool(seen.observations) and not self._checked
+        put(self.judged, together(paragraph(_TEST_HERE), told) if alone else None)
         put(self.tested, together(told, show.path(seen, verdict)) if self._checked else None)
         self.detail.put(seen, next((reason.observation for reason in verdict.because), ""))
-        self._standing_header.put(show.header(seen, verdict))
         self._standing_verdict.put(told)
+        self._draw_saved()
+
+    def _draw_saved(self) -> None:
+        kept = self._kept
+        run = str(kept.run) if kept is not None and kept.seen == self.seen else ""
+        self._standing_header.put(show.header(self.seen, self.verdict, run))
+        if kept is None:
+            self.saved.text = ""
+            self._standing_links.put(paragraph(_NOTHING_SAVED))
+        elif run:
+            self.saved.text = (
+                f"Saved in {kept.run}: packet.md and packet.json to hand over, evidence.json, verdict.json."
+            )
+            self._standing_links.put(kept.followed)
+        else:
+            changed = "What is shown now is not saved: it changed since the packet was saved. Save the packet again."
+            self.saved.text = changed
+            self._standing_links.put(paragraph(f"{changed} What was saved before, of another state, is in {kept.run}."))
 
     def _save(self) -> None:
         with self._lock:
             seen, verdict = self.seen, self.verdict
+        if not seen.observations:
+            self.saved.text = _NOTHING_TO_SAVE
+            return
         root = archive_root("").absolute()
         try:
             run = archive_record(root, seen, verdict)
@@ -190,13 +235,17 @@ class Triage:
                 f"Not saved: {error.strerror}, {where}. Make room there or set {ARCHIVE_VARIABLE}, and press again."
             )
             return
-        self.saved.text = f"Saved in {run}: packet.md and packet.json to hand over, evidence.json, verdict.json."
-        told = together(
-            paragraph(f"Hand over {run / 'packet.md'}. Look through it before it leaves your company."),
-            links("Open next, with the same evidence", chosen, str(folder)),
-        )
-        self._standing_links.put(told)
-        put(self.links, told)
+        followed = self._followed(run, folder, chosen)
+        with self._lock:
+            self._kept = _Saved(seen=seen, run=run, followed=followed)
+            self._draw_saved()
 
-    def _links_of_voila(self) -> tuple[widgets.Widget, ...]:
-        return (self.links,) if self._standing_links.hidden else ()
+    def _followed(self, run: Path, folder: Path, chosen: list[tuple[str, str]]) -> View:
+        """What to hand over, and what to open next."""
+        there = (
+            listing("Next, with the same evidence", [f"{name}: {why}" for name, why in chosen], none="Nothing."),
+            paragraph(f"{_ONLY_JUPYTERLAB} {folder.absolute()}."),
+        )
+        here = (links("Open next, with the same evidence", chosen, str(folder)),)
+        alone = self._standing_links.in_voila
+        return together(packet_of(run, linked=not alone), *(there if alone else here))
