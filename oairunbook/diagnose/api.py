@@ -33,6 +33,10 @@ _ROUTER: Marks = (
     "deployments for selected model",
     "no models available\n",
     "no_available_candidate",
+    # one-api and its kin: the upstream of this group is saturated; no channel serves it.
+    "上游负载已饱和",
+    "负载已满",
+    "无可用渠道",
     # LiteLLM's account of the exception that its upstream call ended in
     "error_str:",
 )

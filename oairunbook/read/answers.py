@@ -77,10 +77,15 @@ CLASS_STATUS = {
 }  # fmt: skip
 
 # litellm names whose exception it wraps, and sometimes (in titles) no more than that.
+_WRAPPED = re.compile(r"(?:litellm\.(?:exceptions\.)?|openai\.)?(?P<class>[A-Z]\w{1,40}Error): (?=\S)")
 _NO_WORDS = re.compile(r"\w{1,40}(?:Exception|Error)\W{0,4}")
 
 # `RetryError[<Future … raised RateLimitError>]` keeps nothing but the class.
-_CLASS_ALONE = re.compile(rf"\braised (?P<class>{'|'.join(CLASS_STATUS)})\b(?=[>\]\s]{{0,10}}$)", re.MULTILINE)
+# A title or a last line may be no more.
+_CLASS_ALONE = re.compile(
+    rf"(?:\braised |^[ \t#*`]{{0,6}}(?:openai\.(?:error\.)?)?)(?P<class>{'|'.join(CLASS_STATUS)})\b(?=[>\]\s*`]{{0,10}}$)",
+    re.MULTILINE,
+)
 
 # Where a status line came without a body, some SDKs (Vercel's) say nothing but its reason phrase.
 _PHRASE = re.compile(
@@ -105,7 +110,7 @@ _IN_OTHER_WORDS = re.compile(
 _SENTENCES = re.compile(
     (
         r"You exceeded your current quota[^\n\"'}]{0,200}|Incorrect API key provided[^\n\"'}]{0,200}|Country, region, or territory not supported|You didn't provide an API key[^\n\"'}]{0,120}|"
-        r"The model [`'\"\\]{0,3}[\w./:@-]{1,80}[`'\"\\]{0,3} does not exist[^\n\"'}]{0,120}|Rate limit reached for [^\n\"'}]{1,400}|(?:That |The )?model is (?:currently )?overloaded[^\n\"'}]{0,200}|"
+        r"The model:? [`'\"\\]{0,3}[\w./:@-]{1,80}[`'\"\\]{0,3} does not exist[^\n\"'}]{0,120}|Rate limit reached for [^\n\"'}]{1,400}|(?:That |The )?model is (?:currently )?overloaded[^\n\"'}]{0,200}|"
         r"The server had an error (?:while )?processing your request[^\n\"'}]{0,200}|The server is (?:currently )?overloaded[^\n\"'}]{0,120}|The engine is currently overloaded[^\n\"'}]{0,120}|"
         r"Access denied due to (?:invalid|missing) subscription key[^\n\"'}]{0,250}|Access denied due to Virtual Network/Firewall rules[^\n\"'}]{0,60}|Public access is disabled[^\n\"'}]{0,80}|"
         r"The API deployment for this resource does not exist[^\n\"'}]{0,160}|have exceeded (?:the )?(?:token|call) rate limit[^\n\"'}]{0,300}|No auth credentials found|No cookie auth credentials found|"
@@ -116,7 +121,7 @@ _SENTENCES = re.compile(
         r"An error occurred while processing your request(?=[^{}]{0,250}(?:You can retry|help\.openai\.com|[Rr]equest ID))[^\n\"'}]{0,200}|"
         r"The response was filtered due to the prompt[^\n\"}]{0,300}|No endpoints found(?: that support| for| matching)[^\n\"'}]{0,120}|"
         r"No allowed providers are available[^\n\"'}]{0,120}|This request requires more credits[^\n\"'}]{0,160}|You have insufficient permissions for this operation[^\n\"'}]{0,160}|"
-        r"该令牌(?:状态不可用|已过期|额度已用尽)|无效的令牌|令牌额度不足|用户额度不足|No deployments available for selected model[^\n\"'}]{0,200}|There are no healthy deployments for this model[^\n\"'}]{0,200}|"
+        r"该令牌(?:状态不可用|已过期|额度已用尽)|无效的令牌|令牌额度不足|用户额度不足|(?:当前分组)?上游负载已饱和|负载已满|当前分组[^\n\"'}]{0,60}无可用渠道|(?:[Oo]ur )?[Ss]ervers are currently overloaded|Selected model is at capacity|No deployments available for selected model[^\n\"'}]{0,200}|There are no healthy deployments for this model[^\n\"'}]{0,200}|"
         r"OpenAI's services are not available in your country[^\n\"'}]{0,60}|Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
     ).replace(" ", r"\s{1,4}")
 )
@@ -456,8 +461,11 @@ def _bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
     for match in _CLASS.finditer(text):
         status = CLASS_STATUS.get(match["class"], 0)
         words = match["text"].strip()
+        while (wrapped := _WRAPPED.match(words)) is not None:
+            # The innermost class of litellm's is the one that was raised.
+            status, words = CLASS_STATUS.get(wrapped["class"], status), words[wrapped.end() :]
         inner = _STATUS.match("Error: " + words) if words[:3].isdigit() else None
-        if inner is not None or not status or _NO_WORDS.fullmatch(words):
+        if inner is not None or not status or (status == 500 and _NO_WORDS.fullmatch(words)):
             continue
         # litellm: what it tells of a refusal is the answer; behind its 500 stands every failure to connect as well.
         _, _, told = words.partition("Exception - ")
@@ -466,6 +474,7 @@ def _bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
         elif (
             words.startswith(("Error code:", "litellm."))
             or told
+            or ("litellm" in match["text"] and status == 500)
             or (match["class"] == "PermissionError" and "Errno" in words)
         ):
             continue

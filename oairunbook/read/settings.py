@@ -51,7 +51,7 @@ _CALLED = re.compile(
     r"""|Failed to connect to (?P<curl_host>[\w.-]{1,253}) port (?P<curl_port>\d{1,5})"""
     r"""|\bDomain\(\\?"(?P<domain>[\w.-]{1,253})\\?"\)"""
     r"""|<title>(?P<title>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}) \|"""
-    r"""|\b(?P<local>localhost|host\.docker\.internal|127\.0\.0\.1|0\.0\.0\.0):(?!(?:3000|4200|5173|7860|8501|8888)\b)(?P<local_port>\d{2,5})\b""",
+    r"""|(?<!socks://)(?<!socks[45]://)(?<!socks5h://)\b(?P<local>localhost|host\.docker\.internal|127\.0\.0\.1|0\.0\.0\.0):(?!(?:3000|4200|5173|7860|8501|8888|7890|7891|7897|1080|10808|10809)\b)(?P<local_port>\d{2,5})\b""",
     re.IGNORECASE,
 )
 
@@ -82,7 +82,7 @@ _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"html-message|portkey", re.IGNORECASE), "https://api.portkey.ai/v1", "Portkey"),
     (re.compile(r"helicone", re.IGNORECASE), "https://oai.helicone.ai/v1", "Helicone"),
     (re.compile(r"cf-aig-|AiGatewayError|gateway\.ai\.cloudflare|[\"']code[\"']:\s?2009\b", re.IGNORECASE), "", "Cloudflare AI Gateway"),
-    (re.compile(r"\b(?:one|new)[-_]?api\b|(?:one|new|shell)[-_]api_error|x-oneapi-request-id|chatanywhere", re.IGNORECASE), "", "one-api"),
+    (re.compile(r"\b(?:one|new)[-_]?api\b|(?:one|new|shell)[-_]api_error|x-oneapi-request-id|chatanywhere|上游负载已饱和|当前分组.{0,60}无可用渠道", re.IGNORECASE), "", "one-api"),
     (re.compile(r"x-kong-|\bkong/\d", re.IGNORECASE), "", "Kong"),
     (re.compile(r"\bvllm\b", re.IGNORECASE), "", "vLLM"),
     (re.compile(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b|\bllamafile\b|\bgpustack\b|\bkoboldcpp\b|\bsglang\b|\blmdeploy\b|\btabbyapi\b|\boobabooga\b|\bmlx[-_]lm\b|text-generation-(?:inference|webui)", re.IGNORECASE), "", "a self-hosted server"),

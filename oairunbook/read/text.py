@@ -120,7 +120,7 @@ def _condense(data: bytes) -> bytes:
 
 WORDS = (
     # what fails, in the words of most libraries
-    "error", "exception", "timeout", "timed out", "time-out", "timedout", "refused", "reset", "fail", "unable", "cannot", "can not", "can't", "couldn't", "could not", "did not", "doesn't",
+    "error", "exception", "timeout", "timed out", "times out", "time out", "time-out", "timedout", "refused", "reset", "fail", "unable", "cannot", "can not", "can't", "couldn't", "could not", "did not", "doesn't",
     "does not", "denied", "disconnect", "closed", "unreachable", "reachable", "be reached", "blocked", "violates", "not found", "no such", "no route", "eof", "hang up", "invalid", "illegal",
     "missing", "prematur", "terminat", "abort", "unexpected", "unsupported", "not supported", "no longer supported", "too many", "unknown", "not known", "broken pipe", "not provided", "must be", "not a decimal", "unavailable", "unrecognized", "not authenticated", "no supported",
     "required", "rejected", "forbidden", "unauthorized", "unauthori", "not authorized", "not permitted", "not allowed", "not trusted", "not valid", "notvalid", "timevalid", "not completed", "not received",
@@ -141,13 +141,13 @@ WORDS = (
     "nul characters", "only ascii", "code point", "no module", "no attribute", "not a constructor", "export named", "matching version", "typing_extensions", "event loop", "different loop", "pool", "acquire", "syntax in",
     # an answer, or something in its place
     "status", "http/", "http code", "quota", "limit", "overload", "traceback", "x-request-id", "cf-ray", "cf_", "<html", "<!doctype", "<title", "gateway", "upstream", "deployment", "redirect", "text/html", "valid json",
-    "web server", "server returned", "got_nothing", "endofstream", "end of stream", "end of file", "responseended", "rst_stream", "goaway", "sock_read", "observe any item", "loading model",
+    "web server", "server returned", "got_nothing", "endofstream", "end of stream", "end of file", "responseended", "rst_stream", "goaway", "sock_read", "observe any item", "loading model", "deserializ",
     # pages
     "browser", "origin", "mixed content", "insecure content", "address space", "content security", "content-security", "cors ", "access-control", "access control", "preflight", "able to access",
     # frames without their exception
     "/httpx", "\\httpx", "/httpcore", "\\httpcore", "urllib3/connection", "urllib3\\connection", "aiohttp/connector", "aiohttp\\connector",
     # other languages: Chinese, German, Spanish, French, Portuguese, Russian, Japanese, Korean
-    "拒绝", "超时", "失败", "连接", "主机", "答复", "强迫", "不支持", "错误", "unbekannt", "solcher host", "verweigerte", "verbindung", "zeitspanne", "desconocido", "sconosciuto", "conectada", "equipo de destino", "conexi", "inconnu", "ordinateur cible",
+    "拒绝", "超时", "渠道", "负载", "失败", "连接", "主机", "答复", "强迫", "不支持", "错误", "unbekannt", "solcher host", "verweigerte", "verbindung", "zeitspanne", "desconocido", "sconosciuto", "conectada", "equipo de destino", "conexi", "inconnu", "ordinateur cible",
     "parti connect", "connexion", "conhecido", "máquina de destino", "maquina de destino", "componente conectado", "conexao", "conexão", "хост", "соединение", "подключение", "компьютер", "ホスト", "接続", "コンピューター", "호스트", "컴퓨터", "연결",
     "target machine", "networkproblem", "network problem", "network error", "networkerror", "noroute",
 )  # fmt: skip

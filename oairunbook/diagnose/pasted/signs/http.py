@@ -20,7 +20,7 @@ SIGNS = (
         r"Timeout on reading data",
         r"Timeout on blocking read",
         r"SocketTimeoutException: (?:Read timed out|timeout)",
-        r"HttpTimeoutException: request timed out",
+        r"TimeoutException: request timed out",
         r"HttpClient\.Timeout",
         r"timed out after \d{1,9} milliseconds with \d{1,9} (?:bytes|out of)",
         r"ServerTimeoutError",
@@ -119,6 +119,14 @@ SIGNS = (
         r"InvalidHTTPVersion",
         r"unknown content type \[?text/html",
         r"has no attribute 'choices'",
+        # async-openai, of a body that is no JSON.
+        r"failed deserialization of: (?=[A-Z<])",
+    ),
+    # The platform that hosts the application gave up waiting.
+    sign(
+        "http.gateway_error",
+        EXCHANGE + 4,
+        r"FUNCTION_INVOCATION_TIMEOUT",
     ),
     sign(
         "http.disconnected",

@@ -29,6 +29,8 @@ SIGNS = (
         r"ConnectionError",
         r"Timeout(?:Error|Exception)",
         r"timed out",
+        r"\btimes out\b",
+        r"\brequests? (?:\w+ ){0,3}time ?outs?\b",
         r"timeout of \d",
         r"context deadline exceeded",
         r"ClientConnectorError",
