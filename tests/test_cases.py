@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from oairunbook.diagnose import CATALOGUE, diagnose
 from oairunbook.evidence import to_document
+from oairunbook.record.picture import path
 from tests.cases import Case, NearMiss, cases, near_misses, small
 from tests.corpus import cases as texts
 
@@ -55,6 +58,27 @@ FROM_TEXT_ALONE = {
     "unknown",
 }
 """Probes do not show these; the corpus holds texts of them, and of their neighbours."""
+
+
+def test_a_name_that_does_not_exist_is_named_and_only_azure_is_told_of_azure() -> None:
+    seen = CASES["dns_nxdomain"].evidence
+    there = replace(seen, route=replace(seen.route, family="azure"))
+    verdict, on_azure = diagnose(seen), diagnose(there)
+
+    assert seen.route.host in verdict.summary
+    assert [step for step in on_azure.next if step not in verdict.next] == [
+        "On Azure check that the resource exists, and its private DNS zone."
+    ]
+    assert "DNS: failed, the evidence changes here." in path(seen, verdict).text
+
+
+def test_a_check_that_was_cut_short_gives_no_step_that_worked_as_a_reason() -> None:
+    whole = CASES["dns_nxdomain_every_third_time"].evidence
+    worked = tuple(o for o in whole.observations if o.outcome.kind in ("local_resources", "client_built", "resolved"))
+    cut = diagnose(replace(whole, observations=worked))
+
+    assert cut.cause == "unknown"
+    assert [reason.fact for reason in cut.because] == ["nothing failed up to here, where the record ends"]
 
 
 def test_a_case_is_as_small_as_it_gets() -> None:

@@ -954,6 +954,22 @@ def test_not_tried_the_tool_failed_and_stopped_are_three_different_things() -> N
     assert found["slow"].outcome == Stopped(reason="the budget ended", seen=("one byte",))
 
 
+def test_what_was_under_way_when_it_was_cut_short_is_told_and_is_no_silence() -> None:
+    """A rule may take a step that was stopped by its own deadline for silence of the peer; nobody waited for this one."""
+    collection = Collection(Deadline.after(5), None)
+    release = threading.Event()
+    done = collection.begin("done", "dns", "dns", "x", lambda: NotTried(reason="a"))
+    assert done.wait(2)
+    cut = collection.begin("cut", "tcp", "tcp", "x", lambda: release.wait(2) and NotTried(reason="b"))
+    collection.give_up()
+    found = collected(collection)
+    release.set()
+    assert cut.wait(2)
+    assert found["done"].outcome == NotTried(reason="a")
+    assert isinstance(found["cut"].outcome, NotTried)
+    assert found["cut"].outcome.reason.endswith("while it was under way")
+
+
 def test_what_ends_after_the_end_is_not_recorded_and_the_first_record_of_an_id_stands() -> None:
     collection = Collection(Deadline.after(5), None)
     release = threading.Event()

@@ -352,6 +352,7 @@ OK = Verdict(
     do_not=(),
 )
 REFUSED = dataclasses.replace(OK, owner="connection_path", layer="tcp", cause="tcp.refused", summary="refused")
+UNDECIDED = dataclasses.replace(OK, owner="unknown", cause="unknown", certainty=None, summary="unknown")
 BARE = "openai.APIConnectionError: Connection error."
 CERTIFICATE = "httpx.ConnectError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired"
 NO_BODY = "Request failed with status code 429"
@@ -366,6 +367,7 @@ NO_BODY = "Request failed with status code 429"
         (REFUSED, NO_BODY, "the pasted text shows an answer", True),
         (REFUSED, "httpx.ConnectError: [Errno 111] Connection refused", "the pasted text shows the same", False),
         (REFUSED, BARE, "the pasted text fits that", False),
+        (UNDECIDED, BARE, "the pasted text does not decide it either", False),
     ],
 )
 def test_a_check_and_a_text_say_where_they_agree_and_what_it_means(
@@ -376,6 +378,10 @@ def test_a_check_and_a_text_say_where_they_agree_and_what_it_means(
     assert both.cause == probed.cause
     assert says in both.because[-1].fact
     assert any("the check disagrees" in item.why for item in both.also) is disagrees
+
+
+def test_a_bare_connection_error_says_that_its_owner_is_a_rule_and_its_cause_is_open() -> None:
+    assert "until more is, the connection path owns it, whatever the cause" in judged(BARE).summary
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))

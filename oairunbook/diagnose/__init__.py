@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from oairunbook.diagnose import api, browser, client, dns, http, pasted, pattern, proxy, tcp, tls
-from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding, do_nots, owner_of
+from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding, do_nots, owner_of, steps
 from oairunbook.diagnose.chain import failed_step
 from oairunbook.diagnose.control import compare
 from oairunbook.diagnose.pattern import attempted
@@ -156,7 +156,7 @@ def _fault(
         tried=counted.tried,
         summary=" ".join(part for part in (cause.meaning, counted.words, finding.because[0].fact) if part),
         because=because,
-        next=(*finding.next, *cause.next),
+        next=(*finding.next, *steps(cause, evidence.route.family)),
         do_not=do_nots(cause),
         also=tuple(dict.fromkeys(beside)),
         missing=compared.missing if owner == "route_provider" and cause.owner is None else (),
@@ -192,11 +192,12 @@ def _undecided(evidence: Evidence) -> Verdict:
     owner: Owner = "unknown"
     if no_answer:
         owner = "connection_path" if evidence.route.family == "direct" else "route_provider"
-    facts = tuple(
-        cite(o, _seen(o.outcome))
-        for o in evidence.observations
-        if o.outcome.kind not in ("not_tried", "local_resources") and o.attempt == 1 and o.changed is None
-    )
+    looked = [
+        o for o in evidence.observations if o.outcome.kind != "not_tried" and o.attempt == 1 and o.changed is None
+    ]
+    facts = tuple(cite(o, _seen(o.outcome)) for o in looked if o.outcome.kind not in _WORKED)
+    if looked and not facts:
+        facts = (cite(looked[-1], "nothing failed up to here, where the record ends"),)
     return Verdict(
         owner=owner,
         layer=None,
@@ -210,6 +211,10 @@ def _undecided(evidence: Evidence) -> Verdict:
         missing=(*client.token_not_given(evidence), *_untried(evidence))
         or ("a same-path test from the runtime that failed: oairunbook check",),
     )
+
+
+_WORKED = ("local_resources", "client_built", "status_page", "resolved", "connected", "tls_handshake")
+"""Outcomes of steps that worked: no reason for anything where no rule decides."""
 
 
 def _seen(outcome: object) -> str:

@@ -51,6 +51,9 @@ class Cause:
     id: str
     meaning: str
     next: tuple[str, ...]
+    on_azure: tuple[str, ...] = ()
+    """Further steps on an Azure route, and on no other."""
+
     do_not: tuple[str, ...] = ()
     owner: Owner | None = None
     """Set where the cause alone decides the owner; None leaves it to the owner rule."""
@@ -72,6 +75,11 @@ NO_KEY_ADVICE = (
     "Do not rotate keys, change billing, models or prompts: no API answer has been seen that would call for it."
 )
 """Owner rule 5: said for every cause whose layer comes before `api`."""
+
+
+def steps(cause: Cause, family: Family) -> tuple[str, ...]:
+    """What to do next on a route of that family while this cause is the verdict."""
+    return (*cause.next, *(cause.on_azure if family == "azure" else ()))
 
 
 def do_nots(cause: Cause) -> tuple[str, ...]:

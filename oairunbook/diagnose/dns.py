@@ -48,7 +48,7 @@ def _rcode(evidence: Evidence, *rcodes: str) -> Finding | None:
     if system is None or _proxy_name(evidence):
         return None
     found = [
-        cite(observation, f"{answer.server.address} answers {rcode}" + _extended(answer))
+        cite(observation, f"{answer.server.address} answers {rcode} for {answer.name}" + _extended(answer))
         for observation, answer in evidence.of(DnsAnswer)
         for rcode in rcodes
         if any(reply.rcode == rcode for reply in answer.replies)
@@ -72,7 +72,7 @@ def _nxdomain(evidence: Evidence) -> Finding | None:
         asked = any(evidence.of(DnsAnswer)) or any(evidence.of(DnsNoAnswer))
         denied = errno_name(outcome.errors) == "EAI_NONAME" and not _proxy_name(evidence)
         if denied and (not asked or _of_servers(evidence)):
-            return Finding(because=(cite(observation, words(outcome.errors)),), certainty="likely")
+            return Finding(because=(cite(observation, f"{outcome.name}: {words(outcome.errors)}"),), certainty="likely")
     return None
 
 
@@ -86,7 +86,7 @@ def _no_address(evidence: Evidence) -> Finding | None:
             and all(reply.rcode == "NOERROR" and not reply.addresses for reply in answer.replies)
             and not answer.unanswered
         ):
-            fact = f"{answer.server.address} says that the name exists and has neither A nor AAAA"
+            fact = f"{answer.server.address} says that {answer.name} exists and has neither A nor AAAA"
             return Finding(because=(cite(observation, fact), system), certainty="proven")
     return None
 
@@ -377,8 +377,8 @@ CAUSES = (
         next=(
             "Compare the host in the base URL letter by letter with the documented one.",
             _ASK_RESOLVER,
-            "On Azure check that the resource exists, and its private DNS zone.",
         ),
+        on_azure=("On Azure check that the resource exists, and its private DNS zone.",),
         applies=_nxdomain,
     ),
     Cause(

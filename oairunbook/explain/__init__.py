@@ -159,7 +159,7 @@ def _page(cause: Cause, place: Place) -> Page:
         node=tuple(text["node"]),
         proof=tuple(text["proof"]),
         look=tuple(Look(run=place.fill(look["run"]), shows=look["shows"]) for look in text["look"]),
-        next=cause.next,
+        next=(*cause.next, *cause.on_azure),
         mend=tuple(_mends(text["mend"], place)),
         do_not=do_nots(cause),
         sources=tuple(text["sources"]),

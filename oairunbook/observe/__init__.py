@@ -82,6 +82,7 @@ def observe(
     except (Exception, KeyboardInterrupt) as error:
         # Whatever ends the walk, nothing that was seen is lost.
         ended = error
+        collection.give_up()
     evidence = Evidence(
         collected_at=collected_at,
         seconds=round(time.monotonic() - began, 6),

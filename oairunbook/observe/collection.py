@@ -90,6 +90,12 @@ class Task:
             stopped = Stopped(reason=reason, seen=seen)
             self._collection.note(*self._label, began=self._began, outcome=stopped, changed=self._changed)
 
+    def cancel(self) -> None:
+        """Record that nobody waited for this, if it is not done."""
+        if not self._done.is_set():
+            cancelled = NotTried(reason=f"cut short after {self.seconds:.1f} s, while it was under way")
+            self._collection.note(*self._label, began=self._began, outcome=cancelled, changed=self._changed)
+
 
 class Collection:
     """Observations as they come in, in the order of their beginning."""
@@ -127,6 +133,11 @@ class Collection:
         """Probes that have not ended."""
         with self._lock:
             return tuple(task for task in self._tasks if not task.done)
+
+    def give_up(self) -> None:
+        """Record of what is under way that it came to no end: a cancelled step says nothing of the path, as silence within its time would."""
+        for task in self.under_way():
+            task.cancel()
 
     def skip(self, identity: str, probe: str, layer: Layer | None, target: str, reason: str) -> None:
         """Record that something was not tried, and why."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
-from oairunbook.evidence import Evidence, Observation, SdkFailed
+from oairunbook.evidence import Evidence, Layer, Observation, SdkFailed
 from oairunbook.record import svg
 from oairunbook.record.describe import LAYER_NAMES, State, fact, state
 from oairunbook.record.view import View
@@ -52,11 +52,17 @@ def _row(name: str, observations: list[Observation], changes_here: bool) -> Row:
     )
     return Row(
         name=name,
-        state=" and ".join(looked or states),
+        state=_words(looked or states, observations[0].layer),
         sign=sign,
         fact=fact(told.outcome),
         changes_here=changes_here,
     )
+
+
+def _words(states: tuple[State, ...], layer: Layer | None) -> str:
+    """States of one layer. A name server's answer beside a failure is no other outcome, but the reason of that failure."""
+    reason = layer == "dns" and "failed" in states
+    return " and ".join(s for s in states if not (reason and s == "answered"))
 
 
 def _drawn(rows: list[Row]) -> list[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, do_nots, owner_of
+from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, do_nots, owner_of, steps
 from oairunbook.diagnose.pasted import fetch
 from oairunbook.diagnose.pasted.decide import decide
 from oairunbook.diagnose.pasted.together import combine
@@ -34,6 +34,12 @@ def split(evidence: Evidence) -> tuple[Evidence | None, Evidence | None]:
     )
 
 
+_BY_RULE = {
+    "connection_path": "No answer is shown: until more is, the connection path owns it, whatever the cause.",
+    "route_provider": "No answer is shown: until more is, the provider of this route owns it, whatever the cause.",
+}
+
+
 def judge(evidence: Evidence, catalogue: Mapping[str, Cause]) -> Verdict:
     """The verdict on what was pasted alone."""
     decision = decide(evidence)
@@ -50,6 +56,7 @@ def judge(evidence: Evidence, catalogue: Mapping[str, Cause]) -> Verdict:
                 for part in (
                     cause.meaning,
                     finding.because[0].fact if finding else "The text shows no failure of a call to the API.",
+                    _BY_RULE.get(decision.owner or "", ""),
                 )
                 if part
             ),
@@ -77,7 +84,7 @@ def judge(evidence: Evidence, catalogue: Mapping[str, Cause]) -> Verdict:
         pattern=None,
         summary=f"{cause.meaning} {finding.because[0].fact}",
         because=finding.because,
-        next=(*finding.next, *cause.next),
+        next=(*finding.next, *steps(cause, evidence.route.family)),
         do_not=do_nots(cause),
         also=tuple(Also(cause=identity, why=why) for identity, why in finding.also),
         missing=missing,

@@ -29,6 +29,8 @@ def combine(probed: Verdict, text: Verdict) -> Verdict:
     if text.cause == "unknown" and text.owner in _OF_AN_ANSWER:
         meaning = f"the pasted text shows an answer ({said}), the check shows {probed.cause}: either the fault changed, {_OTHER_ORIGIN}"
         return _disagreeing(probed, text, meaning, (_AGAIN,))
+    if text.cause == "unknown" and probed.cause == "unknown":
+        return _with(probed, text, f"the pasted text does not decide it either: {said}")
     if text.cause == "unknown":
         return _with(probed, text, f"the pasted text fits that, and says no more by itself: {said}")
     if probed.cause == text.cause:
