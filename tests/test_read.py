@@ -380,6 +380,22 @@ def test_a_check_and_a_text_say_where_they_agree_and_what_it_means(
     assert any("the check disagrees" in item.why for item in both.also) is disagrees
 
 
+def test_the_source_lines_that_a_notebook_shows_between_its_frames_are_no_exceptions() -> None:
+    """IPython leaves out lines of a long signature and says so: `(...)   1608     timeout: …`."""
+    shown = (
+        "ConnectError                              Traceback (most recent call last)\n"
+        "File /app/openai/resources/chat/completions.py:1606, in Completions.create(self, messages)\n"
+        "   1560 def create(\n"
+        "   (...)   1608     timeout: float | httpx2.Timeout | None | NotGiven = not_given,\n"
+        "   1609 ) -> ChatCompletion:\n"
+        "-> 1610     return self._post(\n\n"
+        "ConnectError: [Errno 111] Connection refused\n"
+    )
+    [pasted] = [outcome for _, outcome in seen(shown).of(PastedError)]
+    assert [link.type for link in pasted.errors] == ["ConnectError"]
+    assert judged(shown).cause == "tcp.refused"
+
+
 def test_a_bare_connection_error_says_that_its_owner_is_a_rule_and_its_cause_is_open() -> None:
     assert "until more is, the connection path owns it, whatever the cause" in judged(BARE).summary
 

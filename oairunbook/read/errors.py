@@ -21,7 +21,7 @@ _FRAME = re.compile(
 )
 # Source lines that a traceback shows. Prose that a terminal broke may begin with the same words (`for url (https://…): …`).
 _CODE = re.compile(
-    r"^\s*(?:-+>\s*)?\d+\s(?![A-Z]\w+ \w).*|^\s*(?:raise|return|await|yield|self\.|super\(|def|throw|try:|\^+|~+\^*)\b.*|^\s*[\^~]+\s*$"
+    r"^\s*(?:-+>\s*|\(\.{3}\)\s*)?\d+\s(?![A-Z]\w+ \w).*|^\s*(?:raise|return|await|yield|self\.|super\(|def|throw|try:|\^+|~+\^*)\b.*|^\s*[\^~]+\s*$"
     r"|^\s*(?:with|except|if|for|async)\b.*[:{(]\s*$|^\s*import [\w.*{]|^\s*from [\w.]+ import\b"
 )
 _TRANSPORT = re.compile(r"[\\/](?:httpcore2?|httpx2?)[\\/]|urllib3[\\/]connection|aiohttp[\\/]connector")
