@@ -64,8 +64,6 @@ def check(
         oairunbook.collector.carrier.NotCollectedError: No record came back from *place*.
         ValueError: *route* is unknown, *timeout* or *budget* is not positive, *repeat* is below 1, or *idle* is negative.
     """
-    from pathlib import Path
-
     from oairunbook.diagnose import diagnose
 
     if not (timeout > 0 and budget > 0):
@@ -75,8 +73,9 @@ def check(
     key = None
     if archive:
         from oairunbook.record.archive import fingerprint_key
+        from oairunbook.record.archive.find import archive_root
 
-        key = fingerprint_key(Path(archive))
+        key = fingerprint_key(archive_root(archive))
     options = {"base_url": base_url, "model": model, "route": route, "timeout": timeout, "budget": budget}
     options |= {"repeat": repeat, "idle": idle, "control_url": control_url}
     watching = {"fingerprint_key": key, "progress": progress, "cancelled": cancelled}

@@ -117,7 +117,7 @@ def cli() -> None:
 )
 @look_options
 @place_options(via=True)
-@click.option("--archive", metavar="DIR", default="", help="Archive whose key fingerprints the API key.")
+@click.option("--archive", metavar="DIR|s3://…", default="", help="Archive whose key fingerprints the API key.")
 @json_option('{"evidence": …, "verdict": …}')
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def check(
@@ -136,11 +136,14 @@ def check(
     """
     from oairunbook import check as run_check
     from oairunbook.observe import CutShortError
+    from oairunbook.record.archive.chain import ArchiveError
     from oairunbook.record.table import check_text
 
     show = None if quiet else progress_line()
     try:
         checked = run_check(base_url or "", model or "", archive=archive, progress=show, **options)
+    except ArchiveError as error:
+        raise click.UsageError(inert(f"{error} Nothing was sent.")) from error
     except CutShortError as cut:
         keep_cut_short(cut, json_file)
         raise cut.__cause__ or cut from None

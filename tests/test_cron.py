@@ -255,6 +255,15 @@ def test_kubernetes_own_schema_takes_the_cronjob(tmp_path: Path) -> None:
     assert job["spec"]["schedule"] == "0 0 * * *"
 
 
+def test_where_the_archive_is_on_object_storage_the_pods_volume_keeps_what_waits_to_be_put() -> None:
+    yaml = pytest.importorskip("yaml")
+    job = yaml.safe_load(schedule("--for", "kubernetes", "--archive", "s3://records/prod").stdout)
+    (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert "s3://records/prod" in container["command"]
+    [mount] = container["volumeMounts"]
+    assert container["env"] == [{"name": "OAIRUNBOOK_SPOOL", "value": mount["mountPath"]}]
+
+
 @pytest.mark.parametrize("every", ["7m", "0m", "25h", "x", "90m", "-5m"])
 def test_a_time_that_leaves_a_gap_is_refused(every: str) -> None:
     refused = schedule("--for", "cron", "--every", every)

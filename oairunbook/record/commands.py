@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @path_options(budget="30")
 @click.option(
     "--archive",
-    metavar="DIR",
+    metavar="DIR|s3://…",
     default="",
     help="Where the run is kept.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
 )
@@ -106,6 +106,7 @@ def run(
     one before still under way ends with 3. The address of a webhook that is told of changes is taken from OAIRUNBOOK_WEBHOOK.
     """
     from oairunbook.record import cron_command
+    from oairunbook.record.archive.mirror import address
     from oairunbook.record.elsewhere import looking_from
     from oairunbook.record.run import interruptible
     from oairunbook.record.run import run as start
@@ -151,8 +152,8 @@ def run(
             say(inert(practice_text(done.evidence) + verdict_text(done.verdict)) + "\n")
         if done.audited:
             say("archive  NOT as it was left\n" if done.exit_status else "archive  as it was left\n")
-        say(inert(f"{'PRACTICE ' * done.practised}run {done.path}\n"))
-    end_if_not_whole(done.path, interrupted=done.interrupted, whole=done.whole, notebook="A notebook")
+        say(inert(f"{'PRACTICE ' * done.practised}run {address(done.path)}\n"))
+    end_if_not_whole(done, whole=done.whole, notebook="A notebook")
     raise SystemExit(done.exit_status)
 
 
@@ -189,28 +190,40 @@ def _practise(
         "oairunbook packet RUN --for connection_path",
     )
 )
-@click.argument("run_folder", metavar="RUN", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("run", metavar="RUN")
 @click.option(
     "--for",
     "owner",
     type=click.Choice(get_args(Owner)),
     help="Whom it is for: what they are asked to check, from the evidence by today's rules.  [default: the verdict's owner, as archived]",
 )
+@click.option(
+    "--archive",
+    metavar="DIR|s3://…",
+    default="",
+    help="Archive of RUN.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
+)
 @json_option("the packet as JSON")
-def packet(run_folder: Path, owner: Owner | None, json_file: str | None) -> None:
+def packet(run: str, owner: Owner | None, archive: str, json_file: str | None) -> None:
     """Print the escalation packet of an archived RUN.
 
-    Markdown for people, `--json -` for tickets. RUN is a run's folder in the archive. A run that was killed before its packet was
-    written gets one from its evidence.
+    Markdown for people, `--json -` for tickets. RUN is a run's folder, its name or a part of it, or latest. A run that was killed before
+    its packet was written gets one from its evidence.
     """
     import json
 
     from oairunbook.diagnose import diagnose
     from oairunbook.evidence import EvidenceError, load_evidence
     from oairunbook.record import packet as packets
+    from oairunbook.record.archive.chain import ArchiveError
+    from oairunbook.record.archive.find import archive_root, find_run
+    from oairunbook.record.archive.mirror import address
     from oairunbook.record.source import EVIDENCE_FILE
 
+    run_folder = Path(run)
     try:
+        if not run_folder.is_dir():
+            run_folder = find_run(archive_root(archive), run)
         if owner is None and (run_folder / "packet.md").exists():
             markdown = (run_folder / "packet.md").read_text("utf-8")
             document = json.loads((run_folder / "packet.json").read_bytes())
@@ -218,8 +231,12 @@ def packet(run_folder: Path, owner: Owner | None, json_file: str | None) -> None
             evidence = load_evidence((run_folder / EVIDENCE_FILE).read_bytes())
             built = packets.build(evidence, diagnose(evidence), owner=owner)
             markdown, document = packets.to_markdown(built), json.loads(packets.to_json(built))
+    except ArchiveError as error:
+        raise click.UsageError(inert(str(error))) from error
     except (OSError, EvidenceError, ValueError) as error:
-        raise click.UsageError(f"{run_folder} holds no packet and no evidence that can be read: {error}") from error
+        raise click.UsageError(
+            f"{address(run_folder)} holds no packet and no evidence that can be read: {error}"
+        ) from error
     if json_file:
         write_json(document, json_file)
     if json_file != "-":

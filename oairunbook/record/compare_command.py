@@ -26,7 +26,10 @@ from oairunbook.output import examples, inert, json_option, say, write_json
     "variables for several at once. May be given more than once.",
 )
 @click.option(
-    "--archive", metavar="DIR", default="", help="Archive of the runs.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]"
+    "--archive",
+    metavar="DIR|s3://…",
+    default="",
+    help="Archive of the runs.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
 )
 @json_option("the comparison")
 def compare(first: str, second: str, despite: tuple[str, ...], archive: str, json_file: str | None) -> None:

@@ -10,7 +10,9 @@ import click
 
 from oairunbook.output import EXIT_INCONCLUSIVE, NotWrittenError, inert, say
 from oairunbook.record import cron
+from oairunbook.record.archive.chain import ArchiveError
 from oairunbook.record.archive.find import archive_root
+from oairunbook.record.archive.mirror import address
 from oairunbook.record.table import practice_text, verdict_text
 
 _OF_THE_CHECK = ("base_url", "model", "route", "timeout", "budget", "idle", "control_url")
@@ -39,8 +41,12 @@ def settings(
     if metrics and not Path(metrics).parent.is_dir():
         raise click.UsageError(f"--prom {metrics}: there is no folder {Path(metrics).parent}. Nothing was run.")
     options = tuple(text for name, value in given for text in (f"--{name.replace('_', '-')}", value))
+    try:
+        root = archive_root(archive, environment).absolute()
+    except ArchiveError as error:
+        raise click.UsageError(f"{error} Nothing was run.") from error
     return cron.Settings(
-        archive=archive_root(archive, environment).absolute(),
+        archive=root,
         options=options,
         given=tuple(given),
         sign_key=sign_key,
@@ -68,7 +74,7 @@ def take_turn(what: cron.Settings, environment: Mapping[str, str], interrupted: 
         say(inert(f"oairunbook on {host}: the verdict has changed {was}to {taken.verdict.cause}\n\n"))
         say(inert(practice_text(taken.evidence) + verdict_text(taken.verdict)))
         if taken.run is not None:
-            say(inert(f"\nrun {taken.run}\n"))
+            say(inert(f"\nrun {address(taken.run)}\n"))
     if taken.exit_status not in (0, 1, EXIT_INCONCLUSIVE):
         click.echo(inert(f"oairunbook run --cron: {taken.line}"), err=True)
     return taken.exit_status

@@ -75,7 +75,10 @@ def init(folder: Path) -> None:
 @click.argument("run", metavar="RUN")
 @click.option("-o", "--out", metavar="FILE|-", help="Where it goes; - is standard output.  [default: RUN.html here]")
 @click.option(
-    "--archive", metavar="DIR", default="", help="Archive of RUN.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]"
+    "--archive",
+    metavar="DIR|s3://…",
+    default="",
+    help="Archive of RUN.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
 )
 def report(run: str, out: str | None, archive: str) -> None:
     """Write one HTML file of an archived RUN.

@@ -11,7 +11,7 @@ from oairunbook.observe.around import look_around
 from oairunbook.observe.browser import SDK_HEADERS, Page, look_as_a_page, serialised
 from oairunbook.observe.sdk_controls import observe_controls
 from oairunbook.record.archive import fingerprint_key
-from oairunbook.record.archive.find import ARCHIVE_VARIABLE
+from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_root
 from oairunbook.record.files import write_whole
 from oairunbook.record.source import EVIDENCE_FILE, KEEP_VARIABLE, check_values, keep
 from oairunbook.redaction import Secrets
@@ -147,4 +147,4 @@ def _keep(name: str, text: str) -> None:
 def _secrets() -> Secrets:
     """What must not leave this kernel; with the archive's key, if `oairunbook run` has named an archive."""
     archive = os.environ.get(ARCHIVE_VARIABLE)
-    return Secrets.from_environment(os.environ, token_key=fingerprint_key(Path(archive)) if archive else None)
+    return Secrets.from_environment(os.environ, token_key=fingerprint_key(archive_root(archive)) if archive else None)

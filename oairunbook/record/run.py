@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from oairunbook.record import archive as archives
 from oairunbook.record import packet as packets
 from oairunbook.record import runbooks, runner
 from oairunbook.record.archive.about import about
-from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_root
+from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_root, find_run
+from oairunbook.record.archive.mirror import address
+from oairunbook.record.archive.put import WaitingError
 from oairunbook.record.archive.signing import SigningKeyError, load_signer, sign_key_file
 from oairunbook.record.follow import BRANCHES, branch
 from oairunbook.record.outcome import Execution, not_run
@@ -53,6 +55,8 @@ class Run:
     notebooks: tuple[Execution, ...]
     interrupted: bool
     practice: str | None = None
+    waiting: str = ""
+    """Why it could not be put on object storage, and where it is meanwhile; empty if it is in its archive."""
 
     @property
     def practised(self) -> bool:
@@ -85,7 +89,7 @@ class Run:
     def document(self) -> dict[str, Any]:
         """The run for programs."""
         return {
-            "run": str(self.path),
+            "run": address(self.path),
             "practice": self.practice,
             "evidence": to_document(self.evidence),
             "verdict": to_document(self.verdict),
@@ -115,7 +119,7 @@ def run(
     Args:
         names: Notebooks in the order to run them; empty for the chain.
         given: Parameters as given, name and text; each goes to the notebooks that declare it.
-        archive: Folder; empty for `OAIRUNBOOK_ARCHIVE`, else `./archive`.
+        archive: Folder or `s3://bucket/prefix`; empty for `OAIRUNBOOK_ARCHIVE`, else `./archive`.
         sign_key: File of the private key that signs the record; empty for `OAIRUNBOOK_SIGN_KEY`, else it is not signed.
         fix_of: The failing run whose fix this looks at; the record names it, see `verify_fix`.
         look: Collects the evidence in place of the first notebook, from the checked values and the archive's folder; None if notebooks look.
@@ -144,7 +148,12 @@ def run(
         raise ParameterError(
             f"{', '.join(names)} judges no evidence of a path, so a place to look from says nothing. Nothing was run."
         )
-    root = archive_root(archive, variables).absolute()
+    try:
+        root = archive_root(archive, variables).absolute()
+    except archives.ArchiveError as error:
+        raise ParameterError(f"{error} Nothing was run.") from error
+    except OSError as error:
+        raise ParameterError(f"{error.filename} cannot be created: {error.strerror}. Nothing was run.") from error
     collected = look(values, root) if look else None
     recorded = collected or recorded
     rehearsal = practices.current(variables)
@@ -211,7 +220,11 @@ def run(
             interrupted=interrupted.is_set(),
             practice=practice,
         )
-        _finish(draft, result, fix_of)
+        try:
+            _finish(draft, result, fix_of)
+        except WaitingError as error:
+            # What was found out is told all the same: the fault may be what cut off the archive as well.
+            result = replace(result, path=error.folder, waiting=str(error))
     except archives.ArchiveError as error:
         raise BrokenOffError(f"{error} What was seen so far: {draft.folder}") from error
     except OSError as error:
@@ -235,7 +248,7 @@ def archive_record(root: Path, evidence: Evidence, verdict: Verdict) -> Path:
         path=path, evidence=evidence, verdict=verdict, notebooks=(), interrupted=False, practice=evidence.practice
     )
     _finish(draft, made)
-    return path
+    return find_run(root, str(path))
 
 
 def _only_audits(declared: Mapping[Path, Sequence[runbooks.Parameter]]) -> bool:

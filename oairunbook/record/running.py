@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from oairunbook.output import EXIT_INTERRUPTED, EXIT_TOOL_FAILED, Command, NotWrittenError, inert
+from oairunbook.record.archive.mirror import address
+
+if TYPE_CHECKING:
+    from oairunbook.record.run import Run
 
 
 def path_options(*, budget: str) -> Callable[[Command], Command]:
@@ -67,11 +70,15 @@ def told() -> Iterator[None]:
         raise NotWrittenError(inert(str(error))) from error
 
 
-def end_if_not_whole(path: Path, *, interrupted: bool, whole: bool, notebook: str) -> None:
-    """End the command of a run that was interrupted, or of which *notebook* did not run to its end; otherwise return."""
-    if interrupted:
-        click.echo(f"Interrupted. What was seen so far: {inert(str(path))}", err=True)
+def end_if_not_whole(done: Run, *, whole: bool, notebook: str) -> None:
+    """End the command of a run that was interrupted, that waits to be put, or of which *notebook* did not run to its end; otherwise return."""
+    where = inert(address(done.path))
+    if done.waiting:
+        click.echo(inert(done.waiting), err=True)
+    if done.interrupted:
+        click.echo(f"Interrupted. What was seen so far: {where}", err=True)
         raise SystemExit(EXIT_INTERRUPTED)
     if not whole:
-        click.echo(f"{notebook} did not run to its end. What was seen so far: {inert(str(path))}", err=True)
+        click.echo(f"{notebook} did not run to its end. What was seen so far: {where}", err=True)
+    if not whole or done.waiting:
         raise SystemExit(EXIT_TOOL_FAILED)

@@ -7,6 +7,9 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from oairunbook.record.archive.mirror import SPOOL_VARIABLE, is_url
+
+_SPOOL = "/var/lib/oairunbook"
 HOUR_MINUTES, DAY_MINUTES = 60, 24 * 60
 
 
@@ -94,6 +97,14 @@ def systemd(plan: Plan) -> dict[str, str]:
 def kubernetes(plan: Plan) -> str:
     """A CronJob (batch/v1) in the application's own image, so that egress, resolver and certificates are the application's."""
     command = json.dumps([plan.program, *plan.arguments])
+    kept, spool = plan.archive, ""
+    if is_url(plan.archive):
+        # What waits to be put outlives the pod on the same volume.
+        kept = _SPOOL
+        spool = f"""
+              env:
+                - name: {SPOOL_VARIABLE}
+                  value: {json.dumps(_SPOOL)}"""
     return f"""\
 apiVersion: batch/v1
 kind: CronJob
@@ -120,10 +131,10 @@ spec:
               command: {command}
               envFrom:
                 - secretRef:
-                    name: {json.dumps(plan.environment_file)}
+                    name: {json.dumps(plan.environment_file)}{spool}
               volumeMounts:
                 - name: archive
-                  mountPath: {json.dumps(plan.archive)}
+                  mountPath: {json.dumps(kept)}
               securityContext:
                 allowPrivilegeEscalation: false
                 capabilities:

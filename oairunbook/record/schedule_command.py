@@ -38,7 +38,11 @@ _UNITS = {"m": 1, "h": 60, "d": 24 * 60}
     help="Variables of the service, NAME=value a line; for Kubernetes the name of its Secret.  [default: /etc/app/environment; app-environment]",
 )
 @click.option(
-    "--archive", default="/var/lib/oairunbook", show_default=True, metavar="DIR", help="Where the records are kept."
+    "--archive",
+    default="/var/lib/oairunbook",
+    show_default=True,
+    metavar="DIR|s3://…",
+    help="Where the records are kept.",
 )
 @click.option("--prom", "metrics", metavar="FILE", help="Metrics for Prometheus' textfile collector.")
 @click.option("--base-url", metavar="URL", help="Base URL, if the service's variables do not name it.")

@@ -37,7 +37,7 @@ _PROVED = 0
 )
 @click.option(
     "--archive",
-    metavar="DIR",
+    metavar="DIR|s3://…",
     default="",
     help="Where the failing run is looked for, and this one kept.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
 )
@@ -76,13 +76,14 @@ def verify(failing: str, archive: str, sign_key: str, json_file: str | None, qui
     if json_file != "-":
         say(inert(_text(record.name, done, proof)))
     whole = done.verdict is not None and proof is not None and done.whole
-    end_if_not_whole(done.path, interrupted=done.interrupted, whole=whole, notebook="The notebook")
+    end_if_not_whole(done, whole=whole, notebook="The notebook")
     assert done.verdict is not None
     assert proof is not None
     raise SystemExit(_PROVED if proof["proved"] else done.verdict.exit_status or EXIT_INCONCLUSIVE)
 
 
 def _text(failing: str, done: Any, proof: dict[str, Any] | None) -> str:
+    from oairunbook.record.archive.mirror import address
     from oairunbook.record.table import practice_text, verdict_text
 
     lines = []
@@ -94,5 +95,5 @@ def _text(failing: str, done: Any, proof: dict[str, Any] | None) -> str:
         lines += [f"differs  {one['name']}: {one['failing']} then, {one['now']} now" for one in differing]
         lines += [f"changed  {one['name']}: {one['failing']} then, {one['now']} now" for one in proof["changes"]]
         lines.append(f"fix      {proof['statement']}")
-    lines.append(f"{'PRACTICE ' * done.practised}run {done.path}")
+    lines.append(f"{'PRACTICE ' * done.practised}run {address(done.path)}")
     return "\n".join(lines) + "\n"

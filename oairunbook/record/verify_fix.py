@@ -17,6 +17,7 @@ from oairunbook.proof import STEADY_ATTEMPTS, Needed, needed
 from oairunbook.record.archive.chain import MANIFEST, ArchiveError, sha256
 from oairunbook.record.archive.find import archive_root, find_run
 from oairunbook.record.archive.index import open_index
+from oairunbook.record.archive.mirror import address
 from oairunbook.record.run import AFTER_SUCCESS, Run, run
 from oairunbook.record.runbooks import ParameterError
 from oairunbook.record.source import EVIDENCE_FILE
@@ -57,15 +58,17 @@ def failing_run(
     Raises:
         ParameterError: There is none, or it cannot be read. Nothing was sent.
     """
-    root = archive_root(archive, environment)
     try:
+        root = archive_root(archive, environment)
         folder = _named(root, given) if given else _newest(root, base_url, model, route, environment)
         file = folder / EVIDENCE_FILE if folder.is_dir() else folder
         evidence = load_evidence(file.read_bytes())
     except ArchiveError as error:
         raise ParameterError(f"{error} Nothing was sent.") from error
     except OSError as error:
-        raise ParameterError(f"{error.filename} cannot be read: {error.strerror}. Nothing was sent.") from error
+        raise ParameterError(
+            f"{error.filename or given or archive} cannot be read: {error.strerror}. Nothing was sent."
+        ) from error
     except EvidenceError as error:
         raise ParameterError(f"{file}: {error}. Nothing was sent.") from error
     if diagnose(evidence).cause == "ok":
@@ -149,7 +152,7 @@ def _newest(root: Path, base_url: str, model: str, family: str, environment: Map
         row = index.newest_fault(route.base_url.value, route.family, rehearsal.fault if rehearsal else None)
     if row is None:
         raise ArchiveError(
-            f"{root} holds no run with a fault of the {route.family} route to {route.base_url.value}, so there is nothing to compare with. "
+            f"{address(root)} holds no run with a fault of the {route.family} route to {route.base_url.value}, so there is nothing to compare with. "
             "Next: name the failing run with --failing, or test the path as it is now: oairunbook check."
         )
-    return root / row.run
+    return find_run(root, row.run)

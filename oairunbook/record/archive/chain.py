@@ -178,13 +178,9 @@ def carry_out(archive: Path) -> Entry | None:
     return entry
 
 
-def append(archive: Path, run: str, manifest: bytes, last: Entry | None) -> None:
-    """Under the lock: announce a run whose manifest is on the disk. The line is there whole or not at all.
-
-    Raises:
-        OSError: It could not be written; the chain is as it was.
-    """
-    line = json.dumps(
+def next_line(run: str, manifest: bytes, last: Entry | None) -> bytes:
+    """The line of a run that is entered behind *last*, without its line feed."""
+    return json.dumps(
         {
             "sequence": last.sequence + 1 if last else 1,
             "run": run,
@@ -192,6 +188,15 @@ def append(archive: Path, run: str, manifest: bytes, last: Entry | None) -> None
             "previous_sha256": last.sha256 if last else None,
         }
     ).encode("ascii")
+
+
+def append(archive: Path, run: str, manifest: bytes, last: Entry | None) -> None:
+    """Under the lock: announce a run whose manifest is on the disk. The line is there whole or not at all.
+
+    Raises:
+        OSError: It could not be written; the chain is as it was.
+    """
+    line = next_line(run, manifest, last)
     new = not (archive / CHAIN).exists()
     descriptor = os.open(archive / CHAIN, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
     try:

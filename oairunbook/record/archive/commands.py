@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from oairunbook.output import examples, inert, json_option, say, write_json
+from oairunbook.output import NotWrittenError, examples, inert, json_option, say, write_json
 
 if TYPE_CHECKING:
     from oairunbook.record.archive.index import Row
@@ -20,18 +20,26 @@ _SHOWN = 50
 _MOST_NAMES = 20
 
 _archive_option = click.option(
-    "--archive", "root", metavar="DIR", default="", help="The archive.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]"
+    "--archive",
+    "root",
+    metavar="DIR|s3://…",
+    default="",
+    help="The archive.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
 )
 
 
 @contextmanager
 def _wrong_calls() -> Iterator[None]:
-    """What somebody gave wrongly ends with status 2 and a text that says what to do."""
+    """What somebody gave wrongly ends with status 2 and a text that says what to do; a bucket that does not answer with status 4."""
+    from oairunbook.record.archive.bucket import BucketError
     from oairunbook.record.archive.chain import ArchiveError
+    from oairunbook.record.archive.put import WaitingError
     from oairunbook.record.archive.signing import SigningKeyError
 
     try:
         yield
+    except (BucketError, WaitingError) as error:
+        raise NotWrittenError(inert(getattr(error, "strerror", None) or str(error))) from error
     except (ArchiveError, SigningKeyError) as error:
         raise click.UsageError(inert(str(error))) from error
 
@@ -91,10 +99,10 @@ def list_runs(
     """
     from oairunbook.record.archive.find import archive_root
     from oairunbook.record.archive.index import Wanted, moment, open_index
+    from oairunbook.record.archive.mirror import address
 
     wanted = Wanted(since=since, until=until, host=host, owner=owner, cause=cause, route=route, practice=practice)
-    folder = archive_root(root)
-    with _wrong_calls(), open_index(folder) as index:
+    with _wrong_calls(), open_index(folder := archive_root(root)) as index:
         runs, matching = index.runs(wanted, last=last or None), index.count(wanted)
         unfinished = [
             row
@@ -107,7 +115,7 @@ def list_runs(
         ]
     if json_file:
         document = {
-            "archive": str(folder),
+            "archive": address(folder),
             "runs": [asdict(row) for row in runs],
             "matching": matching,
             "unfinished": [asdict(row) for row in unfinished],
@@ -174,17 +182,21 @@ def verify(root: str, public_keys: tuple[str, ...], knows: str, json_file: str |
     """
     from oairunbook.record.archive.chain import CHAIN
     from oairunbook.record.archive.find import archive_root
+    from oairunbook.record.archive.mirror import address, url_of
+    from oairunbook.record.archive.objects import refresh
     from oairunbook.record.archive.signing import load_public_keys
     from oairunbook.record.archive.verify import check, run_folders
 
-    folder = archive_root(root)
     with _wrong_calls():
+        folder = archive_root(root)
         keys = load_public_keys(public_keys)
-    if not folder.is_dir() or not ((folder / CHAIN).exists() or any(run_folders(folder))):
-        raise click.UsageError(inert(f"{folder} is no archive: it holds neither a {CHAIN} nor a run."))
-    checked = check(folder, keys, knows=knows)
+        if url_of(folder):
+            refresh(folder)
+        if not folder.is_dir() or not ((folder / CHAIN).exists() or any(run_folders(folder))):
+            raise click.UsageError(inert(f"{address(folder)} is no archive: it holds neither a {CHAIN} nor a run."))
+        checked = check(folder, keys, knows=knows)
     if json_file:
-        write_json({"archive": str(folder), "intact": checked.intact, **asdict(checked)}, json_file)
+        write_json({"archive": address(folder), "intact": checked.intact, **asdict(checked)}, json_file)
     if json_file != "-":
         lines = [f"{problem.path}: {problem.what}" for problem in checked.problems]
         told = [_number(checked.runs, "run"), f"{checked.pruned} pruned", f"{len(checked.unfinished)} unfinished"]
@@ -216,6 +228,7 @@ def prune(
     The record is a run of its own in the chain, so `archive verify` still passes and says how many were pruned.
     """
     from oairunbook.record.archive.find import archive_root
+    from oairunbook.record.archive.mirror import address
     from oairunbook.record.archive.prune import prune as remove
     from oairunbook.record.archive.signing import load_signer, sign_key_file
     from oairunbook.record.archive.times import age
@@ -226,16 +239,16 @@ def prune(
         kept = age(keep) if keep is not None else None
     except ValueError as error:
         raise click.UsageError(f"--keep: {error}. Nothing was removed.") from error
-    folder = archive_root(root)
     with _wrong_calls():
+        folder = archive_root(root)
         signer = load_signer(sign_key_file(sign_key))
         done = remove(folder, keep=kept, before=before, signer=signer, only_look=dry_run)
     if json_file:
         document = {
-            "archive": str(folder),
+            "archive": address(folder),
             "before": done.before.isoformat(timespec="seconds"),
             "removed": [asdict(one) for one in done.removed],
-            "tombstone": str(done.tombstone) if done.tombstone else None,
+            "tombstone": address(done.tombstone) if done.tombstone else None,
         }
         write_json(document, json_file)
     if json_file != "-":
@@ -244,12 +257,16 @@ def prune(
             lines.append(f"… and {len(done.removed) - _MOST_NAMES} more")
         word = "would be removed" if dry_run else "removed"
         lines.append(f"{_number(len(done.removed), 'run')} {word} that began before {done.before:%Y-%m-%d %H:%M} UTC")
-        lines += [f"record of it: {done.tombstone}"] * (done.tombstone is not None)
+        if done.tombstone:
+            lines.append(f"record of it: {address(done.tombstone)}")
         say(inert("\n".join(lines) + "\n"))
 
 
 def _table(folder: Path, rows: list[Row]) -> str:
     """One line a run; widths fit what is in the columns."""
+    from oairunbook.record.archive.mirror import address
+
+    where = address(folder)
     lines = [("began (UTC)", "state", "owner", "cause", "failed", "route", "run")]
     for row in rows:
         cause = row.cause or {"prune": "pruned", "audit": "audit"}.get(row.kind, "")
@@ -257,7 +274,17 @@ def _table(folder: Path, rows: list[Row]) -> str:
             cause += ", fix proved" if row.proved else ", fix not proved"
         rate = f"{row.failed}/{row.tried}" if row.tried else ""
         began = row.started_at[:19].replace("T", " ")
-        lines.append((began, row.state, row.owner or "", cause, rate, row.route or "", str(folder / row.run)))
+        lines.append(
+            (
+                began,
+                row.state,
+                row.owner or "",
+                cause,
+                rate,
+                row.route or "",
+                f"{where}/{row.run}" if row.sequence else str(folder / row.run),
+            )
+        )
     widths = [max(len(line[column]) for line in lines) for column in range(6)]
     return "".join(
         "  ".join((*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1])).rstrip() + "\n"

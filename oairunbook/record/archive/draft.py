@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from oairunbook import __version__
 from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, append, carry_out, locked, name_run
+from oairunbook.record.archive.mirror import url_of
 from oairunbook.record.archive.signing import SIGNATURE, Signer
 from oairunbook.record.files import make_private, write_whole
 
@@ -61,10 +62,13 @@ class Draft:
 
         Raises:
             oairunbook.record.archive.ArchiveError: The chain cannot be continued; see there.
+            oairunbook.record.archive.put.WaitingError: The archive is on object storage, and the run could not be put there.
             OSError: The archive cannot be written. What there is stays where it is, as a partial record.
         """
         left_out = (MANIFEST, SIGNATURE)
         files = {path.name: hash_file(path) for path in sorted(self.folder.iterdir()) if path.name not in left_out}
+        if url_of(self.archive):
+            return self._hand_over(_manifest(self, state) | dict(about) | {"files": files})
         with locked(self.archive):
             last = carry_out(self.archive)
             manifest = to_json(
@@ -88,6 +92,19 @@ class Draft:
             append(self.archive, self.name, manifest, last)
             name_run(self.archive, self.name)
         os.close(self.lock)
+        return self.archive / self.name
+
+    def _hand_over(self, document: dict[str, Any]) -> Path:
+        """All is on this disk before anything is put: from here on also the next run can put it."""
+        from oairunbook.record.archive.put import put_waiting
+
+        write_whole(
+            self.folder / MANIFEST, to_json(document | {"signed_by": self.signer.key_id if self.signer else None})
+        )
+        for file in self.folder.iterdir():
+            file.chmod(_READ_ONLY)
+        os.close(self.lock)
+        put_waiting(self.archive, self.name, self.signer)
         return self.archive / self.name
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError, newest
 from oairunbook.record.archive.fingerprint import KEY_FILE, fingerprint_key
+from oairunbook.record.archive.mirror import address, is_url, mirror, url_of
 from oairunbook.record.archive.verify import run_folders
 
 ARCHIVE_VARIABLE = "OAIRUNBOOK_ARCHIVE"
@@ -15,16 +16,22 @@ DEFAULT_ARCHIVE = "archive"
 
 
 def archive_root(given: str, environment: Mapping[str, str] = os.environ) -> Path:
-    """The archive that was named, else that of `OAIRUNBOOK_ARCHIVE`, else `./archive`."""
-    return Path(given or environment.get(ARCHIVE_VARIABLE) or DEFAULT_ARCHIVE)
+    """The archive that was named, else that of `OAIRUNBOOK_ARCHIVE`, else `./archive`; of one on object storage its mirror.
+
+    Raises:
+        ArchiveError: It is on object storage, and its address is wrong or what it needs is not installed.
+        OSError: Its mirror cannot be created.
+    """
+    named = given or environment.get(ARCHIVE_VARIABLE) or DEFAULT_ARCHIVE
+    return mirror(named, environment) if is_url(named) else Path(named)
 
 
 def archive_for_fingerprints(given: str = "", environment: Mapping[str, str] = os.environ) -> str:
     """As `archive_root`, for a test that may be kept there later; empty where nothing can be kept, so that the test is made all the same."""
-    root = archive_root(given, environment).absolute()
     try:
+        root = archive_root(given, environment).absolute()
         fingerprint_key(root)
-    except (OSError, ValueError):
+    except (ArchiveError, OSError, ValueError):
         return ""
     return str(root)
 
@@ -37,13 +44,33 @@ def archive_of(record: str) -> str:
 def find_run(archive: Path, text: str) -> Path:
     """The folder of one run: by its path, its name in the archive, a part of its name, or `latest`.
 
+    On object storage also by its address; its files are fetched.
+
     Raises:
         ArchiveError: There is none, or more than one.
+        OSError: It is on object storage, and cannot be fetched.
     """
+    if is_url(text):
+        url, *last = text.rstrip("/").rsplit("/", 4)
+        archive, text = mirror(url), "/".join(last)
+    if not url_of(archive):
+        return _find(archive, text)
+    from oairunbook.record.archive.objects import fetch_run, refresh
+
+    folder = Path(text)
+    if not (folder / MANIFEST).is_file():
+        refresh(archive)
+        folder = _find(archive, text)
+    if archive in folder.parents:
+        fetch_run(archive, folder)
+    return folder
+
+
+def _find(archive: Path, text: str) -> Path:
     if text == "latest":
         entry = newest(archive)
         if entry is None:
-            raise ArchiveError(f"{archive} holds no run yet.")
+            raise ArchiveError(f"{address(archive)} holds no run yet.")
         return archive / entry.run
     for folder in (Path(text), archive / text):
         if (folder / MANIFEST).is_file():
@@ -54,7 +81,8 @@ def find_run(archive: Path, text: str) -> Path:
     exact = [name for name in fitting if name.removesuffix(UNFINISHED).endswith(text)]
     if len(exact or fitting) == 1:
         return archive / (exact or fitting)[0]
+    where = address(archive)
     if not fitting:
-        raise ArchiveError(f"{archive} holds no run {text!r}. Next: oairunbook archive list --archive {archive}")
-    shown = ", ".join(fitting[:5])
-    raise ArchiveError(f"{text!r} is in the names of {len(fitting)} runs of {archive}: {shown}. Name one of them.")
+        raise ArchiveError(f"{where} holds no run {text!r}. Next: oairunbook archive list --archive {where}")
+    named = ", ".join(fitting[:5])
+    raise ArchiveError(f"{text!r} is in the names of {len(fitting)} runs of {where}: {named}. Name one of them.")

@@ -29,6 +29,7 @@ from oairunbook.record.archive.chain import (
     sha256,
 )
 from oairunbook.record.archive.draft import is_running
+from oairunbook.record.archive.mirror import address, url_of
 from oairunbook.record.archive.tombstone import read_tombstone
 from oairunbook.record.archive.verify import run_folders
 from oairunbook.record.files import PRIVATE_FILE
@@ -65,7 +66,7 @@ class Row:
     """`run`, `verify`, `audit` or `prune`."""
 
     state: str
-    """`whole`, `partial`, `killed`, `running`; `missing` or `changed` where manifest and chain disagree."""
+    """`whole`, `partial`, `killed`, `running`; `waiting` until it can be put on object storage; `missing` or `changed` where manifest and chain disagree."""
 
     started_at: str
     host: str
@@ -163,7 +164,9 @@ class Index:
 
     def unfinished(self) -> list[Row]:
         """Runs that never got their name: killed, or still running. They are read from the disk each time, and count for nothing."""
-        rows = []
+        from oairunbook.record.archive.put import is_waiting
+
+        rows, url = [], url_of(self.archive)
         for name in sorted(name for name in run_folders(self.archive) if name.endswith(UNFINISHED)):
             folder = self.archive / name
             about = _document(_read(folder / MANIFEST) or b"{}")
@@ -172,7 +175,7 @@ class Index:
                     sequence=None,
                     run=name,
                     kind=str(about.get("kind", "run")),
-                    state="running" if is_running(folder) else "killed",
+                    state="running" if is_running(folder) else "waiting" if url and is_waiting(folder) else "killed",
                     started_at=str(about.get("started_at", "")),
                     host=str(about.get("host", "")),
                     practice=about.get("practice"),
@@ -189,8 +192,12 @@ def open_index(archive: Path) -> Iterator[Index]:
         ArchiveError: There is no archive.
         OSError: The archive cannot be read.
     """
+    if url_of(archive):
+        from oairunbook.record.archive.objects import refresh
+
+        refresh(archive)
     if not (archive / CHAIN).exists() and not (archive.is_dir() and any(run_folders(archive))):
-        raise ArchiveError(f"{archive} is no archive: it holds neither a {CHAIN} nor a run.")
+        raise ArchiveError(f"{address(archive)} is no archive: it holds neither a {CHAIN} nor a run.")
     with closing(_open(archive)) as database:
         yield Index(archive, database)
 

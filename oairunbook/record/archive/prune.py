@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from oairunbook.record.archive.chain import ArchiveError, Entry, read_chain
+from oairunbook.record.archive.chain import UNFINISHED, ArchiveError, Entry, read_chain
 from oairunbook.record.archive.draft import begin
 from oairunbook.record.archive.index import Row, Wanted, open_index
+from oairunbook.record.archive.mirror import address, url_of
 from oairunbook.record.archive.signing import Signer
 from oairunbook.record.archive.tombstone import REMOVED, Removed, read_tombstone, to_text
 
@@ -48,6 +49,7 @@ def prune(
 
     Raises:
         ArchiveError: There is no archive, or by this machine's clock every run in it is too old. Nothing was removed.
+        oairunbook.record.archive.put.WaitingError: The record could not be put on object storage. Nothing was removed there.
         OSError: The archive cannot be written.
     """
     now = now or datetime.now(UTC)
@@ -60,7 +62,7 @@ def prune(
         killed = [r for r in index.unfinished() if r.state == "killed" and r.started_at and _is_before(r, before)]
         if keep is not None and old and len(old) == index.count():
             raise ArchiveError(
-                f"By this machine's clock, {now:%Y-%m-%d %H:%M} UTC, every run of {archive} is older than what is to be kept; the newest "
+                f"By this machine's clock, {now:%Y-%m-%d %H:%M} UTC, every run of {address(archive)} is older than what is to be kept; the newest "
                 f"began at {old[-1].started_at}. Nothing was removed. Next: look at the clock, or say which with --before."
             )
         manifests = {e.run: e.manifest_sha256 for e in read_chain(archive) if isinstance(e, Entry)}
@@ -93,14 +95,21 @@ def prune(
 
 def _finish_earlier(archive: Path) -> None:
     """What an earlier prune said and did not get done."""
-    for entry in read_chain(archive):
-        if isinstance(entry, Entry):
-            _remove(archive, read_tombstone(archive, entry))
+    said = [read_tombstone(archive, entry) for entry in read_chain(archive) if isinstance(entry, Entry)]
+    # On object storage others have said it too, and a run that is still being written here is nobody's but this machine's.
+    elsewhere = url_of(archive) is not None
+    _remove(
+        archive, tuple(one for removed in said for one in removed if not (elsewhere and one.run.endswith(UNFINISHED)))
+    )
     for waste in archive.glob(f"{_WASTE}*"):
         shutil.rmtree(waste, ignore_errors=True)
 
 
 def _remove(archive: Path, removed: tuple[Removed, ...]) -> None:
+    if url_of(archive):
+        from oairunbook.record.archive.objects import remove_runs
+
+        remove_runs(archive, {one.run for one in removed})
     for one in removed:
         folder = archive / one.run
         waste = archive / f"{_WASTE}{folder.name}"

@@ -10,6 +10,7 @@ from typing import Any
 from oairunbook.evidence import EvidenceError, to_document
 from oairunbook.record.archive.chain import MANIFEST, UNFINISHED
 from oairunbook.record.archive.draft import is_running
+from oairunbook.record.archive.mirror import address, mirror_of
 from oairunbook.record.archive.verify import Problem, check_files
 from oairunbook.record.table import verdict_text
 from oairunbook.verdict import Verdict, load_verdict
@@ -21,7 +22,7 @@ class Shown:
 
     folder: Path
     state: str
-    """`whole`, `partial`, `killed` or `running`."""
+    """`whole`, `partial`, `killed` or `running`; `waiting` until it can be put on object storage."""
 
     manifest: dict[str, Any]
     verdict: Verdict | None
@@ -34,7 +35,7 @@ class Shown:
     def document(self) -> dict[str, Any]:
         """The run for programs."""
         return {
-            "run": str(self.folder),
+            "run": address(self.folder),
             "state": self.state,
             "problems": [asdict(problem) for problem in self.problems],
             "manifest": self.manifest,
@@ -55,9 +56,13 @@ def read_run(folder: Path) -> Shown:
         raise ValueError(f"its {MANIFEST} is no manifest")
     unfinished = folder.name.endswith(UNFINISHED)
     files = manifest.get("files")
+    state = str(manifest.get("state"))
+    if unfinished:
+        waits = isinstance(files, dict) and mirror_of(folder) is not None
+        state = "running" if is_running(folder) else "waiting" if waits else "killed"
     return Shown(
         folder=folder,
-        state=("running" if is_running(folder) else "killed") if unfinished else str(manifest.get("state")),
+        state=state,
         manifest=manifest,
         verdict=_verdict(folder),
         notebooks=tuple(_notebook(path) for path in sorted(folder.glob("*.ipynb"))),
@@ -72,7 +77,7 @@ def to_text(shown: Shown) -> str:
     about = shown.manifest
     practice = f", PRACTICE against {about['practice']}" if about.get("practice") else ""
     lines = [
-        f"run       {shown.folder}",
+        f"run       {address(shown.folder)}",
         f"state     {shown.state}{practice}",
         f"began     {about.get('started_at')}, ended {about.get('finished_at')}, on {about.get('host')}",
         f"route     {about.get('route')}: {about.get('base_url')}, model {about.get('model') or 'none named'}",

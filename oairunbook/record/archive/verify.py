@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, Entry, pending, read_chain, read_small, sha256
 from oairunbook.record.archive.draft import hash_file
+from oairunbook.record.archive.mirror import url_of
 from oairunbook.record.archive.signing import SIGNATURE, PublicKey
 from oairunbook.record.archive.tombstone import Removed, is_tombstone, read_tombstone
 
@@ -67,12 +69,23 @@ def check(archive: Path, public_keys: Sequence[PublicKey] = (), *, files: bool =
         files: Whether to hash every file of every run; without, only manifests and chain are checked.
         knows: SHA-256 of a line that the chain must still hold; empty for none.
 
+    Of an archive on object storage the bucket is checked, and not its mirror: all of it is fetched anew, one run after another.
+
     Raises:
         OSError: The archive cannot be read.
+        oairunbook.record.archive.ArchiveError: Its bucket does not exist.
     """
+    if url_of(archive):
+        from oairunbook.record.archive.verify_objects import check_objects
+
+        return check_objects(archive, public_keys, files=files, knows=knows)
     # Folders first: a run that is entered meanwhile is then in the chain, and not in this list.
-    present, unfinished = _folders(archive)
-    walk = _Walk(archive, public_keys, files)
+    return walk_through(Walk(archive, public_keys, files), knows=knows)
+
+
+def walk_through(walk: Walk, *, knows: str = "") -> Checked:
+    """The check of what a walk sees; see `check`."""
+    present, unfinished = _folders(walk.archive)
     entries = walk.chain()
     walk.tombstones(entries)
     for entry in entries:
@@ -92,10 +105,15 @@ def check(archive: Path, public_keys: Sequence[PublicKey] = (), *, files: bool =
 
 
 @dataclass(slots=True)
-class _Walk:
+class Walk:
+    """One pass over an archive, and what it has found so far."""
+
     archive: Path
     public_keys: Sequence[PublicKey]
     files: bool
+    fetched: Callable[[str], AbstractContextManager[object]] = nullcontext
+    """Around the look at a run's files: brings them into its folder, where they are not there already."""
+
     problems: list[Problem] = field(default_factory=list)
     removed: dict[str, Removed] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
@@ -115,6 +133,7 @@ class _Walk:
     signed: int = 0
 
     def tell(self, path: str, what: str) -> None:
+        """One more problem."""
         self.problems.append(Problem(path=path, what=what))
 
     def chain(self) -> list[Entry]:
@@ -172,7 +191,8 @@ class _Walk:
         if self.public_keys:
             self._signature(entry, manifest, document)
         if self.files:
-            self.problems.extend(check_files(entry.run, self.archive / entry.run, document["files"]))
+            with self.fetched(entry.run):
+                self.problems.extend(check_files(entry.run, self.archive / entry.run, document["files"]))
 
     def rest(self, present: set[str], entries: Sequence[Entry]) -> None:
         """Runs that are there and in no line."""

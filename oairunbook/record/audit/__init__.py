@@ -13,6 +13,7 @@ from oairunbook.record.archive.chain import ArchiveError
 from oairunbook.record.archive.find import archive_root
 from oairunbook.record.archive.history import Period, Rate, Series
 from oairunbook.record.archive.index import Row, Wanted, open_index
+from oairunbook.record.archive.mirror import address
 from oairunbook.record.archive.times import moment
 from oairunbook.record.archive.verify import Checked, check
 
@@ -89,17 +90,18 @@ def read_audit(archive: str = "", since: str = "", host: str = "", cause: str = 
         OSError: The archive cannot be read.
     """
     now = datetime.now(UTC)
-    root = archive_root(archive)
+    root = Path(archive)
     wanted = Wanted(since=moment(since, now) if since else None, host=host)
     asked = Wanted(since=wanted.since, host=host, cause=cause)
     try:
+        root = archive_root(archive)
         with open_index(root) as index:
             timed = history.timings(index, wanted, most=_MOST_TIMED)
             return Audit(
                 archive=root,
                 at=now,
                 wanted=asked,
-                problem="" if index.count() else f"{root} holds no archived run yet.",
+                problem="" if index.count() else f"{address(root)} holds no archived run yet.",
                 checked=check(root, files=False),
                 runs=index.count(wanted),
                 series=history.series(index, wanted),

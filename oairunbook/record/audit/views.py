@@ -7,6 +7,7 @@ import os
 from oairunbook import __version__
 from oairunbook.diagnose.pattern import interval
 from oairunbook.record.archive.history import Period
+from oairunbook.record.archive.mirror import address
 from oairunbook.record.audit import Audit, picture
 from oairunbook.record.audit.picture import utc
 from oairunbook.record.show import AUDIT_MIME, RUN_VARIABLE
@@ -23,7 +24,7 @@ def header(audit: Audit) -> View:
     asked = audit.wanted
     rows = [
         ("When", f"{audit.at:%Y-%m-%d %H:%M:%S} UTC"),
-        ("Archive", str(audit.archive)),
+        ("Archive", address(audit.archive)),
         ("Since", f"{asked.since:%Y-%m-%d %H:%M} UTC" if asked.since else "the first run"),
         ("Host", asked.host or "every host"),
         ("Cause", asked.cause or "every cause"),

@@ -21,6 +21,10 @@ from pathlib import Path
 
 from oairunbook.evidence import Evidence, dumps, load_evidence
 from oairunbook.output import EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_TOOL_FAILED
+from oairunbook.record.archive.chain import UNFINISHED
+from oairunbook.record.archive.mirror import address, url_of
+from oairunbook.record.archive.put import put_earlier, waiting
+from oairunbook.record.archive.signing import SigningKeyError, load_signer, sign_key_file
 from oairunbook.record.cron import notify
 from oairunbook.record.cron.metrics import write_metrics
 from oairunbook.record.cron.state import Job, Remembered, StillRunningError
@@ -129,13 +133,16 @@ def _take(
         left = settings.limit - (time.monotonic() - began)
         try:
             kept = _archive(job, settings, evidence, environment, interrupted, left)
-            this = replace(this, archived_at=now, run=str(kept.path.relative_to(job.archive.absolute())))
+            name = str(kept.path.relative_to(job.archive.absolute())).removesuffix(UNFINISHED)
+            this = replace(this, archived_at=now, run=name)
         except (BrokenOffError, ValueError) as error:
             problems.append(str(error))
     # A first turn that finds the path healthy is no news.
     told = None if same or (not before.cause and verdict.cause == "ok") else before
     if told is not None:
         problems += _tell(settings, environment, evidence, verdict, told, kept)
+    if kept is not None and kept.waiting:
+        problems.append(kept.waiting)
     if kept is not None and not kept.whole:
         problems.append("a notebook did not run to its end")
     if problems or (kept is not None and kept.interrupted):
@@ -149,7 +156,9 @@ def _take(
             status = EXIT_TOOL_FAILED
     job.remember(this)
     line = f"{verdict.owner} {verdict.cause} ({verdict.certainty or 'undecided'}), {'since' if same else 'new,'} {this.since}, {seconds:.1f} s"
-    line += f", archived {this.run}" if kept is not None else ""
+    line += f", archived {this.run}" if kept is not None and not kept.waiting else ""
+    waits = _put_earlier(job, settings, environment) if kept is None and url_of(job.archive) else 0
+    line += f", {waits} runs wait to be put" if waits else ""
     return Turn(
         exit_status=status,
         line="; ".join((line, *problems)),
@@ -220,6 +229,14 @@ def _archive(
         )
 
 
+def _put_earlier(job: Job, settings: Settings, environment: Mapping[str, str]) -> int:
+    """What an earlier turn could not put on object storage. Returns how many runs still wait; that stands in the log alone."""
+    try:
+        return put_earlier(job.archive, load_signer(sign_key_file(settings.sign_key, environment)))
+    except SigningKeyError:
+        return len(waiting(job.archive))
+
+
 def _tell(
     settings: Settings,
     environment: Mapping[str, str],
@@ -233,7 +250,7 @@ def _tell(
         before,
         host=evidence.runtime.host,
         endpoint=evidence.route.host,
-        run=str(kept.path) if kept is not None else "",
+        run=address(kept.path) if kept is not None else "",
         practice=evidence.practice,
     )
     problems = [notify.run_command(settings.on_change, document, environment)] if settings.on_change else []

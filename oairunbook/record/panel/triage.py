@@ -16,6 +16,7 @@ from oairunbook.record import packet as packets
 from oairunbook.record import runbooks, show
 from oairunbook.record.archive import ArchiveError
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_for_fingerprints, archive_root
+from oairunbook.record.archive.mirror import address
 from oairunbook.record.archived import packet_of
 from oairunbook.record.follow import follows
 from oairunbook.record.panel.controls import FreeText, Part, Status, button, part, put, shown
@@ -204,7 +205,7 @@ class Triage:
             self._standing_links.put(paragraph(_NOTHING_SAVED))
         elif run:
             self.saved.text = (
-                f"Saved in {kept.run}: packet.md and packet.json to hand over, evidence.json, verdict.json."
+                f"Saved in {address(kept.run)}: packet.md and packet.json to hand over, evidence.json, verdict.json."
             )
             self._standing_links.put(kept.followed)
         else:
@@ -218,8 +219,8 @@ class Triage:
         if not seen.observations:
             self.saved.text = _NOTHING_TO_SAVE
             return
-        root = archive_root("").absolute()
         try:
+            root = archive_root("").absolute()
             run = archive_record(root, seen, verdict)
             folder = Path(NEXT_FOLDER, run.name)
             chosen = [(following.name, following.why) for following in follows(seen, verdict)]
@@ -230,7 +231,7 @@ class Triage:
             self.saved.text = f"Not saved: {error}"
             return
         except OSError as error:
-            where = Secrets.from_environment(os.environ).redact_text(str(error.filename or root))
+            where = Secrets.from_environment(os.environ).redact_text(str(error.filename or "the archive"))
             self.saved.text = (
                 f"Not saved: {error.strerror}, {where}. Make room there or set {ARCHIVE_VARIABLE}, and press again."
             )

@@ -1,0 +1,182 @@
+"""The bucket of an archive on object storage, through fsspec's s3fs: the few requests that the archive makes, with short deadlines."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from oairunbook.record.archive.chain import ArchiveError
+from oairunbook.redaction import Secrets
+
+_CONNECT_SECONDS, _READ_SECONDS = 5, 15
+_ATTEMPTS = 3
+_CALL_SECONDS = 60
+"""For one call with all its attempts. aiohttp does not always notice that nothing comes, after a PUT that waits for `100 Continue`."""
+
+_TAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
+_MOST_DELETED = 1000
+_LONGEST_ERROR = 300
+
+
+class BucketError(OSError):
+    """The bucket did not do what was asked. `strerror` says which bucket and why, and holds no secret."""
+
+    def __init__(self, text: str, *, taken: bool = False) -> None:
+        super().__init__(errno.EIO, text)
+        self.taken = taken
+        """Whether there is an object already, or is being created, where one was to be created."""
+
+
+class Bucket:
+    """One archive's objects. Keys are relative to the archive's prefix. A context manager: it closes its connections.
+
+    Every method raises `BucketError` if the bucket refuses, cannot be reached, or is silent, and `ArchiveError` if it does not exist.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._name, _, prefix = url.removeprefix("s3://").partition("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+
+    def __enter__(self) -> Bucket:
+        import s3fs
+        from aiobotocore.session import AioSession
+
+        with self._told():
+            session = AioSession()
+            session.register_component("data_loader", _descriptions())
+            self._s3 = s3fs.S3FileSystem(
+                session=session,
+                skip_instance_cache=True,
+                use_listings_cache=False,
+                # Of one object at a time: otherwise each is asked for its size before it is read.
+                max_concurrency=1,
+                config_kwargs={
+                    "connect_timeout": _CONNECT_SECONDS,
+                    "read_timeout": _READ_SECONDS,
+                    # s3fs tries again by itself.
+                    "retries": {"total_max_attempts": 1},
+                },
+            )
+            self._s3.retries = _ATTEMPTS
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        from fsspec.asyn import sync
+
+        client = self._s3._s3
+        if client is not None:
+            try:
+                sync(self._s3.loop, client.__aexit__, None, None, None, timeout=_CONNECT_SECONDS)
+            except Exception:
+                # They end with this process at the latest.
+                pass
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Create an object; False if there is one already, or somebody creates it just now (RFC 9110 section 13.1.2)."""
+        try:
+            with self._told():
+                self._s3.pipe_file(self._path(key), data, mode="create", timeout=_CALL_SECONDS)
+        except BucketError as error:
+            if error.taken:
+                return False
+            raise
+        return True
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object, whatever is there."""
+        with self._told():
+            self._s3.pipe_file(self._path(key), data, timeout=_CALL_SECONDS)
+
+    def get(self, key: str) -> bytes | None:
+        """An object; None if there is none."""
+        return self.get_many([key])[0]
+
+    def get_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Small objects, in the order of their keys, several at once; None for one that is not there. Keys hold no wildcard."""
+        paths = [self._path(key) for key in keys]
+        with self._told():
+            found = self._s3.cat(paths, on_error="return", timeout=_CALL_SECONDS)
+            # One path comes back as its bytes, several as a dictionary.
+            bodies = [found[path] for path in paths] if isinstance(found, dict) else [found]
+            for body in bodies:
+                if isinstance(body, BaseException) and not isinstance(body, FileNotFoundError):
+                    raise body
+        return [body if isinstance(body, bytes) else None for body in bodies]
+
+    def download(self, keys: Sequence[str], folder: Path) -> None:
+        """Write objects into files of the folder; each is named like the last part of its key."""
+        if keys:
+            paths = [self._path(key) for key in keys]
+            with self._told():
+                self._s3.get(paths, [str(folder / key.rpartition("/")[2]) for key in keys], timeout=_CALL_SECONDS)
+
+    def objects(self, below: str = "", after: str = "") -> Iterator[tuple[str, int]]:
+        """Keys and sizes in bytes, in the order of the keys; only those behind *after*, if a key is given."""
+        more = {"StartAfter": self._prefix + after} if after else {}
+        while True:
+            with self._told():
+                page = self._call("list_objects_v2", Prefix=self._prefix + below, **more)
+            for item in page.get("Contents", ()):
+                yield item["Key"].removeprefix(self._prefix), int(item["Size"])
+            if not page.get("IsTruncated"):
+                return
+            more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; those that are gone already are no error."""
+        for start in range(0, len(keys), _MOST_DELETED):
+            wanted = [{"Key": self._prefix + key} for key in keys[start : start + _MOST_DELETED]]
+            with self._told():
+                done = self._call("delete_objects", Delete={"Objects": wanted, "Quiet": True})
+                if done.get("Errors"):
+                    one = done["Errors"][0]
+                    raise OSError(errno.EIO, f"{one.get('Key')}: {one.get('Message')}")
+
+    def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self._s3.call_s3(method, Bucket=self._name, timeout=_CALL_SECONDS, **arguments)
+        return answer
+
+    def _path(self, key: str) -> str:
+        return f"{self._name}/{self._prefix}{key}"
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """s3fs raises what botocore, aiohttp, asyncio and itself raise; here it becomes one error, without secrets."""
+        try:
+            yield
+        except (BucketError, ArchiveError):
+            raise
+        except Exception as error:
+            if _code(error) == "NoSuchBucket":
+                raise ArchiveError(f"{self.url}: there is no such bucket.") from None
+            if isinstance(error, TimeoutError):
+                raise BucketError(f"{self.url} did not answer within {_CALL_SECONDS} s") from None
+            text = Secrets.from_environment(os.environ).redact_text(
+                " ".join(f"{type(error).__name__}: {error}".split())
+            )
+            taken = isinstance(error, FileExistsError) or _code(error) in _TAKEN
+            # Without its cause: what a notebook shows of an error is its whole chain.
+            raise BucketError(f"{self.url}: {text[:_LONGEST_ERROR]}", taken=taken) from None
+
+
+@cache
+def _descriptions() -> Any:
+    """What botocore knows of the services: reading it takes longer than all else that a client needs."""
+    from aiobotocore.session import AioSession
+
+    return AioSession().get_component("data_loader")
+
+
+def _code(error: BaseException) -> str:
+    """The code of S3's answer, which s3fs keeps as the cause; empty if there was no answer."""
+    response: Any = getattr(error, "response", None) or getattr(error.__cause__, "response", None) or {}
+    return str(response.get("Error", {}).get("Code", ""))
