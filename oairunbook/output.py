@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -93,22 +93,28 @@ class NotWrittenError(click.ClickException):
 
 def write_json(document: Any, target: str) -> None:
     """One JSON document to standard output or a file, which appears whole or not at all."""
-    text = json.dumps(plain(document), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    write_pieces([json.dumps(plain(document), ensure_ascii=False, indent=2, allow_nan=False) + "\n"], target)
+
+
+def write_pieces(pieces: Iterable[str], target: str) -> None:
+    """As `write_json`, of a document that comes in pieces: no more than one of them is in memory."""
     if target == "-":
-        say(text, "utf-8")
+        for piece in pieces:
+            say(piece, "utf-8")
         return
     path = Path(target)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    special = _is_special(path)
     try:
-        if _is_special(path):
-            path.write_text(text, "utf-8", "backslashreplace")
-            return
-        partial.write_text(text, "utf-8", "backslashreplace")
-        partial.replace(path)
+        with (path if special else partial).open("w", encoding="utf-8", errors="backslashreplace") as file:
+            file.writelines(pieces)
+        if not special:
+            partial.replace(path)
     except OSError as error:
+        raise NotWrittenError(f"--json {target}: {error.strerror}") from error
+    finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise NotWrittenError(f"--json {target}: {error.strerror}") from error
 
 
 def keep_cut_short(cut: CutShortError, json_file: str | None) -> None:

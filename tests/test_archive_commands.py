@@ -118,6 +118,20 @@ def test_each_filter_keeps_what_it_asks_for_and_nothing_else(tmp_path: Path) -> 
         assert names(tmp_path, *arguments) == expected, arguments
 
 
+def test_the_list_as_json_comes_in_pieces_and_is_one_document_also_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    generate(tmp_path / "archive", 1203)
+    listed = call(tmp_path / "archive", "list", "--last", "0", "--json", "-")
+    document = json.loads(listed.stdout)
+    assert (len(document["runs"]), document["matching"], document["unfinished"]) == (1203, 1203, [])
+    assert [row["sequence"] for row in document["runs"]] == list(range(1, 1204))
+    written = call(tmp_path / "archive", "list", "--last", "0", "--json", str(tmp_path / "list.json"))
+    assert (tmp_path / "list.json").read_text() == listed.stdout
+    assert written.stderr == "1203 runs; 0 unfinished\n"
+    none = json.loads(call(tmp_path / "archive", "list", "--cause", "nothing", "--json", "-").stdout)
+    assert (none["runs"], none["matching"]) == ([], 0)
+
+
 def test_what_is_asked_for_is_data_and_never_a_part_of_the_query(tmp_path: Path) -> None:
     archived(tmp_path)
     for option in ("--host", "--owner", "--cause", "--route"):

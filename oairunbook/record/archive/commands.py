@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from oairunbook.output import NotWrittenError, examples, inert, json_option, say, write_json
+from oairunbook.output import NotWrittenError, examples, inert, json_option, say, write_json, write_pieces
 
 if TYPE_CHECKING:
     from oairunbook.record.archive.index import Row
 
 _SHOWN = 50
 _MOST_NAMES = 20
+_PIECE = 500
+"""Runs that are written at once."""
 
 _archive_option = click.option(
     "--archive",
@@ -103,7 +107,7 @@ def list_runs(
 
     wanted = Wanted(since=since, until=until, host=host, owner=owner, cause=cause, route=route, practice=practice)
     with _wrong_calls(), open_index(folder := archive_root(root)) as index:
-        runs, matching = index.runs(wanted, last=last or None), index.count(wanted)
+        matching = index.count(wanted)
         unfinished = [
             row
             for row in index.unfinished()
@@ -113,18 +117,15 @@ def list_runs(
             and (until is None or row.started_at < moment(until))
             and (practice is None or practice == (row.practice is not None))
         ]
-    if json_file:
-        document = {
-            "archive": address(folder),
-            "runs": [asdict(row) for row in runs],
-            "matching": matching,
-            "unfinished": [asdict(row) for row in unfinished],
-        }
-        write_json(document, json_file)
-    if json_file != "-":
-        say(inert(_table(folder, [*runs, *unfinished])))
-        left_out = f", the newest of {matching}" if matching > len(runs) else ""
-        click.echo(f"{_number(len(runs), 'run')}{left_out}; {len(unfinished)} unfinished", err=True)
+        if json_file:
+            rest = {"matching": matching, "unfinished": [asdict(row) for row in unfinished]}
+            write_pieces(_pieces(address(folder), index.each(wanted, last=last or None), rest), json_file)
+            if json_file == "-":
+                return
+        runs = index.runs(wanted, last=last or None)
+    say(inert(_table(folder, [*runs, *unfinished])))
+    left_out = f", the newest of {matching}" if matching > len(runs) else ""
+    click.echo(f"{_number(len(runs), 'run')}{left_out}; {len(unfinished)} unfinished", err=True)
 
 
 @archive.command(epilog=examples("oairunbook archive show latest", "oairunbook archive show 1a2b3c4d --json -"))
@@ -260,6 +261,17 @@ def prune(
         if done.tombstone:
             lines.append(f"record of it: {address(done.tombstone)}")
         say(inert("\n".join(lines) + "\n"))
+
+
+def _pieces(archive: str, rows: Iterator[Row], rest: Mapping[str, Any]) -> Iterator[str]:
+    """The list as JSON, one run a line."""
+    yield f'{{"archive": {json.dumps(archive, ensure_ascii=False)}, "runs": ['
+    first = True
+    while some := list(islice(rows, _PIECE)):
+        lines = ",\n".join(json.dumps(asdict(row), ensure_ascii=False, allow_nan=False) for row in some)
+        yield ("\n" if first else ",\n") + lines
+        first = False
+    yield f"],\n{json.dumps(rest, ensure_ascii=False, allow_nan=False)[1:]}\n"
 
 
 def _table(folder: Path, rows: list[Row]) -> str:

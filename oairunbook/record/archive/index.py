@@ -137,11 +137,16 @@ class Index:
 
     def runs(self, wanted: Wanted = Wanted(), *, last: int | None = None) -> list[Row]:
         """The runs of the chain in its order; only the *last* so many, if a number is given."""
+        return list(self.each(wanted, last=last))
+
+    def each(self, wanted: Wanted = Wanted(), *, last: int | None = None) -> Iterator[Row]:
+        """As `runs`, one after the other: of 100,000 of them none stays in memory."""
         where, values = wanted.where()
-        order = "ORDER BY sequence" if last is None else f"ORDER BY sequence DESC LIMIT {int(last)}"
-        query = f"SELECT {', '.join(_COLUMNS)} FROM runs WHERE {where} {order}"  # noqa: S608 - columns are constants
-        found = [Row(*row) for row in self._database.execute(query, values)]
-        return found if last is None else found[::-1]
+        query = f"SELECT {', '.join(_COLUMNS)} FROM runs WHERE {where} ORDER BY sequence"  # noqa: S608 - columns are constants
+        if last is not None:
+            query = f"SELECT * FROM ({query} DESC LIMIT {int(last)}) ORDER BY sequence"  # noqa: S608 - as above
+        for row in self._database.execute(query, values):
+            yield Row(*row)
 
     def count(self, wanted: Wanted = Wanted()) -> int:
         """How many runs of the chain are wanted."""
