@@ -268,7 +268,7 @@ def test_the_verdict_of_a_notebook_holds_the_page_folded_and_points_to_it_in_pla
     view = show.verdict(record, replace(diagnose(record), cause=identity))
     assert view.html.count("<details>") == 1
     assert f"oairunbook explain {identity}, or CAUSES.md" in view.text
-    inside = html.unescape(re.sub(r"</?span>", "", view.html.partition("<details>")[2]))
+    inside = html.unescape(re.sub(r"</?span>", "", re.sub(r"</?code>", "`", view.html.partition("<details>")[2])))
     assert all(text in inside for text in texts(page(identity, place_of(record.route))))
 
 

@@ -204,3 +204,19 @@ def test_a_proxys_answer_stands_beside_the_status_that_never_came() -> None:
     assert (built.status, built.proxy_status) == (None, 407)
     assert "none came back from the API; the proxy answered 407" in to_markdown(built)
     assert "from the API" not in to_markdown(packet(recorded("tcp_administratively_prohibited")))
+
+
+def test_the_steps_of_a_packet_stand_in_the_order_of_their_beginning_each_with_its_time() -> None:
+    seen = evidence(resolved(), connected(), sdk_failed())
+    begun = [replace(o, started_seconds=3.0 - number) for number, o in enumerate(seen.observations)]
+    made = packet(replace(seen, collected_at="2026-11-25T14:42:48+00:00", observations=tuple(begun)))
+    assert [step.at[11:23] for step in made.proved] == ["14:42:49.000", "14:42:50.000", "14:42:51.000"]
+    assert "\n| `14:42:49.000` | `sdk` | failed |" in to_markdown(made)
+
+
+def test_a_test_that_was_cut_short_says_so_before_its_summary() -> None:
+    seen = evidence(resolved(), refused())
+    assert "Not the whole test" not in to_markdown(packet(seen))
+    told = to_markdown(packet(replace(seen, cut_short="it was cancelled")))
+    assert told.index("It was cut short: it was cancelled.") < told.index("| Item | Value |")
+    assert "the rest of the test, which was cut short" in told

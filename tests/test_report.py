@@ -108,6 +108,15 @@ def test_the_verdict_comes_first_and_notebooks_packet_and_manifest_follow(tmp_pa
     assert can_act(text) == []
 
 
+def test_an_archived_run_is_named_and_a_table_without_rows_is_a_sentence(tmp_path: Path) -> None:
+    run = archived(tmp_path)
+    told = report(run)
+    assert f"{run.name}, in the archive" in told
+    assert "not archived" not in told
+    assert "No notebook was run for it: one record was archived." in told
+    assert "Its notebooks" not in told
+
+
 def test_every_notebook_is_reached_from_the_contents_and_from_links_of_other_notebooks(tmp_path: Path) -> None:
     run = archived(tmp_path / "archive")
     add_notebook(

@@ -21,7 +21,7 @@ from oairunbook.record.follow import BRANCHES, branch, follows
 from oairunbook.record.picture import path
 from oairunbook.record.steps import steps
 from oairunbook.record.table import check_text
-from oairunbook.record.view import View, clean, listing, table
+from oairunbook.record.view import View, clean, inert, listing, table
 from oairunbook.verdict import Owner
 
 from .recorded import HOSTILE, answer, connected, evidence, observation, refused, resolved, sdk_answered, sdk_failed
@@ -125,7 +125,7 @@ def test_hostile_text_makes_no_element_no_link_and_no_escape_sequence(name: str)
     found = Elements(view.html)
     allowed = {"table", "caption", "thead", "tbody", "tr", "th", "td", "p", "strong", "span", "div", "ul", "li", "img"}
     links = {"a", "href"} if name == "follows" else set()
-    folded = {"details", "summary", "pre"} if name == "verdict" else set()
+    folded = {"details", "summary", "pre", "code"} if name == "verdict" else set()
     assert found.tags <= allowed | links | folded
     assert found.attributes <= {"style", "scope", "alt", "src", "width"} | links
     assert not any(ord(c) < 32 and c not in "\n\t" for c in view.html + view.text)
@@ -239,7 +239,21 @@ def test_a_row_head_of_one_word_never_breaks() -> None:
     """A column of words that is squeezed until its words break reads as `Certai nty`."""
     view = table("x", ("Item",), [("Certainty",), ("https://a-long-address.example/that/has/to/break",)])
     assert 'nowrap">Certainty<' in view.html
-    assert 'anywhere">https:' in view.html
+    assert 'anywhere; min-width: 12ch">https:' in view.html
+
+
+def test_no_column_is_squeezed_until_its_words_break_and_only_what_has_no_words_breaks_anywhere() -> None:
+    words, path = "Give the gateway's master key, or ask its operator.", "/srv/" + "releases/" * 12
+    view = table(
+        "Known answers", ("Answer", "Cause", "Do"), [("404", "api.gateway_upstream_failed", words), ("", path, words)]
+    )
+    last, middle, long = (
+        re.findall(rf'<td style="([^"]*)">{re.escape(inert(cell))}', view.html)[0]
+        for cell in (words, "api.gateway_upstream_failed", path)
+    )
+    assert "overflow-wrap: normal; min-width: 18ch" in last
+    assert "overflow-wrap: normal; min-width: 12ch" in middle
+    assert "overflow-wrap: anywhere; min-width: 12ch" in long
 
 
 def test_the_route_names_the_variables_that_shape_it() -> None:

@@ -11,7 +11,7 @@ from oairunbook.record.view import View, clean, inert
 from oairunbook.verdict import Verdict
 
 _INSIDE = 'style="margin-left: 1em"'
-_BLOCK = 'style="white-space: pre-wrap; overflow-wrap: anywhere; text-align: left"'
+_BLOCK = 'style="white-space: pre-wrap; overflow-wrap: break-word; text-align: left; margin: 4px 0 12px"'
 
 
 def explanation(evidence: Evidence, what: Verdict) -> View:
@@ -24,7 +24,7 @@ def explanation(evidence: Evidence, what: Verdict) -> View:
     about = f"About {known.id}: how it looks, what proves it, commands that show and mend it"
     body = "".join(_part(part) for part in parts(known))
     return View(
-        html=f"<details><summary>{inert(about)}</summary><div {_INSIDE}><p>{inert(known.meaning)}</p>{body}</div></details>",
+        html=f"<details><summary>{inert(about)}</summary><div {_INSIDE}><p>{_prose(known.meaning)}</p>{body}</div></details>",
         text=f"{about}: oairunbook explain {known.id}, or CAUSES.md beside the notebooks.",
     )
 
@@ -35,8 +35,15 @@ def _part(part: Part) -> str:
 
 
 def _block(kind: str, lines: list[Line]) -> str:
-    shown = [inert(clean(line.text)) for line in lines]
     if kind == "text":
-        return f"<ul>{''.join(f'<li>{line}</li>' for line in shown)}</ul>"
-    text = "\n".join(shown)
+        return f"<ul>{''.join(f'<li>{_prose(clean(line.text))}</li>' for line in lines)}</ul>"
+    text = "\n".join(inert(clean(line.text)) for line in lines)
     return f"<pre {_BLOCK}>{text}</pre>"
+
+
+def _prose(text: str) -> str:
+    """Prose whose code stands between backticks."""
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:
+        return inert(text)
+    return "".join(inert(piece) if i % 2 == 0 else f"<code>{inert(piece)}</code>" for i, piece in enumerate(pieces))

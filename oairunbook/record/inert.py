@@ -28,7 +28,7 @@ _STYLES = {
         "margin-right",
         "max-width",
     ),
-    *("text-decoration", "font-weight", "color", "background", "border", "border-collapse", "width"),
+    *("min-width", "text-decoration", "font-weight", "color", "background", "border", "border-collapse", "width"),
 }
 _IMAGES = ("data:image/svg+xml;base64,", "data:image/png;base64,")
 """An image of a data URL runs no script and loads nothing, also where it is SVG (HTML, "SVG as image")."""

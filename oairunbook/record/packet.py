@@ -277,9 +277,12 @@ def to_markdown(packet: Packet) -> str:
         ]
     parts += [_plain(packet.summary), "", "| Item | Value |", "| --- | --- |"]
     parts += [f"| {name} | {_span(value)} |" for name, value in rows]
-    parts += ["", "## Already proved from the same path", "", _span(packet.statement), ""]
+    parts += ["", "## Already proved from the same path", "", _plain(packet.statement), ""]
     parts += ["| Time (UTC) | Step | State | Seen |", "| --- | --- | --- | --- |"]
-    parts += [f"| {_span(p.at)} | {_span(p.observation)} | {p.state} | {_span(p.fact)} |" for p in packet.proved]
+    parts += [
+        f"| {_span(p.at[11:23] or p.at)} | {_span(p.observation)} | {p.state} | {_span(p.fact)} |"
+        for p in packet.proved
+    ]
     if packet.left_out:
         parts += ["", f"{packet.left_out} further steps stand in the evidence."]
     parts += ["", "## What you are asked to check", "", *_points(packet.asks, "Nothing.", _span)]
@@ -313,13 +316,13 @@ def _proved(evidence: Evidence, step: Step) -> Proved:
 
 
 def _telling(looked: Sequence[Step], cited: set[str]) -> tuple[Step, ...]:
-    """The steps that a packet has room for: those that the verdict cites, then the path's own; in their order."""
+    """The steps that a packet has room for: those that the verdict cites, then the path's own; by the time at which they began."""
 
     def weight(step: Step) -> tuple[bool, bool]:
         return not cited & {o.id for o in step.observations}, step.first.attempt > 1
 
     chosen = sorted(looked, key=weight)[:_MOST_STEPS]
-    return tuple(step for step in looked if step in chosen)
+    return tuple(sorted((step for step in looked if step in chosen), key=lambda step: step.first.started_seconds))
 
 
 def _cut(text: str, longest: int = _LONGEST) -> str:

@@ -32,7 +32,9 @@ h1 { font-size: 1.6rem; } h2 { margin-top: 3rem; border-top: 2px solid #111; pad
 h3 { font-size: 1.15rem; } h4, h5, h6 { font-size: 1rem; }
 table { border-collapse: collapse; margin: .5rem 0 1rem; font-size: .92rem; }
 .wide { overflow-x: auto; } td:last-child { min-width: 18rem; }
-caption { font-weight: bold; padding: 0 0 4px; } th, td { border-top: 1px solid #ccc; } th { font-weight: 600; }
+caption { font-weight: bold; padding: 0 0 4px; text-align: left; } th { font-weight: 600; }
+th, td { border-top: 1px solid #ccc; text-align: left; vertical-align: top; padding: 2px 8px; }
+td:not(:last-child) code { overflow-wrap: normal; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: #f4f4f4; padding: .5rem; font-size: .85rem; }
 code { overflow-wrap: anywhere; } img { max-width: 100%; height: auto; } summary { cursor: pointer; color: #333; }
 nav li { margin: .2rem 0; } .practice { border: 2px solid #111; padding: .5rem 1rem; }
@@ -124,7 +126,11 @@ def _manifest(run: Path, manifest: dict[str, Any]) -> View:
         return paragraph("This run holds no manifest that can be read.")
     files = manifest.get("files")
     named = files if isinstance(files, dict) else {}
-    facts = [(name, str(value)) for name, value in manifest.items() if not isinstance(value, (dict, list))]
+    facts = [
+        (name, "none" if value is None else str(value))
+        for name, value in manifest.items()
+        if not isinstance(value, (dict, list))
+    ]
     rows = [(name, _file_state(run / Path(name).name, expected), str(expected)) for name, expected in named.items()]
     ran = [
         (str(item.get("name")), str(item.get("state")), f"{item.get('seconds')} s", str(item.get("problem") or ""))
@@ -133,7 +139,9 @@ def _manifest(run: Path, manifest: dict[str, Any]) -> View:
     ]
     return together(
         table("The run", ("Item", "Value"), facts),
-        table("Its notebooks", ("Notebook", "State", "Took", "Problem"), ran),
+        table("Its notebooks", ("Notebook", "State", "Took", "Problem"), ran)
+        if ran
+        else paragraph("No notebook was run for it: one record was archived."),
         table("Its files, as this report found them", ("File", "State", "SHA-256 in the manifest"), rows),
         paragraph("Whether the manifest itself is as it was left is for oairunbook archive verify to say."),
     )

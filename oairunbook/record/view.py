@@ -9,15 +9,20 @@ from typing import Any
 from urllib.parse import quote
 
 _LONGEST_TEXT = 4000
-_SHORT_CELL = 26
-"""Characters that a cell keeps on one line, so that no column of words is squeezed until its words break. The last column gives way."""
+_SHORT_CELL = 16
+"""Characters that a cell keeps on one line: times, states, codes."""
+
+_LEAST, _LEAST_OF_LAST = 12, 18
+"""Width, in characters, below which no longer cell is squeezed. A table that is too wide then scrolls."""
+
+_LONGEST_WORD = 30
+"""Characters of a word that is never broken. URLs, paths and hashes are longer, and break wherever they meet the edge."""
 
 _PROSE = 'style="overflow-wrap: anywhere"'
 """Paths and URLs have no place to break at, and what does not break is cut at the edge of a notebook."""
 
 _CELL = "text-align: left; vertical-align: top; padding: 2px 8px;"
 _SHORT = f'style="{_CELL} white-space: nowrap"'
-_LONG = f'style="{_CELL} white-space: pre-wrap; overflow-wrap: anywhere"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,7 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) ->
     body = "".join(
         f'<tr><th scope="row" {_style(row[0])}>{inert(row[0])}</th>'
         + "".join(f"<td {_style(cell)}>{inert(cell)}</td>" for cell in row[1:-1])
-        + "".join(f"<td {_LONG}>{inert(cell)}</td>" for cell in row[1:][-1:])
+        + "".join(f"<td {_style(cell, last=True)}>{inert(cell)}</td>" for cell in row[1:][-1:])
         + "</tr>"
         for row in lines
     )
@@ -124,8 +129,13 @@ def inert(text: str) -> str:
     return html.escape(text).replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")
 
 
-def _style(cell: str) -> str:
-    return _SHORT if len(cell) <= _SHORT_CELL and "\n" not in cell else _LONG
+def _style(cell: str, *, last: bool = False) -> str:
+    if len(cell) <= _SHORT_CELL and "\n" not in cell:
+        return _SHORT
+    longest = max(map(len, cell.split()), default=0)
+    breaking = "anywhere" if longest > _LONGEST_WORD else "normal"
+    least = min(len(cell), _LEAST_OF_LAST if last else _LEAST)
+    return f'style="{_CELL} white-space: pre-wrap; overflow-wrap: {breaking}; min-width: {least}ch"'
 
 
 def _columns(rows: list[list[str]]) -> list[str]:

@@ -74,6 +74,10 @@ def _flat(name: str, item: Any) -> Iterator[tuple[str, str]]:
         case list() if all(isinstance(part, (str, int, float)) for part in item):
             if item:
                 yield name, ", ".join(str(part) for part in item)[:_LONGEST]
+        case [{"name": _, "value": _, **others}, *_] if not others:
+            # Headers and variables: each is a pair already.
+            for part in item:
+                yield from _flat(f"{name} {part['name']}", part["value"])
         case list():
             for index, part in enumerate(item, 1):
                 yield from _flat(f"{name} {index}", part)
