@@ -2,9 +2,40 @@
 
 from __future__ import annotations
 
+import math
+import re
+from typing import Any
+
 import click
 
 from oairunbook.output import Command
+
+
+class Seconds(click.FloatRange):
+    """Seconds above 0 that a clock can wait for: no `nan`, and no more than a week."""
+
+    name = "seconds"
+
+    def __init__(self, *, or_none: bool = False) -> None:
+        """With *or_none* 0 is allowed as well."""
+        super().__init__(min=0, min_open=not or_none, max=7 * 86400)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number.
+
+        Raises:
+            click.BadParameter: It is none, or out of range.
+        """
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        return number
+
+
+def _http_url(_: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value and not re.match(r"https?://[^\s/]", value):
+        raise click.BadParameter(f"{value!r} is no URL that begins with https:// or http://", param=param)
+    return value
 
 
 def look_options(command: Command) -> Command:
@@ -27,14 +58,14 @@ def look_options(command: Command) -> Command:
         ),
         click.option(
             "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Seconds(),
             default=5.0,
             show_default=True,
             help="Seconds for one step.",
         ),
         click.option(
             "--budget",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Seconds(),
             default=30.0,
             show_default=True,
             help="Seconds in all.",
@@ -49,13 +80,14 @@ def look_options(command: Command) -> Command:
         ),
         click.option(
             "--idle",
-            type=click.FloatRange(min=0, min_open=True),
+            type=Seconds(),
             metavar="SECONDS",
             help="Also use a connection again that was idle so long (NAT and load-balancer limits).",
         ),
         click.option(
             "--control-url",
             metavar="URL",
+            callback=_http_url,
             help="Direct route of the control test beside an Azure or gateway route; empty for none.  [default: the public API]",
         ),
     )

@@ -10,7 +10,7 @@ import pytest
 from oairunbook import __version__
 from oairunbook.diagnose import CATALOGUE, diagnose
 from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, owner_of
-from oairunbook.evidence import Body, ErrorLink, Evidence, Family, HttpAnswer, Observation, PastedError
+from oairunbook.evidence import Body, ErrorLink, Evidence, Family, HttpAnswer, NotTried, Observation, PastedError
 from oairunbook.route import resolve
 from oairunbook.runtime import this_runtime
 from oairunbook.verdict import Owner
@@ -206,6 +206,33 @@ def test_a_verdict_before_the_api_says_not_to_touch_keys(observation: Observatio
     verdict = diagnose(evidence("direct", observation))
     assert verdict.layer == layer
     assert NO_KEY_ADVICE in verdict.do_not
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "certainty"),
+    [
+        (500, "api.server_error", "likely"),
+        (502, "http.gateway_error", "proven"),
+        (505, "api.server_error", "likely"),
+        (999, "http.not_an_api", "proven"),
+    ],
+)
+def test_a_failure_without_an_api_body_is_some_servers_and_no_more_than_likely(
+    status: int, cause: str, certainty: str
+) -> None:
+    for shape in ("text", "html", "empty"):
+        verdict = diagnose(evidence("direct", answered(status, shape=shape)))
+        assert (verdict.cause, verdict.certainty) == (cause, certainty), shape
+        assert not any("it was accepted" in text for text in verdict.do_not)
+
+
+def test_an_undecided_verdict_cites_no_status_page_and_misses_no_name_of_an_address() -> None:
+    aside = replace(pasted("socket.gaierror", "[Errno -2] Name or service not known"), id="status", probe="status")
+    skipped = replace(answered(200), id="dns.system", probe="dns", layer="dns", outcome=NotTried(reason="an address"))
+    verdict = diagnose(evidence("direct", aside, skipped))
+    assert verdict.cause == "unknown"
+    assert not [b for b in verdict.because if b.observation == "status"]
+    assert "an address" not in "".join(verdict.missing)
 
 
 def test_a_verdict_that_does_not_decide_says_not_to_touch_keys_and_what_is_missing() -> None:

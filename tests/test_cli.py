@@ -193,6 +193,30 @@ def test_a_file_that_is_no_evidence_is_refused_by_name_and_reason(content: bytes
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (("check", "--timeout", "nan"), "'nan' is no number of seconds"),
+        (("check", "--budget", "inf"), "not in the range"),
+        (("run", "--timeout", "1e400"), "not in the range"),
+        (("check", "--control-url", "api.example.com"), "begins with https:// or http://"),
+        (("archive", "list", "--owner", "banana"), "'banana' is not one of"),
+        (("schedule", "--for", "cron", "--user", "a b"), "no name of an account"),
+        (("schedule", "--for", "systemd", "--base-url", "https://u:s3cretpw@h/v1"), "is no place for secrets"),
+        (("init", ""), "DIR is empty"),
+        (("packet", "latest"), "archive holds no run"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused_before_anything_is_done(
+    call: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    done = program(*call, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "s3cretpw" not in done.stderr + done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 # -- 0, 1, 3: the verdict -----------------------------------------------------------------------------------------
 
 

@@ -193,7 +193,9 @@ def _undecided(evidence: Evidence) -> Verdict:
     if no_answer:
         owner = "connection_path" if evidence.route.family == "direct" else "route_provider"
     looked = [
-        o for o in evidence.observations if o.outcome.kind != "not_tried" and o.attempt == 1 and o.changed is None
+        o
+        for o in evidence.observations
+        if o.outcome.kind != "not_tried" and o.probe not in _BESIDE and o.attempt == 1 and o.changed is None
     ]
     facts = tuple(cite(o, _seen(o.outcome)) for o in looked if o.outcome.kind not in _WORKED)
     if looked and not facts:
@@ -220,12 +222,22 @@ _WORKED = ("local_resources", "client_built", "status_page", "resolved", "connec
 def _seen(outcome: object) -> str:
     errors = getattr(outcome, "errors", ())
     kind = str(getattr(outcome, "kind", "")).replace("_", " ")
-    return f"{kind}: {errors[-1].type}: {errors[-1].text}" if errors else kind
+    if errors:
+        return f"{kind}: {errors[-1].type}: {errors[-1].text}"
+    status = getattr(outcome, "status", None)
+    return f"{kind}: status {status}" if status else kind
+
+
+_BESIDE = ("status",)
+"""Probes that are not on the path: what they see is no reason for anything."""
 
 
 def _untried(evidence: Evidence) -> list[str]:
     found = []
     for observation, skipped in evidence.of(NotTried):
+        if observation.id == "dns.system":
+            # The host is an address: there is nothing to resolve, so nothing is missing.
+            continue
         found.append(f"{observation.target}: not tried, {skipped.reason}")
     for observation, given_up in evidence.of(Stopped):
         found.append(f"{observation.target}: stopped, {given_up.reason}")

@@ -308,11 +308,22 @@ def _error_in_stream(evidence: Evidence) -> Finding | None:
 
 
 def _server_error(evidence: Evidence) -> Finding | None:
-    return _rule("api.server_error")(evidence) or _error_in_stream(evidence)
+    return _rule("api.server_error")(evidence) or _error_in_stream(evidence) or _nameless_failure(evidence)
 
 
-_KEEP = "Keep the request id, the time and the region: support needs them."
-_NO_ROTATE = "Do not rotate the key: it was accepted."
+def _nameless_failure(evidence: Evidence) -> Finding | None:
+    """A 5xx without an API's body or request id, and not one of those by which an intermediary speaks of another: some server failed."""
+    if request_succeeded(evidence):
+        return None
+    for observation, answer, _ in answers(evidence):
+        if 500 <= answer.status < 520 and answer.status not in (501, 502, 503, 504):
+            fact = f"{_fact(answer)}, and no API body: a server failed at this request, and nothing shows whose it is"
+            return Finding(because=(cite(observation, fact),), certainty="likely")
+    return None
+
+
+_KEEP = "Keep the request id if there is one, the time and the region: support needs them."
+_NO_ROTATE = "Do not rotate the key: nothing refused it."
 
 CAUSES = (
     Cause(id="api.missing_key", owner="auth", meaning="401: no credentials arrived.",

@@ -308,7 +308,7 @@ def _not_an_api(evidence: Evidence) -> Finding | None:
         if own_tells and answer.status in _NO_SUCH_PATH:
             # Not every server lists models; the request that counts got further.
             continue
-        if answer.status < 500 or answer.status == 501:
+        if answer.status < 500 or answer.status == 501 or answer.status >= 600:
             because, step = one_path_away(evidence)
             return Finding(because=(cite(observation, _describe(answer)), *because), certainty="proven", next=step)
     return _broken(evidence, "illegal status line", "BadStatusLine", "illegal header line", "AnswerTooLargeError")

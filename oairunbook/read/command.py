@@ -73,6 +73,10 @@ def triage(
             raise click.UsageError("give FILE, or - and the text on standard input, or --status, --header, --body")
         file = "-"
     text = _bytes(file) if file else b""
+    if not (text.strip() or status or headers or body):
+        click.echo(
+            f"{'Standard input' if file == '-' else inert(str(file))} is empty: there is nothing to judge.", err=True
+        )
     try:
         checked = load_evidence(_bytes(record)) if record else None
     except EvidenceError as error:

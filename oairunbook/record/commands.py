@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from oairunbook.collector.options import place_options
+from oairunbook.options import Seconds
 from oairunbook.output import examples, inert, json_option, say, write_json
 from oairunbook.record import runbooks
 from oairunbook.record.running import end_if_not_whole, path_options, progress, sign_key_option, told
@@ -59,13 +60,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--jitter",
-    type=click.FloatRange(min=0),
+    type=Seconds(or_none=True),
     metavar="SECONDS",
     help="With --cron: begin later by a random time up to this.  [default: 0]",
 )
 @click.option(
     "--limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     metavar="SECONDS",
     help="With --cron: for the whole turn.  [default: 300]",
 )
@@ -185,7 +186,7 @@ def _practise(
 
 @click.command(
     epilog=examples(
-        "oairunbook packet archive/2026/11/25/*-web-3-*",
+        "oairunbook packet latest",
         "oairunbook packet RUN --json packet.json",
         "oairunbook packet RUN --for connection_path",
     )
@@ -216,14 +217,13 @@ def packet(run: str, owner: Owner | None, archive: str, json_file: str | None) -
     from oairunbook.evidence import EvidenceError, load_evidence
     from oairunbook.record import packet as packets
     from oairunbook.record.archive.chain import ArchiveError
-    from oairunbook.record.archive.find import archive_root, find_run
+    from oairunbook.record.archive.find import archive_root, run_folder_of
     from oairunbook.record.archive.mirror import address
     from oairunbook.record.source import EVIDENCE_FILE
 
     run_folder = Path(run)
     try:
-        if not run_folder.is_dir():
-            run_folder = find_run(archive_root(archive), run)
+        run_folder = run_folder_of(archive_root(archive), run)
         if owner is None and (run_folder / "packet.md").exists():
             markdown = (run_folder / "packet.md").read_text("utf-8")
             document = json.loads((run_folder / "packet.json").read_bytes())

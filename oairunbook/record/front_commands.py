@@ -59,13 +59,16 @@ def open_command(folder: Path, no_browser: bool, port: int | None) -> None:
 
 
 @click.command(epilog=examples("oairunbook init runbook", "oairunbook init . && git add *.ipynb"))
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-def init(folder: Path) -> None:
+@click.argument("folder_named", metavar="DIR")
+def init(folder_named: str) -> None:
     """Copy the notebooks into DIR, to adapt them.
 
     A notebook that is there already is never overwritten; those that differ from the installed ones are named. The copies run with
     papermill and in JupyterLab; `oairunbook run` runs the installed ones.
     """
+    if not folder_named:
+        raise click.UsageError("DIR is empty: name a folder, or . for this one")
+    folder = Path(folder_named)
     _tell(folder, _copied(folder))
 
 
@@ -87,13 +90,13 @@ def report(run: str, out: str | None, archive: str) -> None:
     record can neither run nor lead anywhere in it. RUN is a run's folder, its name or a part of it, or latest.
     """
     from oairunbook.record.archive import ArchiveError
-    from oairunbook.record.archive.find import archive_root, find_run
+    from oairunbook.record.archive.find import archive_root, run_folder_of
     from oairunbook.record.files import write_whole
     from oairunbook.record.report import ReportError
     from oairunbook.record.report import report as render
 
     try:
-        folder = Path(run) if Path(run).is_dir() else find_run(archive_root(archive), run)
+        folder = run_folder_of(archive_root(archive), run)
         text = render(folder)
     except (ArchiveError, ReportError) as error:
         raise click.UsageError(inert(str(error))) from error

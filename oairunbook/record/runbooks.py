@@ -108,7 +108,8 @@ def checked(given: Sequence[tuple[str, str]], parameters: Sequence[Parameter], s
         if _shown(text, secrets) != text:
             raise ParameterError(
                 f"The value of parameter {name!r} looks like a secret, and parameters are written into the record. "
-                "Nothing was run. Next: put the key into OPENAI_API_KEY, and leave it out of URLs and pasted text."
+                "Nothing was run. Next: put keys and passwords into the environment (OPENAI_API_KEY, HTTPS_PROXY, …), "
+                "and leave them out of URLs and pasted text."
             )
         values[name] = _typed(known[name], text)
     return values

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from oairunbook.options import Seconds
 from oairunbook.output import EXIT_INTERRUPTED, EXIT_TOOL_FAILED, Command, NotWrittenError, inert
 from oairunbook.record.archive.mirror import address
 
@@ -31,12 +32,8 @@ def path_options(*, budget: str) -> Callable[[Command], Command]:
         click.option(
             "--route", type=click.Choice(["auto", "direct", "azure", "gateway"]), help="Route family.  [default: auto]"
         ),
-        click.option(
-            "--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds for one step.  [default: 5]"
-        ),
-        click.option(
-            "--budget", type=click.FloatRange(min=0, min_open=True), help=f"Seconds in all.  [default: {budget}]"
-        ),
+        click.option("--timeout", type=Seconds(), help="Seconds for one step.  [default: 5]"),
+        click.option("--budget", type=Seconds(), help=f"Seconds in all.  [default: {budget}]"),
     )
 
     def declare(command: Command) -> Command:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,11 @@ from oairunbook.record.archive.mirror import SPOOL_VARIABLE, is_url
 
 _SPOOL = "/var/lib/oairunbook"
 HOUR_MINUTES, DAY_MINUTES = 60, 24 * 60
+_MOST_SECONDS = 420
+"""After that a turn is ended from outside: beyond its own limit, its jitter and what it takes to write the record."""
+
+_STATE = "/var/lib/"
+_ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +60,7 @@ def crontab(plan: Plan) -> str:
     escaped = command.replace("%", r"\%")
     return (
         "# /etc/cron.d/oairunbook: mail comes when the verdict changes, or the tool itself fails.\n"
+        f"# Once, as root: install -d -m 0700 -o {shlex.quote(plan.user)} {shlex.quote(plan.archive)}\n"
         "SHELL=/bin/sh\n"
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
         f"{_cron_time(plan.minutes)} {plan.user} {escaped}\n"
@@ -73,8 +80,8 @@ def systemd(plan: Plan) -> dict[str, str]:
         "Type=oneshot\n"
         f"User={plan.user}\n"
         f"EnvironmentFile={plan.environment_file}\n"
-        f"ExecStart={call}\n"
-        "TimeoutStartSec=420\n"
+        f"{_state_folder(plan)}ExecStart={call}\n"
+        f"TimeoutStartSec={_MOST_SECONDS}\n"
         "# Nothing that changes the path: the same network, resolver and certificates as the service has.\n"
         "NoNewPrivileges=yes\n"
         "PrivateTmp=yes\n"
@@ -119,7 +126,7 @@ spec:
     spec:
       # Status 1 is a fault that was named: doing it again at once would not change that.
       backoffLimit: 0
-      activeDeadlineSeconds: 420
+      activeDeadlineSeconds: {_MOST_SECONDS}
       template:
         spec:
           restartPolicy: Never
@@ -144,6 +151,14 @@ spec:
               persistentVolumeClaim:
                 claimName: oairunbook-archive
 """
+
+
+def _state_folder(plan: Plan) -> str:
+    """The service manager makes a folder below /var/lib for the user of the service (StateDirectory=, systemd.exec(5)); any other is there already."""
+    if plan.archive.startswith(_STATE) and _plain(plan.archive.removeprefix(_STATE).replace("%", "%%")):
+        name = plan.archive.removeprefix(_STATE).replace("%", "%%")
+        return f"StateDirectory={name}\nStateDirectoryMode=0700\n"
+    return f"# {plan.archive} must be there and belong to {plan.user}.\n"
 
 
 def _cron_time(minutes: int) -> str:
@@ -171,6 +186,12 @@ def _plain(word: str) -> bool:
 def joined(files: dict[str, str]) -> str:
     """Several files one under the other, each under its name."""
     return "\n".join(f"# {name}\n{text}" for name, text in files.items())
+
+
+def check_account(user: str) -> None:
+    """Raise ValueError for what is no name of an account: a blank in it would begin the command of a crontab's line."""
+    if not _ACCOUNT.fullmatch(user):
+        raise ValueError(f"--user {user!r} is no name of an account")
 
 
 def check_words(words: Sequence[str]) -> None:

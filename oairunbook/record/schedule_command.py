@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from oairunbook.output import examples, say
+from oairunbook.redaction import without_credentials
 
 _UNITS = {"m": 1, "h": 60, "d": 24 * 60}
 
@@ -82,6 +83,11 @@ def schedule(
     from oairunbook.record import schedule as schedules
 
     minutes = _minutes(every)
+    if base_url and without_credentials(base_url) != base_url:
+        raise click.UsageError(
+            "--base-url holds a password, a query or a fragment, and what is printed is no place for secrets. "
+            "Next: put OPENAI_BASE_URL into the environment file or the Secret"
+        )
     options = [
         text
         for name, value in (("--prom", metrics), ("--base-url", base_url), ("--model", model))
@@ -103,6 +109,7 @@ def schedule(
         **({"image": image} if image else {}),
     )
     try:
+        schedules.check_account(plan.user)
         schedules.check_words((plan.program, plan.user, plan.environment_file, plan.image, *plan.arguments))
     except ValueError as error:
         raise click.UsageError(str(error)) from error

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from oairunbook.output import NotWrittenError, examples, inert, json_option, say, write_json, write_pieces
+from oairunbook.verdict import Owner
 
 if TYPE_CHECKING:
     from oairunbook.record.archive.index import Row
@@ -73,7 +74,12 @@ def _time(_context: click.Context, _option: click.Parameter, text: str | None) -
 @click.option("--since", callback=_time, metavar="TIME", help="Began at this time or later: 7d, 12h, or a date.")
 @click.option("--until", callback=_time, metavar="TIME", help="Began before this time.")
 @click.option("--host", default="", metavar="NAME", help="Ran on this host.")
-@click.option("--owner", default="", metavar="OWNER", help="Verdict's owner.")
+@click.option(
+    "--owner",
+    type=click.Choice(get_args(Owner)),
+    metavar="OWNER",
+    help=f"Verdict's owner: {', '.join(get_args(Owner))}.",
+)
 @click.option("--cause", default="", metavar="CAUSE", help="Verdict's cause, or a layer for all its causes.")
 @click.option("--route", default="", metavar="ROUTE", help="direct, azure, gateway, or a part of the base URL.")
 @click.option("--practice/--real", default=None, help="Only practice runs, or none of them.")
@@ -90,7 +96,7 @@ def list_runs(
     since: datetime | None,
     until: datetime | None,
     host: str,
-    owner: str,
+    owner: str | None,
     cause: str,
     route: str,
     practice: bool | None,
@@ -105,7 +111,7 @@ def list_runs(
     from oairunbook.record.archive.index import Wanted, moment, open_index
     from oairunbook.record.archive.mirror import address
 
-    wanted = Wanted(since=since, until=until, host=host, owner=owner, cause=cause, route=route, practice=practice)
+    wanted = Wanted(since=since, until=until, host=host, owner=owner or "", cause=cause, route=route, practice=practice)
     with _wrong_calls(), open_index(folder := archive_root(root)) as index:
         matching = index.count(wanted)
         unfinished = [

@@ -86,3 +86,13 @@ def _find(archive: Path, text: str) -> Path:
         raise ArchiveError(f"{where} holds no run {text!r}. Next: oairunbook archive list --archive {where}")
     named = ", ".join(fitting[:5])
     raise ArchiveError(f"{text!r} is in the names of {len(fitting)} runs of {where}: {named}. Name one of them.")
+
+
+def run_folder_of(archive: Path, text: str) -> Path:
+    """As `find_run`, but a folder is taken as it is: also that of a run which was killed before it had a manifest.
+
+    Raises:
+        ArchiveError: As `find_run`.
+        OSError: As `find_run`.
+    """
+    return Path(text) if Path(text).is_dir() else find_run(archive, text)
