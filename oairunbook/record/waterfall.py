@@ -14,7 +14,7 @@ from oairunbook.record.view import View
 from oairunbook.verdict import Verdict
 
 _ROW, _TESTED_ROW, _HEAD, _TOP, _LEGEND = 22, 34, 26, 58, 62
-_LEFT, _RIGHT = 400.0, svg.WIDTH - 76.0
+_LEFT, _RIGHT = 400.0, svg.WIDTH - 112.0
 _THINNEST = 2.0
 """Width of what is over at once: it has to be seen."""
 
