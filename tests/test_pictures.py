@@ -164,3 +164,7 @@ def test_an_axis_of_no_length_and_very_long_texts_do_no_harm() -> None:
     assert svg.ticks(0.0) == ((0.0, "0 s"),)
     assert timeline("x", [Attempt(moment=1.0, seconds=0.0, state="failed", end="x" * 500)]).html
     assert svg.text(0, 0, "x" * 500, width=100).count("x") < 30
+    cut = svg.text(0, 0, "the beginning of " + "x" * 500 + " self-signed certificate", width=400, keep_end=True)
+    assert "the beg" in cut
+    assert "xx self-signed certificate<" in cut
+    assert len(cut) < len(svg.text(0, 0, "x" * 500, width=400)) + 60

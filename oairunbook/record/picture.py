@@ -78,5 +78,5 @@ def _drawn(rows: list[Row]) -> list[str]:
         drawn.append(
             f'<text x="56" y="{y - 3}"><tspan font-weight="bold">{html.escape(row.name)}</tspan> {html.escape(words)}</text>'
         )
-        drawn.append(svg.text(56, y + 14, row.fact, size=12, width=svg.WIDTH - 80))
+        drawn.append(svg.text(56, y + 14, row.fact, size=12, width=svg.WIDTH - 80, keep_end=True))
     return drawn

@@ -82,13 +82,25 @@ def image(title: str, lines: Iterable[str], drawn: Sequence[str], *, height: int
 
 
 def text(
-    x: float, y: float, words: str, *, size: int = 14, bold: bool = False, anchor: str = "start", width: float
+    x: float,
+    y: float,
+    words: str,
+    *,
+    size: int = 14,
+    bold: bool = False,
+    anchor: str = "start",
+    width: float,
+    keep_end: bool = False,
 ) -> str:
-    """One line of text, cut where it would be wider than *width*: 0.56 em is the mean of a sans-serif face, 0.6 of its bold one."""
+    """One line of text, cut where it would be wider than *width*: 0.56 em is the mean of a sans-serif face, 0.6 of its bold one.
+
+    With *keep_end* its middle is left out: the end of an error says what was wrong.
+    """
     line = " ".join(clean(words).split())
     room = max(1, int(width / (size * (0.6 if bold else 0.56))))
     if len(line) > room:
-        line = f"{line[: room - 1]}…"
+        end = (room - 3) * 2 // 3 if keep_end else 0
+        line = f"{line[: room - 1 - end]}…{line[len(line) - end :]}"
     weight = ' font-weight="bold"' if bold else ""
     where = "" if anchor == "start" else f' text-anchor="{anchor}"'
     return f'<text x="{x:g}" y="{y:g}" font-size="{size}"{weight}{where} fill="{INK}">{html.escape(line)}</text>'
