@@ -66,10 +66,25 @@ def test_a_name_that_does_not_exist_is_named_and_only_azure_is_told_of_azure() -
     verdict, on_azure = diagnose(seen), diagnose(there)
 
     assert seen.route.host in verdict.summary
-    assert [step for step in on_azure.next if step not in verdict.next] == [
-        "On Azure check that the resource exists, and its private DNS zone."
-    ]
+    for_azure = "On Azure check that the resource exists, and its private DNS zone."
+    assert (for_azure in on_azure.next, for_azure in verdict.next) == (True, False)
     assert "DNS: failed, the evidence changes here." in path(seen, verdict).text
+
+
+def test_the_next_step_asks_the_owner_first_where_a_fault_of_the_path_is_the_providers_by_rule() -> None:
+    """The cause's own steps speak of the network of this runtime, which the control test has cleared."""
+    by_rule = [
+        verdict
+        for case in CASES.values()
+        if (verdict := diagnose(case.evidence)).owner == "route_provider" and verdict.layer in ("dns", "tcp", "tls")
+    ]
+    assert by_rule
+    assert all(verdict.next[0].startswith("Ask whoever runs the ") for verdict in by_rule)
+    assert not [
+        v
+        for case in CASES.values()
+        if (v := diagnose(case.evidence)).owner == "connection_path" and "whoever runs the" in v.next[0]
+    ]
 
 
 def test_a_check_that_was_cut_short_gives_no_step_that_worked_as_a_reason() -> None:

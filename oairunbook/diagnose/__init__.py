@@ -7,7 +7,7 @@ import dataclasses
 from oairunbook.diagnose import api, browser, client, dns, http, pasted, pattern, proxy, tcp, tls
 from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding, do_nots, owner_of, steps
 from oairunbook.diagnose.chain import failed_step
-from oairunbook.diagnose.control import compare
+from oairunbook.diagnose.control import Compared, compare
 from oairunbook.diagnose.pattern import attempted
 from oairunbook.diagnose.reading import cite, request_succeeded, stream_failed, without_isolating_tests
 from oairunbook.evidence import Evidence, NotTried, SdkAnswered, Stopped, quoted_id
@@ -156,11 +156,20 @@ def _fault(
         tried=counted.tried,
         summary=" ".join(part for part in (cause.meaning, counted.words, finding.because[0].fact) if part),
         because=because,
-        next=(*finding.next, *steps(cause, evidence.route.family)),
+        next=(*_first_ask(owner, cause, evidence, compared), *finding.next, *steps(cause, evidence.route.family)),
         do_not=do_nots(cause),
         also=tuple(dict.fromkeys(beside)),
         missing=compared.missing if owner == "route_provider" and cause.owner is None else (),
     )
+
+
+def _first_ask(owner: Owner, cause: Cause, evidence: Evidence, compared: Compared) -> tuple[str, ...]:
+    """Whom to ask first where only the owner rule gives a fault of the path to the route's provider: the cause's own steps speak of this network."""
+    if owner != "route_provider" or cause.owner is not None or cause.id == "http.not_an_api":
+        return ()
+    whom = "whoever runs the Azure resource" if evidence.route.family == "azure" else "whoever runs the gateway"
+    shown = "is answered" if compared.answered else "has not failed alike"
+    return (f"Ask {whom} first: the direct route from this runtime {shown}. The steps below hold on either side.",)
 
 
 def _healthy(evidence: Evidence, findings: list[tuple[Cause, Finding]]) -> Verdict:

@@ -33,7 +33,7 @@ from oairunbook.verdict import Verdict
 
 _NOTHING_SAVED = (
     "Nothing is saved yet. Save the packet: then the notebooks that this verdict calls for are listed here, "
-    "and open with the same evidence."
+    "and open with the same evidence; those that look for themselves test the same route anew."
 )
 _NOTHING_TO_SAVE = "Not saved: nothing was pasted and nothing was tested yet, so there is nothing to hand over."
 _TEST_HERE = (
@@ -244,9 +244,13 @@ class Triage:
     def _followed(self, run: Path, folder: Path, chosen: list[tuple[str, str]]) -> View:
         """What to hand over, and what to open next."""
         there = (
-            listing("Next, with the same evidence", [f"{name}: {why}" for name, why in chosen], none="Nothing."),
+            listing(
+                "Next, with the same evidence or on the same route",
+                [f"{name}: {why}" for name, why in chosen],
+                none="Nothing.",
+            ),
             paragraph(f"{_ONLY_JUPYTERLAB} {folder.absolute()}."),
         )
-        here = (links("Open next, with the same evidence", chosen, str(folder)),)
+        here = (links("Open next, with the same evidence or on the same route", chosen, str(folder)),)
         alone = self._standing_links.in_voila
         return together(packet_of(run, linked=not alone), *(there if alone else here))
