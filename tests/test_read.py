@@ -209,6 +209,17 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ("An error occurred with your deployment FUNCTION_INVOCATION_TIMEOUT", "http.gateway_error"),
         ("dev.langchain4j.exception.TimeoutException: request timed out", "http.read_timeout"),
         ("ERROR async_openai::error: failed deserialization of: File Not Found", "http.not_an_api"),
+        # Milliseconds are no status, and a code of Node's is none of the API's.
+        ("2025-04-06 09:45:40.593 ERROR (MainThread) [x] Unexpected error during intent recognition", "unknown"),
+        ("AxiosError: Request failed with status code 404 {\n  code: 'ERR_BAD_REQUEST'\n}", "http.not_an_api"),
+        # SDK 0.x gives the status between two prints of the body; a refusal of size calls itself a server error.
+        ("Failed ({\n \"error\": {\"message\": \"Maximum content size limit (1) exceeded (2 bytes read)\", \"type\": \"server_error\", \"code\": null}\n} 413 {'error': {'message': 'x'}})", "api.bad_request"),
+        ("Error: null. 413: Maximum content size limit (26214400) exceeded (26384384 bytes read)", "api.bad_request"),
+        # A block page of which only the middle was copied, and its number.
+        ('<h1 data-translate="block_headline">Sorry, you have been blocked</h1>', "http.blocked_page"),
+        ("Cloudflare Error 1010 means that the owner of the website has banned your access", "http.blocked_page"),
+        # journald's beginnings of lines.
+        ("Apr 08 08:06:58 HOST app.sh[1]: Traceback (most recent call last):\nApr 08 08:06:58 HOST app.sh[1]:   File \"/x.py\", line 1, in f\nApr 08 08:06:58 HOST app.sh[1]: httpx.ConnectError: [Errno 111] Connection refused", "tcp.refused"),
         # Prose that a terminal broke begins like code.
         ("error sending request\nfor url (https://api.openai.com/v1): connection refused", "tcp.refused"),
     ],
@@ -249,6 +260,18 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
         ("proxy: socks5h://localhost:7890\nTimeoutError", "connection_path"),
         ("RateLimitError\n\nthis line of code fails", "quota_or_rate"),
         ("whenever I call it the requests timeout, it just times out", "connection_path"),
+        ("Groq API error: 500", "server"),
+        ("使用groq api请求被拒绝\n<title>Attention Required! | Cloudflare</title>", "route_provider"),
+        (
+            "403 <title>Attention Required! | Cloudflare</title>\nset-cookie: x=1; path=/; domain=.llm.example.net; HttpOnly",
+            "route_provider",
+        ),
+        (
+            "403 <title>Attention Required! | Cloudflare</title>\nset-cookie: x=1; path=/; domain=.api.openai.com; HttpOnly",
+            "connection_path",
+        ),
+        ("all services on Azure have a private endpoint, and it cannot connect to Open AI service", "route_provider"),
+        ("I'm having trouble connecting to OpenAI (no response from OpenAI in the last 30 seconds)", "connection_path"),
         ("I opened the page at localhost:5173\nFailed to fetch", "connection_path"),
         ("I connected it to localhost:1234\nFailed to fetch", "route_provider"),
         ("export MY_LLM_ENDPOINT=http://10.0.0.7:3000\nConnection error.", "route_provider"),

@@ -94,7 +94,9 @@ _MODEL = re.compile(
 _REQUEST: Marks = ("maximum context length", "context_length_exceeded", "invalid_request", "unsupported_value", "unsupported_parameter", "unknown_parameter", "invalid_value", "invalid_type",
                    "badrequesterror", "content_filter", "content management policy", "content_management_policy", "prompt triggering azure openai", "responsibleaipolicy", "is too long", "string_above_max_length", "unsupported parameter",
                    "operationnotsupported", "field required", "invalid 'messages", "invalid_prompt", "invalid schema", "is not of type", "additional properties are not allowed",
-                   "unrecognized request argument", "reduce the length", "extra inputs are not permitted", "missing required parameter")  # fmt: skip
+                   "unrecognized request argument", "reduce the length", "extra inputs are not permitted", "missing required parameter", "issue with your request. please check your inputs")  # fmt: skip
+# Over a limit of size: the API calls its own refusal a `server_error`.
+_TOO_LARGE: Marks = ("content size limit", "request entity too large", "request_too_large", "payload too large")
 
 
 def decide(evidence: Evidence, answer: HttpAnswer) -> str | None:
@@ -141,6 +143,8 @@ def _openai(status: int, error: ApiError, words: str) -> str | None:
         or _has(words, _OVERLOADED)
     ) and status not in (400, 401, 403, 404):
         return "api.overloaded"
+    if status in (0, 400, 413) and _has(words, _TOO_LARGE):
+        return "api.bad_request"
     if code == "external_storage_validation_unavailable":
         return "api.server_error"
     if status in (0, 401, 403) and _has(words, _MISSING_KEY):

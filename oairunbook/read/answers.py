@@ -41,7 +41,9 @@ _STATUS = re.compile(
     r"""|<title>(?:[\w.-]{1,80} \| )?(?P<l>[45]\d{2})\b"""
     r"""|\bError (?P<m>[45]\d{2})\b"""
     r"""|\bresponse code(?: error)?\W{1,6}(?P<t>[45]\d{2})\b"""
-    r"""|\b(?P<u>[45]\d{2}) ?(?:errors?\b|错误|报错|异常)"""
+    # SDK 0.x: the body, the status, the body again, the headers.
+    r"""|\} (?P<y>[45]\d{2}) \{['"]error"""
+    r"""|(?<![\d.,:])\b(?P<u>[45]\d{2}) ?(?:errors?\b|错误|报错|异常)"""
     r"""|\b(?:GET|POST|PUT|OPTIONS) https?://[^\s"']{3,300} (?P<s>[45]\d{2})\b"""
     r"""|\bhttp(?:_?(?:status|code))?=(?P<n>[1-5]\d{2})\b"""
     r"""|\bResponse:? (?P<o>[45]\d{2})\b"""
@@ -117,7 +119,7 @@ _SENTENCES = re.compile(
         r"This model's maximum context length is [^\n\"'}]{1,300}|You must be a member of an organization[^\n\"'}]{0,80}|Billing hard limit has been reached|"
         r"Your account is not active, please check your billing[^\n\"'}]{0,80}|Missing bearer or basic authentication in header|Your request was blocked\.?|"
         r"Your organization must be verified[^\n\"'}]{0,200}|No API key provided\. You can set your API key in code[^\n]{0,40}|Request too large for [^\n\"'}]{1,300}|"
-        r"Request rate increased too quickly|Rate limit is exceeded\.[^\n\"'}]{0,100}|Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
+        r"Request rate increased too quickly|Maximum content size limit[^\n\"'}]{0,80}|There was an issue with your request\. Please check your inputs|This is a chat model and not supported in the[^\n\"'}]{0,100}|Rate limit is exceeded\.[^\n\"'}]{0,100}|Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
         r"An error occurred while processing your request(?=[^{}]{0,250}(?:You can retry|help\.openai\.com|[Rr]equest ID))[^\n\"'}]{0,200}|"
         r"The response was filtered due to the prompt[^\n\"}]{0,300}|No endpoints found(?: that support| for| matching)[^\n\"'}]{0,120}|"
         r"No allowed providers are available[^\n\"'}]{0,120}|This request requires more credits[^\n\"'}]{0,160}|You have insufficient permissions for this operation[^\n\"'}]{0,160}|"
@@ -341,6 +343,10 @@ def _error_of(document: Any) -> ApiError | None:
     return None
 
 
+# Codes of Node and its libraries stand beside an error as the API's do.
+_OF_THE_RUNTIME = re.compile(r"(?:ERR_[A-Z]|UND_ERR|E[A-Z]{4,}\b)")
+
+
 def _by_fields(window: str) -> ApiError | None:
     """The fields of an object that no parser takes: cut off, or printed by `util.inspect`."""
     found: dict[str, str | None] = {}
@@ -357,6 +363,8 @@ def _by_fields(window: str) -> ApiError | None:
         found[name] = value
         cut_off = bare is None and not match[0].endswith(("'", '"', "`"))
     message = found.get("message")
+    if _OF_THE_RUNTIME.match(found.get("code") or ""):
+        found.pop("code")
     known = found.get("code") or found.get("type")
     if not message and not known:
         return None
@@ -429,7 +437,7 @@ def _bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
     """Statuses and classes with the words that follow them, where no body is shown."""
     found = []
     for position, status in statuses:
-        if status < 300:
+        if status < 300 or 530 < status < 598:
             continue
         line = text[position : position + 400].split("\n")[0]
         words = line if _TOLD.match(line) else _words_after_status(line, status)

@@ -50,6 +50,9 @@ _CALLED = re.compile(
     r"""|(?:ECONNREFUSED|ETIMEDOUT|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|connect to|dial tcp) (?P<address>\[?[0-9a-f:.]{3,45}\]?):(?P<address_port>\d{1,5})"""
     r"""|Failed to connect to (?P<curl_host>[\w.-]{1,253}) port (?P<curl_port>\d{1,5})"""
     r"""|\bDomain\(\\?"(?P<domain>[\w.-]{1,253})\\?"\)"""
+    # Who set a cookie, and whom Cloudflare guards, is who answered.
+    r"""|;\s?domain=\.?(?P<cookie>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})\b"""
+    r"""|You are unable to access(?:</span>)? (?P<guarded>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})\b"""
     r"""|<title>(?P<title>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}) \|"""
     r"""|(?<!socks://)(?<!socks[45]://)(?<!socks5h://)\b(?P<local>localhost|host\.docker\.internal|127\.0\.0\.1|0\.0\.0\.0):(?!(?:3000|4200|5173|7860|8501|8888|7890|7891|7897|1080|10808|10809)\b)(?P<local_port>\d{2,5})\b""",
     re.IGNORECASE,
@@ -89,7 +92,7 @@ _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"\bERR_NGROK_\d+"), "", "ngrok"),
     (
         re.compile(
-            rf"\b(?:{_VENDORS})(?:_?AI)?Exception\b|\b(?:us(?:e|es|ing)|via|through|calls?|calling) (?:the |my |a )?(?:official |native )?(?:Google )?(?:{_VENDORS}) (?:API|models?)\b|"
+            rf"\b(?:{_VENDORS})(?:_?AI)?Exception\b|\b(?:us(?:e|es|ing)|via|through|calls?|calling) (?:the |my |a )?(?:official |native )?(?:Google )?(?:{_VENDORS}) (?:API|models?)\b|(?<![A-Za-z])(?:{_VENDORS})(?:_?AI)?(?: API ?(?:error|request|call|请求|报错)| provider\b|:listModels)|"
             rf"\bprovider[\"']?\s?[:=]\s?[\"'`*]{{0,3}}(?:xai-)?(?:{_VENDORS})\b",
             re.IGNORECASE,
         ),
@@ -101,7 +104,7 @@ _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
 _AZURE = re.compile(
     r"AzureOpenAI|AzureChatOpenAI|AzureException|azure[_ -]openai|\bazure/|Azure\.RequestFailedException|Azure\.AI\.OpenAI|apim-request-id|DeploymentNotFound|"
     r"API deployment for this resource|subscription key or wrong API endpoint|\bunder Azure OpenAI|Virtual Network/Firewall|"
-    r"openai/deployments/|AZURE_OPENAI|lib[/\\]azure\.py|CognitiveServices|Azure Open ?AI",
+    r"openai/deployments/|AZURE_OPENAI|lib[/\\]azure\.py|CognitiveServices|Azure Open ?AI|Azure\b[^\n]{0,200}\bprivate endpoints?\b|\bprivate endpoints?\b[^\n]{0,200}\bAzure\b",
     re.IGNORECASE,
 )
 # Hosts and paths of APIs; a page whose title speaks of one (`/blog/python-openai-chatgpt/`) is none.
@@ -187,6 +190,8 @@ def called(text: str) -> tuple[Called, ...]:
                         "domain",
                         "title",
                         "campaign",
+                        "cookie",
+                        "guarded",
                         "local",
                     )
                     if groups[k]
@@ -230,6 +235,8 @@ _CALL_WORDS = (
     "eaddrnotavail",
     "<title",
     "utm_campaign",
+    "domain=",
+    "unable to access",
     "domain(",
     "127.0.0.1",
     "0.0.0.0",

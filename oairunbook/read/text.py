@@ -41,10 +41,10 @@ _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": 
 _ENTITY = re.compile(r"&(?:lt|gt|quot|amp|apos|#0?39|#x27);", re.IGNORECASE)
 
 # Frames that terminals, compose, Kubernetes, exception groups and quotations put before each line.
-_GUTTER = re.compile(
-    r"^(?:[ \t]*(?:[│┃║╎]|\+-[+|]?|\|(?![|:])|>(?=[ \t>])|(?:[\w.-]{1,60}-\d{1,3}|[\w.-]{1,40})[ \t]+\|(?=[ \t]|$))[ \t]?)+",
-    re.MULTILINE,
-)
+_FRAME = r"(?:[ \t]*(?:[│┃║╎]|\+-[+|]?|\|(?![|:])|>(?=[ \t>])|(?:[\w.-]{1,60}-\d{1,3}|[\w.-]{1,40})[ \t]+\|(?=[ \t]|$))[ \t]?)"
+# journald's and syslog's beginning of a line, and the one of containers' log files.
+_LOGGED = r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]{1,80} [\w./@-]{1,80}(?:\[\d{1,9}\])?: |\d{4}-\d\d-\d\dT[\d:.]{8,18}(?:Z|[+-]\d\d:\d\d) std(?:out|err) [FP] )"
+_GUTTER = re.compile(rf"^(?:{_LOGGED}{_FRAME}*|{_FRAME}+)", re.MULTILINE)
 # `util.inspect` prints a long string as a sum of its lines.
 _JOINT = re.compile(r"['\"`] \+\n[ \t]{0,60}['\"`]")
 # The look-behind keeps this linear on long runs of blanks.
@@ -131,7 +131,7 @@ WORDS = (
     "errno", "winerror", "getaddr", "enotfound", "econn", "etimed", "ehost", "enet", "eai_", "epipe", "emfile", "enfile", "enobufs", "enodata", "eaddr", "eacces", "eperm", "eprot", "err_", "curle_", "curl: (", "0x0",
     "sec_e_", "crypt_e_", "1005", "1100", "buffer space", "only one usage", "net access", "deadline",
     # names
-    "resolv", "lookup", "servname", "servers could be reached", "domain name", "sinkhole", "name resolution",
+    "resolv", "lookup", "trouble", "connecting", "communicating", "no response", "block_headline", "cloudflare", "servname", "servers could be reached", "domain name", "sinkhole", "name resolution",
     # TLS
     "certificate", "cert_", "ca cert", "x509", "tls", "ssl", "untrusted", "trustanchor", "trust anchor", "partialchain", "self_signed", "self-signed", "self signed", "verify", "verification", "alert", "cipher",
     "renegotiation", "no_protocols", "no appropriate protocol", "legacy common name", "causedasendentity", "machinestores", "bio_new_file", "protocol_version", "protocol version", "common algorithm", "badly formatted", "wrong version", "wrong_version", "too_small", "too_weak", "length too long",

@@ -122,6 +122,15 @@ SIGNS = (
         # async-openai, of a body that is no JSON.
         r"failed deserialization of: (?=[A-Z<])",
     ),
+    # Parts of Cloudflare's block page, and its numbers, told.
+    sign(
+        "http.blocked_page",
+        EXCHANGE + 5,
+        r"Sorry, you have been blocked",
+        r"\bblock_headline\b",
+        r"Attention Required! \| Cloudflare",
+        r"\bCloudflare (?:HTTP )?errors? (?:code:? )?10(?:06|07|08|09|10|12|15|20)\b",
+    ),
     # The platform that hosts the application gave up waiting.
     sign(
         "http.gateway_error",

@@ -19,7 +19,9 @@ SIGNS = (
         r"Load failed",
         r"Error communicating with OpenAI",
         r"(?:cannot|can not|can.t|could not|couldn.t|unable to|failed to|not able to) connect to (?:the )?"
-        r"(?:API|host|proxy|server|endpoint|model|LLM|OpenAI|Ollama|LM ?Studio)",
+        r"(?:API|host|proxy|server|endpoint|model|LLM|Open ?AI|Ollama|LM ?Studio)",
+        r"(?:trouble|problems?|difficulty|issues?) (?:connecting|communicating) (?:to|with)",
+        r"no response from (?:the )?(?:API|server|endpoint|model|LLM|Open ?AI|Ollama|LM ?Studio)\b",
         r"ConnectError\b",
         r"ProxyError",
         r"SSLError",
