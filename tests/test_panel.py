@@ -266,6 +266,20 @@ def test_what_was_only_pasted_says_nothing_of_the_sdk_that_is_installed_here(fro
     assert "not known: nothing was tested" in shown_of(front._standing_header)
 
 
+def test_a_step_shows_headers_and_events_by_their_names(front: Triage, monkeypatch: pytest.MonkeyPatch) -> None:
+    with lab.start("api.rate_limited") as running:
+        practise(running, monkeypatch)
+        front.path_test.repeat.value = 1
+        front.path_test.start.click()
+        assert front.path_test.wait(60)
+    front.detail.step.value = "sdk"
+    shown = front.detail.place.value
+    assert ">answer.headers x-request-id<" in shown
+    assert " s http11.send_request_headers.started" in shown
+    assert "headers 1.name" not in shown
+    assert "trace 1.name" not in shown
+
+
 def test_a_text_alone_leads_to_the_button_below_it(front: Triage) -> None:
     type_into(front.text, CONNECTION_ERROR)
     assert "the button Test the path from here, below" in front.judged.value

@@ -154,7 +154,8 @@ def _fault(
         pattern=counted.pattern,
         failed=counted.failed,
         tried=counted.tried,
-        summary=" ".join(part for part in (cause.meaning, counted.words, finding.because[0].fact) if part),
+        # The fact may begin with a host name, so it is never capitalised.
+        summary=" ".join(part for part in (cause.meaning, counted.words, f"Seen: {finding.because[0].fact}") if part),
         because=because,
         next=(*_first_ask(owner, cause, evidence, compared), *finding.next, *steps(cause, evidence.route.family)),
         do_not=do_nots(cause),

@@ -15,7 +15,7 @@ _SHORT_CELL = 16
 _LEAST, _LEAST_OF_LAST = 12, 18
 """Width, in characters, below which no longer cell is squeezed. A table that is too wide then scrolls."""
 
-_LONGEST_WORD = 30
+_LONGEST_WORD = 34
 """Characters of a word that is never broken. URLs, paths and hashes are longer, and break wherever they meet the edge."""
 
 _PROSE = 'style="overflow-wrap: anywhere"'

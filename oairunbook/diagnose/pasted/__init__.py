@@ -82,7 +82,7 @@ def judge(evidence: Evidence, catalogue: Mapping[str, Cause]) -> Verdict:
         cause=cause.id,
         certainty=finding.certainty,
         pattern=None,
-        summary=f"{cause.meaning} {finding.because[0].fact}",
+        summary=f"{cause.meaning} Seen: {finding.because[0].fact}",
         because=finding.because,
         next=(*finding.next, *steps(cause, evidence.route.family)),
         do_not=do_nots(cause),

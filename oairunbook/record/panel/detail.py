@@ -78,6 +78,9 @@ def _flat(name: str, item: Any) -> Iterator[tuple[str, str]]:
             # Headers and variables: each is a pair already.
             for part in item:
                 yield from _flat(f"{name} {part['name']}", part["value"])
+        case [{"name": _, "seconds": _}, *_]:
+            # The transport's own events, each in one line.
+            yield name, "\n".join(_event(part) for part in item)
         case list():
             for index, part in enumerate(item, 1):
                 yield from _flat(f"{name} {index}", part)
@@ -86,3 +89,9 @@ def _flat(name: str, item: Any) -> Iterator[tuple[str, str]]:
         case _:
             text = str(item)
             yield name, text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
+
+
+def _event(event: dict[str, Any]) -> str:
+    where = f" {event['host']}:{event['port']}" if event.get("host") else ""
+    rest = [f"{key} {event[key]}" for key in ("status", "error") if event.get(key)]
+    return " ".join((f"+{event['seconds']:.3f} s {event['name']}{where}", *rest))

@@ -15,7 +15,7 @@ from oairunbook.observe import CutShortError
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE
 from oairunbook.record.panel.controls import FreeText, Status, button, dropdown, number, put, shown
 from oairunbook.record.source import DEFAULT_BUDGET
-from oairunbook.record.view import View, listing
+from oairunbook.record.view import View, listing, paragraph
 from oairunbook.redaction import Secrets
 
 _ROUTES = (
@@ -26,6 +26,8 @@ _ROUTES = (
 )
 _MOST_LINES = 60
 """Lines of progress that are kept on show; a test with many attempts begins more steps than anybody reads."""
+
+_ATTEMPTS = "So often the path is tried, without credentials, to see faults that come and go."
 
 _EVERY_SECONDS = 0.1
 """How often the progress is drawn at most."""
@@ -58,7 +60,7 @@ class PathTest:
         self._cancelled = threading.Event()
         self._thread: threading.Thread | None = None
         self.base_url = FreeText("Base URL", told=changed, hint="empty: as the SDK has it")
-        self.model = FreeText("Model", told=changed, hint="empty: a small one; Azure: deployment")
+        self.model = FreeText("Model or deployment", told=changed, hint="empty: a small one")
         self.base_url.text, self.model.text = base_url, model
         self.route = dropdown("Route", _ROUTES)
         self.route.value = route
@@ -86,6 +88,7 @@ class PathTest:
                 self.timeout,
                 self.budget,
                 self.repeat,
+                shown(paragraph(_ATTEMPTS)),
                 self.control,
                 widgets.HBox([self.start, self.cancel]),
                 self.status,
