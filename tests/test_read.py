@@ -220,6 +220,14 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ("Cloudflare Error 1010 means that the owner of the website has banned your access", "http.blocked_page"),
         # journald's beginnings of lines.
         ("Apr 08 08:06:58 HOST app.sh[1]: Traceback (most recent call last):\nApr 08 08:06:58 HOST app.sh[1]:   File \"/x.py\", line 1, in f\nApr 08 08:06:58 HOST app.sh[1]: httpx.ConnectError: [Errno 111] Connection refused", "tcp.refused"),
+        # Streams that ended before their last event.
+        ("OpenAI completions stream closed before a finish_reason was received", "http.truncated"),
+        ("OpenAI API call failed: stream finished without response.completed event", "http.truncated"),
+        ("TypeError: terminated", "http.truncated"),
+        ("[ERROR][deepseek] Provider error: terminated", "http.truncated"),
+        # `docker logs --timestamps`, and a gateway's words alone.
+        ("2023-02-12T10:52:27.070324467Z {\n2023-02-12T10:52:27.070343863Z   \"error\": {\n2023-02-12T10:52:27.070346578Z     \"message\": \"x\",\n2023-02-12T10:52:27.070348592Z     \"type\": \"insufficient_quota\"\n2023-02-12T10:52:27.070350185Z   }\n2023-02-12T10:52:27.070355375Z }", "api.insufficient_quota"),
+        ("API Request Fail - Provider returned error", "api.gateway_upstream_failed"),
         # Prose that a terminal broke begins like code.
         ("error sending request\nfor url (https://api.openai.com/v1): connection refused", "tcp.refused"),
     ],
@@ -272,6 +280,8 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
         ),
         ("all services on Azure have a private endpoint, and it cannot connect to Open AI service", "route_provider"),
         ("I'm having trouble connecting to OpenAI (no response from OpenAI in the last 30 seconds)", "connection_path"),
+        ("using Z AI for the model, I encountered a Request timed out issue", "route_provider"),
+        ("it always shows Connection error. for the local LLM", "route_provider"),
         ("I opened the page at localhost:5173\nFailed to fetch", "connection_path"),
         ("I connected it to localhost:1234\nFailed to fetch", "route_provider"),
         ("export MY_LLM_ENDPOINT=http://10.0.0.7:3000\nConnection error.", "route_provider"),

@@ -67,7 +67,7 @@ _PAGES = re.compile(
     r"^openrouter\.ai/settings|^console\.|^ai\.azure\.com$|^cognitiveservices\.azure\.com$|^login\.|^ssl\.google|^mermaid\.|^bit\.ly$|^huggingface\.co$|^ollama\.com$|^your-|example-docs"
 )
 
-_VENDORS = "anthropic|gemini|deepseek|groq|mistral|cohere|grok|xai|together_?ai|fireworks_?ai|vertex_?ai|moonshot|kimi|dashscope|qwen|siliconflow|perplexity|cerebras|nvidia_nim|volcengine|zhipu|minimax"
+_VENDORS = "anthropic|gemini|deepseek|groq|mistral|cohere|grok|xai|together_?ai|fireworks_?ai|vertex_?ai|moonshot|kimi|dashscope|qwen|siliconflow|perplexity|cerebras|nvidia_nim|volcengine|zhipu|minimax|z[. ]?ai"
 
 _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"\bcli-?proxy-?api\b|(?<![a-z])cc[- ]?switch(?![a-z])|\bcopilot-api\b|claude-code-router", re.IGNORECASE), "", "a proxy of a subscription"),
@@ -92,14 +92,14 @@ _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"\bERR_NGROK_\d+"), "", "ngrok"),
     (
         re.compile(
-            rf"\b(?:{_VENDORS})(?:_?AI)?Exception\b|\b(?:us(?:e|es|ing)|via|through|calls?|calling) (?:the |my |a )?(?:official |native )?(?:Google )?(?:{_VENDORS}) (?:API|models?)\b|(?<![A-Za-z])(?:{_VENDORS})(?:_?AI)?(?: API ?(?:error|request|call|请求|报错)| provider\b|:listModels)|"
+            rf"\b(?:{_VENDORS})(?:_?AI)?Exception\b|\b(?:us(?:e|es|ing)|via|through|calls?|calling) (?:the |my |a )?(?:official |native )?(?:Google )?(?:{_VENDORS}) (?:(?:API|models?)\b|for the model\b)|(?<![A-Za-z])(?:{_VENDORS})(?:_?AI)?(?: API ?(?:error|request|call|请求|报错)| provider\b|:listModels)|"
             rf"\bprovider[\"']?\s?[:=]\s?[\"'`*]{{0,3}}(?:xai-)?(?:{_VENDORS})\b",
             re.IGNORECASE,
         ),
         "",
         "another provider",
     ),
-    (re.compile(r"\bopenai[- _]?(?:api[- _]?)?compatible\b", re.IGNORECASE), "", "an OpenAI-compatible service"),
+    (re.compile(r"\bopenai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bfor (?:the|my|a|our) local (?:LLM|model)\b", re.IGNORECASE), "", "an OpenAI-compatible service"),
 )  # fmt: skip
 _AZURE = re.compile(
     r"AzureOpenAI|AzureChatOpenAI|AzureException|azure[_ -]openai|\bazure/|Azure\.RequestFailedException|Azure\.AI\.OpenAI|apim-request-id|DeploymentNotFound|"

@@ -43,7 +43,7 @@ _ENTITY = re.compile(r"&(?:lt|gt|quot|amp|apos|#0?39|#x27);", re.IGNORECASE)
 # Frames that terminals, compose, Kubernetes, exception groups and quotations put before each line.
 _FRAME = r"(?:[ \t]*(?:[│┃║╎]|\+-[+|]?|\|(?![|:])|>(?=[ \t>])|(?:[\w.-]{1,60}-\d{1,3}|[\w.-]{1,40})[ \t]+\|(?=[ \t]|$))[ \t]?)"
 # journald's and syslog's beginning of a line, and the one of containers' log files.
-_LOGGED = r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]{1,80} [\w./@-]{1,80}(?:\[\d{1,9}\])?: |\d{4}-\d\d-\d\dT[\d:.]{8,18}(?:Z|[+-]\d\d:\d\d) std(?:out|err) [FP] )"
+_LOGGED = r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]{1,80} [\w./@-]{1,80}(?:\[\d{1,9}\])?: |\d{4}-\d\d-\d\dT[\d:.]{8,18}(?:Z|[+-]\d\d:\d\d) std(?:out|err) [FP] |\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6,9}Z )"
 _GUTTER = re.compile(rf"^(?:{_LOGGED}{_FRAME}*|{_FRAME}+)", re.MULTILINE)
 # `util.inspect` prints a long string as a sum of its lines.
 _JOINT = re.compile(r"['\"`] \+\n[ \t]{0,60}['\"`]")
@@ -141,7 +141,7 @@ WORDS = (
     "nul characters", "only ascii", "code point", "no module", "no attribute", "not a constructor", "export named", "matching version", "typing_extensions", "event loop", "different loop", "pool", "acquire", "syntax in",
     # an answer, or something in its place
     "status", "http/", "http code", "quota", "limit", "overload", "traceback", "x-request-id", "cf-ray", "cf_", "<html", "<!doctype", "<title", "gateway", "upstream", "deployment", "redirect", "text/html", "valid json",
-    "web server", "server returned", "got_nothing", "endofstream", "end of stream", "end of file", "responseended", "rst_stream", "goaway", "sock_read", "observe any item", "loading model", "deserializ",
+    "web server", "server returned", "got_nothing", "endofstream", "end of stream", "end of file", "responseended", "rst_stream", "goaway", "sock_read", "observe any item", "loading model", "deserializ", "response.completed", "finish_reason", "stream finished", "stream ended",
     # pages
     "browser", "origin", "mixed content", "insecure content", "address space", "content security", "content-security", "cors ", "access-control", "access control", "preflight", "able to access",
     # frames without their exception

@@ -84,7 +84,9 @@ SIGNS = (
         r"Z_BUF_ERROR",
         r"incorrect header check",
         r"terminated.{0,400}other side closed",
-        r"stream closed before response\.completed",
+        r"stream (?:closed|finished|ended) (?:before|without) (?:an? )?(?:response\.completed|finish_reason|terminal)",
+        # undici's word for a body that broke off.
+        r"(?:Error|TypeError): terminated\b(?!\w)",
         r"unexpected end of (?:file|stream)(?! on )",
         r"closed before message completed",
         r"prematurely closed DURING",
