@@ -182,6 +182,8 @@ def test_without_an_sdk_the_path_is_still_tested_and_only_then_the_sdk_is_missed
     assert seen.route.sdk is None
     assert verdict.cause == "client.sdk_incompatible"
     assert "an interpreter of its own" in verdict.next[0]
+    # Which roots its SDK would trust is not known, so nothing is proven by those that this Python trusts.
+    assert look(healthy, f"env SSL_CERT_FILE=/no/such/roots.pem {BARE}")[1].cause == "client.sdk_incompatible"
 
 
 def interpreters() -> list[str]:

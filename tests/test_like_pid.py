@@ -21,7 +21,7 @@ from oairunbook import lab
 from oairunbook.collector.carrier import NowhereError
 from oairunbook.collector.process import by_process
 from oairunbook.diagnose import diagnose
-from oairunbook.evidence import Evidence, LocalResources, load_evidence
+from oairunbook.evidence import Evidence, LocalResources, TlsHandshake, load_evidence
 from tests.world import World
 from tests.world.canary import Canaries
 
@@ -84,8 +84,10 @@ def test_environment_interpreter_and_working_folder_are_those_of_the_process(
     assert seen.runtime.collector is not None
     assert seen.runtime.collector.carrier == "process"
     assert seen.runtime.collector.command == f"--like-pid {pid} (python)"
-    # That environment has no SDK, and this one's does not stand in for it. All else is whole: the roots were found in its working folder.
+    # That environment has no SDK, and this one's does not stand in for it.
     assert diagnose(seen).cause == "client.sdk_incompatible"
+    # The roots were found in its working folder.
+    assert [handshake for _, handshake in seen.of(TlsHandshake)]
 
 
 def test_a_fault_in_the_namespaces_of_a_process_is_seen_from_its_place(world: World) -> None:

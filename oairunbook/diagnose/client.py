@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oairunbook.diagnose.catalogue import Cause, Finding
 from oairunbook.diagnose.reading import answers, cite, errno_name, is_api_answer, may_connect_to_itself, words
+from oairunbook.diagnose.tls import TRUST_CODES
 from oairunbook.evidence import (
     ClientBuilt,
     ClientRefused,
@@ -14,6 +15,7 @@ from oairunbook.evidence import (
     Observation,
     PastedError,
     SdkFailed,
+    TlsFailed,
 )
 from oairunbook.identity import token_source
 from oairunbook.verdict import Because
@@ -134,11 +136,20 @@ def _tls_verified(evidence: Evidence) -> bool:
 _OTHER_INTERPRETER = "If the application has an interpreter of its own (a virtual environment), look from that one: its path instead of python3."
 
 
+def _turns_on_the_store(evidence: Evidence) -> bool:
+    """Whether the chain failed by the roots that are trusted: verify codes 18 to 21.
+
+    Without an SDK nobody knows which roots it would trust, nor whether it could load them: SSL_CERT_FILE may name a file that is not there.
+    """
+    return any(failed.verify_code in TRUST_CODES for _, failed in evidence.of(TlsFailed))
+
+
 def _sdk_incompatible(evidence: Evidence) -> Finding | None:
     if evidence.route.sdk is None:
         for observation, outcome in evidence.of(ClientRefused):
             because = (cite(observation, words(outcome.errors)),)
-            return Finding(because=because, certainty="proven", next=(_OTHER_INTERPRETER,), gives_way=True)
+            gives_way = not _turns_on_the_store(evidence)
+            return Finding(because=because, certainty="proven", next=(_OTHER_INTERPRETER,), gives_way=gives_way)
     for observation, outcome in evidence.of(ClientRefused):
         for link in outcome.errors:
             if (

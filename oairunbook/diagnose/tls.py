@@ -32,6 +32,9 @@ CERT_NOT_YET_VALID, CERT_HAS_EXPIRED = 9, 10
 DEPTH_ZERO_SELF_SIGNED, SELF_SIGNED_IN_CHAIN, NO_LOCAL_ISSUER, UNVERIFIED_LEAF = 18, 19, 20, 21
 HOSTNAME_MISMATCH, IP_MISMATCH = 62, 64
 
+TRUST_CODES = (DEPTH_ZERO_SELF_SIGNED, SELF_SIGNED_IN_CHAIN, NO_LOCAL_ISSUER, UNVERIFIED_LEAF)
+"""What depends on the roots that are trusted."""
+
 
 def _failed(evidence: Evidence) -> tuple[Observation, TlsFailed] | None:
     """The failed handshake that counts: at the address that the transport dials, or at any where none shook hands."""
