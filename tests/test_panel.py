@@ -177,7 +177,12 @@ def test_a_cancelled_test_keeps_what_it_saw_and_says_so_where_it_is_kept_and_ano
         front._save()
         [packet] = (tmp_path / "archive").rglob("packet.md")
         assert "cut short: it was cancelled" in packet.read_text("utf-8")
-        assert json.loads(packet.with_name("manifest.json").read_bytes())["cut_short"] == "it was cancelled"
+        manifest = json.loads(packet.with_name("manifest.json").read_bytes())
+        assert (manifest["cut_short"], manifest["state"], manifest["interrupted"]) == (
+            "it was cancelled",
+            "partial",
+            True,
+        )
         assert front.verdict.missing[0].startswith("the rest of the test, which was cut short after ")
     with lab.start("ok") as running:
         practise(running, monkeypatch)

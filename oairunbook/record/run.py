@@ -245,7 +245,12 @@ def archive_record(root: Path, evidence: Evidence, verdict: Verdict) -> Path:
     draft.write(EVIDENCE_FILE, dumps(evidence))
     path = root / draft.name
     made = Run(
-        path=path, evidence=evidence, verdict=verdict, notebooks=(), interrupted=False, practice=evidence.practice
+        path=path,
+        evidence=evidence,
+        verdict=verdict,
+        notebooks=(),
+        interrupted=evidence.cut_short is not None,
+        practice=evidence.practice,
     )
     _finish(draft, made)
     return find_run(root, str(path))
