@@ -496,6 +496,9 @@ class TlsFailed:
     chain: tuple[Certificate, ...] = ()
     """The chain as sent, fetched by a second handshake that verifies nothing and sends nothing."""
 
+    trusted_kin: str | None = None
+    """A root of the store in use that names the same organization as the issuer at which the chain ends; None if none does."""
+
     kind: Literal["tls_failed"] = "tls_failed"
 
 
@@ -649,6 +652,9 @@ class SdkFailed:
     """The response that the SDK turned into its exception; None if there was no status."""
 
     chunks: int | None = None
+    ended: Ending | None = None
+    """How the connection under a response that had begun ended; None where it did not, or where that is not known."""
+
     kind: Literal["sdk_failed"] = "sdk_failed"
 
 

@@ -74,7 +74,7 @@ def look_options(command: Command) -> Command:
             "--repeat",
             type=click.IntRange(min=1),
             metavar="N",
-            default=16,
+            default=24,
             show_default=True,
             help="Attempts in all, to see faults that come and go; all but the first are unbilled and without credentials.",
         ),

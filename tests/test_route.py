@@ -133,3 +133,13 @@ def test_the_same_key_has_the_same_fingerprint_within_one_archive_only() -> None
         resolve(environment=environment, fingerprint_key=key) for key in (b"a" * 32, b"a" * 32, b"b" * 32)
     )
     assert one.credential.fingerprint == again.credential.fingerprint != other.credential.fingerprint
+
+
+@pytest.mark.parametrize(("url", "scheme", "port"), [("wss://a.test/v1", "https", 443), ("ws://a.test/v1", "http", 80)])
+def test_the_schemes_of_websockets_are_no_fault_as_the_transport_dials_them_too(
+    url: str, scheme: str, port: int
+) -> None:
+    base = resolve_base_url(url, {}, "auto")
+
+    assert (base.problems, base.scheme, base.port) == ((), scheme, port)
+    assert resolve_base_url("ftp://a.test/v1", {}, "auto").problems

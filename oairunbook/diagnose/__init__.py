@@ -9,7 +9,7 @@ from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding,
 from oairunbook.diagnose.chain import failed_step
 from oairunbook.diagnose.control import Compared, compare
 from oairunbook.diagnose.pattern import attempted
-from oairunbook.diagnose.reading import cite, request_succeeded, stream_failed, without_isolating_tests
+from oairunbook.diagnose.reading import cite, is_api_answer, request_succeeded, stream_failed, without_isolating_tests
 from oairunbook.evidence import Evidence, NotTried, SdkAnswered, Stopped, quoted_id
 from oairunbook.verdict import Also, Because, Owner, Verdict
 
@@ -84,6 +84,9 @@ def _of_probes(evidence: Evidence) -> Verdict:
             return _fault(evidence, beside[0], findings, pattern.steady(evidence))
         if comes_and_goes:
             return _fault(evidence, tries.most_common(), findings, pattern.count(evidence, tries, None))
+        limited = _limited_now_and_then(evidence)
+        if limited is not None:
+            return _fault(evidence, limited, findings, pattern.count(evidence, tries, limited[0]))
         return _healthy(evidence, findings)
     if findings and not (comes_and_goes and _says_nothing_of_the_path(findings[0][0], evidence)):
         chosen: tuple[Cause, Finding] | None = findings[0]
@@ -114,6 +117,20 @@ def find(evidence: Evidence) -> list[tuple[Cause, Finding]]:
 def tally(evidence: Evidence) -> pattern.Tally:
     """How often the path and the SDK's own request were tried, and how often they failed before the API."""
     return pattern.tally(evidence, find)
+
+
+def _limited_now_and_then(evidence: Evidence) -> tuple[Cause, Finding] | None:
+    """Of the application's own requests, made more than once, some were told to slow down."""
+    own = pattern.own_requests(evidence)
+    for observation in own.failed if own.again and not own.alike else ():
+        answer = getattr(observation.outcome, "answer", None)
+        if answer is not None and is_api_answer(evidence, answer) and api.decide(evidence, answer) == _LIMITED:
+            fact = f"{observation.target}: {api.fact(answer)}"
+            return _BY_ID[_LIMITED], Finding(because=(cite(observation, fact),), certainty="proven")
+    return None
+
+
+_LIMITED = "api.rate_limited"
 
 
 def _by_the_sdk(evidence: Evidence) -> tuple[Cause, Finding] | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from oairunbook.diagnose.catalogue import Cause, Finding
 from oairunbook.diagnose.reading import answers, cite, is_api_answer, one_path_away, request_succeeded
-from oairunbook.evidence import ApiError, Evidence, HttpAnswer, SdkFailed, quoted_id
+from oairunbook.evidence import ApiError, Evidence, HttpAnswer, Observation, SdkFailed, quoted_id
 
 _UNKNOWN_ERROR = ApiError(message=None)
 
@@ -269,7 +269,7 @@ def _rule(identity: str) -> Callable[[Evidence], Finding | None]:
     def applies(evidence: Evidence) -> Finding | None:
         succeeded = request_succeeded(evidence)
         for observation, answer, own_key in answers(evidence):
-            if succeeded and not (observation.id == "sdk.stream" and answer.status >= 500):
+            if succeeded and not (_of_stream(observation) and answer.status >= 500):
                 # What works whole and is refused as a stream is the application's affair; a server that fails now and then is not.
                 continue
             # Without the application's own key a refusal for want of it is what the path should answer.
@@ -279,14 +279,15 @@ def _rule(identity: str) -> Callable[[Evidence], Finding | None]:
                 own = _NEXT_BY_CODE.get((answer.body.error or _UNKNOWN_ERROR).code or "", ())
                 because, step = one_path_away(evidence) if identity == "api.endpoint_not_found" else ((), ())
                 return Finding(
-                    because=(cite(observation, _fact(answer)), *because), certainty="proven", next=(*own, *step)
+                    because=(cite(observation, fact(answer)), *because), certainty="proven", next=(*own, *step)
                 )
         return None
 
     return applies
 
 
-def _fact(answer: HttpAnswer) -> str:
+def fact(answer: HttpAnswer) -> str:
+    """An error answer in a line: status, what its error object says, request id."""
     error = answer.body.error
     request_id = quoted_id(answer.headers)
     parts = [f"status {answer.status}"]
@@ -311,6 +312,31 @@ def _error_in_stream(evidence: Evidence) -> Finding | None:
     return None
 
 
+def _of_stream(observation: Observation) -> bool:
+    return observation.id == "sdk.stream"
+
+
+def _bare(evidence: Evidence, status: int) -> Finding | None:
+    """An error status that says enough by itself, with no API body: an application or its guard that says no more (Starlette, nginx)."""
+    succeeded = request_succeeded(evidence)
+    for observation, answer, own_key in answers(evidence):
+        if answer.status == status and own_key and not is_api_answer(evidence, answer):
+            if succeeded and not _of_stream(observation):
+                continue
+            said = answer.body.title or answer.body.sample[:80]
+            return Finding(because=(cite(observation, f"{fact(answer)}, {said!r}"),), certainty="likely")
+    return None
+
+
+def _rate_limited(evidence: Evidence) -> Finding | None:
+    return _rule("api.rate_limited")(evidence) or _bare(evidence, 429)
+
+
+def _gateway_auth_failed(evidence: Evidence) -> Finding | None:
+    found = _rule("api.gateway_auth_failed")(evidence)
+    return found or (_bare(evidence, 401) if evidence.route.family == "gateway" else None)
+
+
 def _server_error(evidence: Evidence) -> Finding | None:
     return _rule("api.server_error")(evidence) or _error_in_stream(evidence) or _nameless_failure(evidence)
 
@@ -321,8 +347,8 @@ def _nameless_failure(evidence: Evidence) -> Finding | None:
         return None
     for observation, answer, _ in answers(evidence):
         if 500 <= answer.status < 520 and answer.status not in (501, 502, 503, 504):
-            fact = f"{_fact(answer)}, and no API body: a server failed at this request, and nothing shows whose it is"
-            return Finding(because=(cite(observation, fact),), certainty="likely")
+            said = f"{fact(answer)}, and no API body: a server failed at this request, and nothing shows whose it is"
+            return Finding(because=(cite(observation, said),), certainty="likely")
     return None
 
 
@@ -358,7 +384,7 @@ CAUSES = (
           next=("Ask who runs the Azure resource to allow this source, or resolve its name inside the virtual network; a change takes 10 to 30 minutes.",),
           do_not=("Do not open the resource to all networks.", "Do not rotate the key: it is not what was refused.",), applies=_rule("api.azure_network_denied")),
     Cause(id="api.gateway_auth_failed", owner="route_provider", meaning="The gateway's own credentials check failed.",
-          next=("Ask who runs the gateway which key it expects, and in which header.",), do_not=("Do not rotate the upstream's key: the gateway's own check failed.",), applies=_rule("api.gateway_auth_failed")),
+          next=("Ask who runs the gateway which key it expects, and in which header.",), do_not=("Do not rotate the upstream's key: the gateway's own check failed.",), applies=_gateway_auth_failed),
     Cause(id="api.gateway_upstream_failed", owner="route_provider", meaning="The gateway answered that its own upstream failed.",
           next=("Ask who runs the gateway; give them its request id and the time. The failing path is theirs, not this runtime's.",),
           do_not=("Do not change this runtime's network or key: the gateway was reached.",), applies=_rule("api.gateway_upstream_failed")),
@@ -371,7 +397,7 @@ CAUSES = (
           do_not=(_NO_ROTATE, "Do not retry: this does not pass by itself."), applies=_rule("api.insufficient_quota")),
     Cause(id="api.rate_limited", owner="quota_or_rate", meaning="429 with rate-limit evidence.",
           next=("Wait as long as Retry-After or x-ratelimit-reset-* say, and slow down; ask for a higher limit if the load is real.",),
-          do_not=(_NO_ROTATE,), applies=_rule("api.rate_limited")),
+          do_not=(_NO_ROTATE,), applies=_rate_limited),
     Cause(id="api.overloaded", owner="server", meaning="503, slow_down or overloaded.",
           next=("Retry with backoff and jitter; look at the status page.", _KEEP), do_not=(_NO_ROTATE,), applies=_rule("api.overloaded")),
     Cause(id="api.server_error", owner="server", meaning="500: the server failed.",

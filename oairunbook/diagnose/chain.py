@@ -16,6 +16,9 @@ _BY_ERRNO = {
     "ENETUNREACH": "tcp.unreachable",
     "EHOSTUNREACH": "tcp.unreachable",
 }
+SHORTEST_WAIT_SECONDS = 0.9
+"""EAI_AGAIN sooner than this is an error code of a server; glibc waits for a second at least (resolv.conf(5), `timeout`)."""
+
 _BY_VERIFY_CODE = {
     9: "tls.not_yet_valid",
     10: "tls.expired",
@@ -48,6 +51,8 @@ def _cause(failed: SdkFailed) -> str | None:
     step, errors = _step(failed), failed.errors
     if "connect_tcp" in step:
         name = errno_name(errors)
+        if name == "EAI_AGAIN" and _seconds_of_failure(failed) >= SHORTEST_WAIT_SECONDS:
+            return "dns.timeout"
         if name in _BY_ERRNO:
             return _BY_ERRNO[name]
         return "tcp.timeout" if _mentions(errors, "Timeout", "timed out") else None
@@ -59,6 +64,15 @@ def _cause(failed: SdkFailed) -> str | None:
             return "tls.timeout"
         return "tls.reset" if _mentions(errors, "ECONNRESET", "UNEXPECTED_EOF", "EOF occurred") else None
     return None
+
+
+def _seconds_of_failure(failed: SdkFailed) -> float:
+    """How long the step took that the request failed in."""
+    ended = next((event for event in reversed(failed.trace) if event.name.endswith(".failed")), None)
+    if ended is None:
+        return 0.0
+    begun = [e.seconds for e in failed.trace if e.name == ended.name.replace(".failed", ".started")]
+    return ended.seconds - begun[-1] if begun else 0.0
 
 
 def _step(failed: SdkFailed) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from oairunbook.diagnose.catalogue import Cause, Finding
-from oairunbook.diagnose.reading import answers, cite, errno_name, is_api_answer, may_connect_to_itself, words
+from oairunbook.diagnose.reading import answers, cite, errno_name, is_api_answer, may_connect_to_itself, stopped, words
 from oairunbook.diagnose.tls import TRUST_CODES
 from oairunbook.evidence import (
     ClientBuilt,
     ClientRefused,
     ConnectFailed,
+    DnsAnswer,
+    DnsNoAnswer,
     ErrorLink,
     Evidence,
     LocalResources,
     Observation,
     PastedError,
+    ResolveFailed,
     SdkFailed,
     TlsFailed,
 )
@@ -180,6 +183,20 @@ def _of_a_router(evidence: Evidence, failed: ConnectFailed) -> bool:
     return ":" in failed.address and only_ipv6 and may_connect_to_itself(evidence)
 
 
+def _query_not_permitted(evidence: Evidence) -> Finding | None:
+    """No question to a name server may be sent: only a rule of this machine makes send(2) end in EPERM (netfilter's OUTPUT, a BPF program of a cgroup)."""
+    asked = list(evidence.of(DnsNoAnswer))
+    failed = next((o for o, _ in evidence.of(ResolveFailed, "dns")), None) or stopped(evidence, "dns.system")
+    if failed is None or not asked or any(evidence.of(DnsAnswer)):
+        return None
+    if any(errno_name(outcome.errors) != "EPERM" for _, outcome in asked):
+        return None
+    because = [
+        cite(o, f"sending to the name server {outcome.server.address}: {words(outcome.errors)}") for o, outcome in asked
+    ]
+    return Finding(because=(*because, cite(failed, "and the system resolver gives no address")), certainty="proven")
+
+
 def _socket_not_permitted(evidence: Evidence) -> Finding | None:
     for observation, resources in evidence.of(LocalResources):
         for link in resources.socket_errors:
@@ -190,7 +207,7 @@ def _socket_not_permitted(evidence: Evidence) -> Finding | None:
         if name == "EPERM" or (name == "EACCES" and not _of_a_router(evidence, outcome)):
             fact = f"connecting to {outcome.address}: {words(outcome.errors)}"
             return Finding(because=(cite(observation, fact),), certainty="proven")
-    return None
+    return _query_not_permitted(evidence)
 
 
 CAUSES = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from oairunbook.diagnose.catalogue import Cause, Finding
+from oairunbook.diagnose.chain import SHORTEST_WAIT_SECONDS
 from oairunbook.diagnose.reading import (
     attempts,
     cite,
@@ -101,6 +102,9 @@ def _timeout(evidence: Evidence) -> Finding | None:
         return None
     if any(evidence.of(DnsAnswer)):
         return _unanswered(evidence, system)
+    if not _asked(evidence) and _temporary(evidence) and _waited_seconds(evidence) >= SHORTEST_WAIT_SECONDS:
+        # An attempt that was called off before a server had been asked.
+        return Finding(because=(system,), certainty="likely")
     found = [
         cite(o, f"{outcome.server.address}: {words(outcome.errors)}")
         for o, outcome in _silent(evidence)
@@ -115,8 +119,7 @@ def _unanswered(evidence: Evidence, system: Because) -> Finding | None:
     if not answered or not _temporary(evidence) or len(answered) < len(list(evidence.of(DnsAnswer))):
         return None
     # EAI_AGAIN at once is an error code that the server takes back; glibc waits for a second at least (resolv.conf(5), `timeout`).
-    waited = [o.seconds for o, _ in evidence.of(ResolveFailed, "dns")]
-    if waited and max(waited) < _SHORTEST_WAIT_SECONDS:
+    if 0 < _waited_seconds(evidence) < SHORTEST_WAIT_SECONDS:
         return None
     told = [
         cite(o, f"{a.server.address} answers {', '.join(addresses)} when it is asked again")
@@ -130,7 +133,31 @@ def _unanswered(evidence: Evidence, system: Because) -> Finding | None:
     return Finding(because=(system, *lost, *told), certainty="likely")
 
 
-_SHORTEST_WAIT_SECONDS = 0.9
+def _asked(evidence: Evidence) -> bool:
+    """Whether a name server was asked itself, whatever came of it."""
+    return any(evidence.of(DnsAnswer)) or any(evidence.of(DnsNoAnswer))
+
+
+def _waited_seconds(evidence: Evidence) -> float:
+    """How long the system resolver took to give up; 0 if it did not."""
+    return max((o.seconds for o, _ in evidence.of(ResolveFailed, "dns")), default=0.0)
+
+
+def _taken_back(evidence: Evidence) -> Finding | None:
+    """The system resolver was told of a failure at once (EAI_AGAIN), and every server answers well when it is asked again."""
+    failed = list(evidence.of(ResolveFailed, "dns"))
+    told = _of_servers(evidence)
+    if not failed or _proxy_name(evidence) or not evidence.route.resolver.name_servers:
+        return None
+    if not _temporary(evidence) or _waited_seconds(evidence) >= SHORTEST_WAIT_SECONDS:
+        return None
+    if any(evidence.of(DnsNoAnswer)) or len(told) < len(list(evidence.of(DnsAnswer))):
+        return None
+    because = [cite(o, f"the system resolver: {words(outcome.errors)}") for o, outcome in failed]
+    because += [
+        cite(o, f"{a.server.address} answers {', '.join(found)} when it is asked again") for o, a, found in told
+    ]
+    return Finding(because=tuple(because), certainty="likely")
 
 
 def _resolver_unreachable(evidence: Evidence) -> Finding | None:
@@ -363,7 +390,7 @@ CAUSES = (
         meaning="The resolver failed to answer (SERVFAIL), for example over DNSSEC or a dead upstream.",
         next=(_ASK_RESOLVER, "Compare with dig +cd: an answer there points at DNSSEC."),
         # FORMERR and NOTIMP are failures of the server as well (RFC 1035 section 4.1.1): a sound question got no answer.
-        applies=lambda evidence: _rcode(evidence, "SERVFAIL", "FORMERR", "NOTIMP"),
+        applies=lambda evidence: _rcode(evidence, "SERVFAIL", "FORMERR", "NOTIMP") or _taken_back(evidence),
     ),
     Cause(
         id="dns.refused",

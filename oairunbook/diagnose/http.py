@@ -50,6 +50,9 @@ class _Exchange:
     reset: bool
     """Whether a reset came, by the socket itself or because the request could not be written to its end."""
 
+    known: bool
+    """Whether the end was seen on the socket, where the text above TLS does not tell a reset from an end of file."""
+
 
 def _failed_exchanges(evidence: Evidence) -> list[_Exchange]:
     """The plain exchange if it failed, as it was seen on the socket; else the SDK's own.
@@ -62,6 +65,7 @@ def _failed_exchanges(evidence: Evidence) -> list[_Exchange]:
             errors=failed.errors,
             begun=failed.status is not None,
             reset=failed.ended == "reset",
+            known=True,
         )
         for observation, failed in evidence.of(HttpFailed, "http")
         if failed.phase in ("send", "headers", "body") and not request_succeeded(evidence)
@@ -71,7 +75,8 @@ def _failed_exchanges(evidence: Evidence) -> list[_Exchange]:
             observation=observation,
             errors=failed.errors,
             begun=_headers_came(failed.trace),
-            reset=_write_failed(failed.trace),
+            reset=_write_failed(failed.trace) or failed.ended == "reset",
+            known=failed.ended is not None,
         )
         for observation, failed in failed_requests(evidence)
         if _request_was_sent(failed.trace)
@@ -125,7 +130,8 @@ def _reset(evidence: Evidence) -> Finding | None:
         if exchange.reset or _mentions(exchange.errors, "ECONNRESET", "EPIPE"):
             fact = words(exchange.errors)
             if isinstance(exchange.observation.outcome, SdkFailed) and exchange.reset:
-                fact = f"the connection was reset while the request was being written; the SDK says {fact}"
+                when = "during the answer" if exchange.begun else "while the request was being written"
+                fact = f"the connection was reset {when}; the SDK says {fact}"
             return Finding(because=(cite(exchange.observation, fact),), certainty="proven")
         if _mentions(exchange.errors, *_CLOSED) and not exchange.begun and (seen := _resets_elsewhere(evidence)):
             because = (cite(exchange.observation, words(exchange.errors)), *seen)
@@ -155,12 +161,14 @@ def _disconnected(evidence: Evidence) -> Finding | None:
     return _broken(evidence, *_CLOSED, begun=False)
 
 
+_CUT = ("peer closed connection without sending complete", "IncompleteRead", "incomplete chunked read")
+
+
 def _truncated(evidence: Evidence) -> Finding | None:
-    found = _broken(
-        evidence, "peer closed connection without sending complete", "IncompleteRead", "incomplete chunked read"
-    )
-    if found is not None:
-        return found
+    for exchange in _failed_exchanges(evidence):
+        if _mentions(exchange.errors, *_CUT) and not exchange.reset:
+            certainty: Certainty = "proven" if exchange.known else "likely"
+            return Finding(because=(cite(exchange.observation, words(exchange.errors)),), certainty=certainty)
     # A stream without an end mark: the whole answer passed, so the fault is the stream's alone.
     for observation, answered in evidence.of(SdkAnswered):
         if answered.stream and answered.shape == "stream" and answered.chunks and not answered.completed:
@@ -229,7 +237,9 @@ def _stream_stalled(evidence: Evidence) -> Finding | None:
         given_up = observation.id == "sdk.stream" and outcome.kind == "stopped"
         if stalled or given_up:
             fact = "the whole answer came, and the same request streamed stopped arriving"
-            return Finding(because=(cite(observation, fact),), certainty="proven" if stalled else "likely")
+            # Where not one event came it may as well be a request that gets no answer now and then.
+            begun = stalled and bool(getattr(outcome, "chunks", 0))
+            return Finding(because=(cite(observation, fact),), certainty="proven" if begun else "likely")
     return None
 
 
@@ -307,6 +317,9 @@ def _not_an_api(evidence: Evidence) -> Finding | None:
     for observation, answer in _foreign(evidence):
         if own_tells and answer.status in _NO_SUCH_PATH:
             # Not every server lists models; the request that counts got further.
+            continue
+        if answer.status == 429 or (answer.status == 401 and evidence.route.family == "gateway"):
+            # Whoever says so has understood the request: `api` judges it.
             continue
         if answer.status < 500 or answer.status == 501 or answer.status >= 600:
             because, step = one_path_away(evidence)

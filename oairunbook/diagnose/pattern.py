@@ -10,10 +10,11 @@ from typing import Literal
 
 from oairunbook.diagnose.catalogue import LAYERS, Cause, Finding
 from oairunbook.diagnose.reading import attempts, is_api_answer, path_alone
-from oairunbook.evidence import Evidence, HttpAnswer, Observation, SdkAnswered, SdkFailed, Stopped
+from oairunbook.evidence import Evidence, HttpAnswer, HttpFailed, Observation, SdkAnswered, SdkFailed, Stopped
 from oairunbook.verdict import Because
 
 Find = Callable[[Evidence], "list[tuple[Cause, Finding]]"]
+_Judged = tuple[Evidence, "list[tuple[Cause, Finding]]"]
 
 _SILENT = ("dns.timeout", "tcp.timeout", "tls.timeout", "http.read_timeout")
 """Silence of a single attempt can be this machine's own load; a reset, a refusal or an answer cannot."""
@@ -67,8 +68,12 @@ def interval(failed: int, tried: int) -> tuple[float, float]:
 def attempted(evidence: Evidence, find: Find) -> Attempted:
     """Judge each attempt by the same rules as the walk. An API answer is a success of the path, but for one that says that the server failed."""
     judged = [(one, _of_the_path(find(one))) for one in (path_alone(evidence), *attempts(evidence))]
-    refusal = _usual_refusal(evidence, judged)
-    judged = [(one, [] if refusal is not None and _status(one) == refusal else found) for one, found in judged]
+    refusal = _usual_refusal(evidence, [item for item in judged if not _posted(item[0])])
+    judged = [
+        (one, [] if refusal is not None and not _posted(one) and _status(one) == refusal else found)
+        for one, found in judged
+    ]
+    judged = _without_usual_ends(judged)
     known = next((found[0] for _, found in judged if found), None)
     failed: list[tuple[Cause, Finding]] = []
     failing_at: set[str] = set()
@@ -82,17 +87,56 @@ def attempted(evidence: Evidence, find: Find) -> Attempted:
             # An attempt is walked without counter-tests: what it does not decide by itself, the others do.
             failed.append(found[0] if found else known)  # type: ignore[arg-type]
             failing_at.add(_address(one))
+    # What one attempt was told, others met as well where they only know that it failed.
+    told = next((item for item in failed if item[0].layer == "dns" and item[1].certainty == "proven"), None)
+    if told is not None:
+        failed = [told if item[0].id == "dns.servfail" and item[1].certainty == "likely" else item for item in failed]
     where = ""
     if failed and passed and len(failing_at) == 1 and "" not in failing_at and not failing_at & passing_at:
         where = f"every failure was at {next(iter(failing_at))}, none at {', '.join(sorted(passing_at))}"
     return Attempted(tried=len(failed) + passed, failed=tuple(failed), where=where)
 
 
+def _posted(one: Evidence) -> bool:
+    """Whether an attempt got as far as a POST without credentials and without a message."""
+    methods = [outcome.method for _, outcome in one.of(HttpAnswer, "http")]
+    methods += [outcome.method for _, outcome in one.of(HttpFailed, "http")]
+    return "POST" in methods
+
+
+def _without_usual_ends(judged: list[_Judged]) -> list[_Judged]:
+    """Requests of one kind that all fail, beside some of the other kind that pass, say nothing of a fault that comes and goes.
+
+    A POST without a message is refused in many ways, and some servers fail over it each time; others list no models.
+    """
+    elsewhere = {cause.id for one, found in judged if not _posted(one) for cause, _ in found[:1]}
+    told = [
+        (one, found if not _posted(one) or _server_failed(one) or (found and found[0][0].id in elsewhere) else [])
+        for one, found in judged
+    ]
+    kinds = ([i for i in told if _posted(i[0])], [i for i in told if not _posted(i[0]) and _asked(i[0])])
+    for one_kind, other in (kinds, kinds[::-1]):
+        if one_kind and all(found for _, found in one_kind) and not all(found for _, found in other):
+            return [item for item in told if item not in one_kind]
+    return told
+
+
+def _asked(one: Evidence) -> bool:
+    """Whether an attempt got as far as its request."""
+    return any(one.of(HttpAnswer, "http")) or any(one.of(HttpFailed, "http"))
+
+
+def _server_failed(one: Evidence) -> bool:
+    """Whether an attempt got no answer, or one that no refusal of a request is."""
+    status = _status(one)
+    return status is None or (status >= 500 and status != 501)
+
+
 def _status(one: Evidence) -> int | None:
     return next((answer.status for _, answer in one.of(HttpAnswer, "http")), None)
 
 
-def _usual_refusal(evidence: Evidence, judged: list[tuple[Evidence, list[tuple[Cause, Finding]]]]) -> int | None:
+def _usual_refusal(evidence: Evidence, judged: list[_Judged]) -> int | None:
     """What an endpoint that answers the application says to every request without credentials, though it looks like no API: often 404."""
     own = any(answered.completed and answered.credential == "own" for _, answered in evidence.of(SdkAnswered))
     # 429 and 5xx are no usual answer to anybody.
@@ -154,16 +198,20 @@ def count(evidence: Evidence, tries: Attempted, chosen: Cause | None) -> Counted
 
     *chosen* is what the walk and the SDK's requests showed; None if they showed nothing and only attempts failed.
     """
-    own_failed, own_passed = _own_requests(evidence)
+    own = own_requests(evidence)
+    own_failed, own_passed = len(own.failed), len(own.passed)
     probes = len(tries.failed)
     comes_and_goes = tries.intermittent and (tries.certain or own_failed > 0)
-    if not comes_and_goes and chosen is not None and probes == 0:
+    if own.alike:
+        # Asked again, requests of one kind fail each time and those of the other kind never do.
+        comes_and_goes = tries.intermittent and tries.certain
+    elif not comes_and_goes and chosen is not None and probes == 0:
         # The probes passed where the SDK's request failed: before HTTP both do the same.
         before_http = chosen.layer in ("dns", "tcp", "proxy", "tls") and not chosen.id.startswith(_NOT_A_STEP)
         comes_and_goes = (
             own_failed > 0
             and tries.tried > 0
-            and (before_http or (own_passed > 0 and chosen.id in ("http.gateway_error", *_OF_THE_SERVER)))
+            and (before_http or own.again or (own_passed > 0 and chosen.id in ("http.gateway_error", *_OF_THE_SERVER)))
         )
     if not comes_and_goes:
         repeated = tries.tried > 1 and (
@@ -202,9 +250,12 @@ def _said(answer: HttpAnswer) -> tuple[int, str | None, str | None]:
 def tally(evidence: Evidence, find: Find) -> Tally:
     """Attempts of the path and requests of the SDK, and how many of each failed before the API; by the rules of `count`."""
     tries = attempted(evidence, find)
-    own_failed, own_passed = _own_requests(evidence)
+    own = own_requests(evidence)
     return Tally(
-        path_failed=len(tries.failed), path_tried=tries.tried, own_failed=own_failed, own_tried=own_failed + own_passed
+        path_failed=len(tries.failed),
+        path_tried=tries.tried,
+        own_failed=len(own.failed),
+        own_tried=len(own.failed) + len(own.passed),
     )
 
 
@@ -212,20 +263,49 @@ _NOT_A_STEP = ("tls.client_certificate_required", "tcp.path_mtu", "tcp.ipv6_brok
 """Causes that no attempt without a key or a body can show."""
 
 
-def _own_requests(evidence: Evidence) -> tuple[int, int]:
-    """How many of the SDK's own requests failed before the API or by its own failure, and how many were answered."""
-    failed = passed = 0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnRequests:
+    """The SDK's own requests: those that failed before the API, by its own failure or by its limit, and those that were answered."""
+
+    failed: tuple[Observation, ...]
+    passed: tuple[Observation, ...]
+
+    @property
+    def again(self) -> bool:
+        """Whether any was made more than once."""
+        return any(AGAIN in o.id for o in (*self.failed, *self.passed))
+
+    @property
+    def alike(self) -> bool:
+        """Whether, made more than once, each kind of request ended the same way each time, and the two kinds did not."""
+        failed, passed = ({o.id.partition(AGAIN)[0] for o in some} for some in (self.failed, self.passed))
+        return self.again and bool(failed) and not failed & passed
+
+
+AGAIN = ".again"
+"""In the ids of the SDK's requests that were made once more."""
+
+
+def own_requests(evidence: Evidence) -> OwnRequests:
+    """Sort the SDK's own requests. That one was told to slow down is a failure where another one got its answer."""
+    failed: list[Observation] = []
+    passed: list[Observation] = []
+    served = any(isinstance(o.outcome, SdkAnswered) for o in evidence.observations)
     for observation in evidence.observations:
         outcome = observation.outcome
+        if observation.changed is not None and AGAIN not in observation.id:
+            continue
         if isinstance(outcome, SdkAnswered):
-            passed += 1
+            cut = outcome.stream and outcome.shape == "stream" and not outcome.completed
+            (failed if cut else passed).append(observation)
         elif isinstance(outcome, SdkFailed):
             answer = outcome.answer
             answered = answer is not None and answer.status < 500 and is_api_answer(evidence, answer)
-            failed, passed = failed + (not answered), passed + answered
+            limited = answer is not None and answer.status == 429 and served
+            (passed if answered and not limited else failed).append(observation)
         elif isinstance(outcome, Stopped) and observation.probe == "sdk":
-            failed += 1
-    return failed, passed
+            failed.append(observation)
+    return OwnRequests(failed=tuple(failed), passed=tuple(passed))
 
 
 def _address(evidence: Evidence) -> str:

@@ -218,8 +218,9 @@ def _protocol_error(evidence: Evidence) -> Finding | None:
     for observation, failed in evidence.of(ProxyFailed):
         received = f"; it sent {failed.received!r}" if failed.received else "; it sent nothing"
         fact = f"{failed.proxy}: {words(failed.errors)}{received}"
-        # Silence of something that accepts connections could also be an overloaded proxy.
-        certainty: Certainty = "likely" if failed.ended == "silence" else "proven"
+        # Silence of something that accepts connections could also be an overloaded proxy, and what has a certificate may well be a proxy.
+        unverified = any(link.verify_code is not None for link in failed.errors)
+        certainty: Certainty = "likely" if failed.ended == "silence" or unverified else "proven"
         return Finding(because=(cite(observation, fact), _decision(evidence)), certainty=certainty)
     return _by(evidence, "protocol_error")
 

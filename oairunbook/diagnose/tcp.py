@@ -10,6 +10,7 @@ from oairunbook.diagnose.reading import (
     errno_name,
     may_connect_to_itself,
     request_succeeded,
+    stopped,
     words,
 )
 from oairunbook.evidence import (
@@ -19,7 +20,9 @@ from oairunbook.evidence import (
     HttpAnswer,
     HttpFailed,
     Observation,
+    SdkAnswered,
     SdkFailed,
+    Stopped,
     TlsFailed,
     TlsHandshake,
 )
@@ -119,7 +122,28 @@ def _path_mtu(evidence: Evidence) -> Finding | None:
             certainty="proven",
             beside_success=True,
         )
-    return None
+    return _large_answers_vanish(evidence)
+
+
+def _large_answers_vanish(evidence: Evidence) -> Finding | None:
+    """The SDK's own request gets no answer, twice, and gets it in small segments; no attempt of the path was silent."""
+    small = counter_test(evidence, SdkAnswered, "sdk.small_segments")
+    first, again = stopped(evidence, "sdk"), _stopped_again(evidence)
+    if small is None or first is None or again is None:
+        return None
+    if any(failed.ended == "silence" for one in attempts(evidence) for _, failed in one.of(HttpFailed, "http")):
+        return None
+    because = (
+        cite(first, f"the SDK's own request got no answer in {first.seconds:.0f} s, while small answers come"),
+        cite(again, f"once more it got none in {again.seconds:.0f} s"),
+        cite(small[0], "with segments of at most 536 bytes it is answered at once"),
+    )
+    return Finding(because=because, certainty="likely")
+
+
+def _stopped_again(evidence: Evidence) -> Observation | None:
+    again = (o for o in evidence.observations if o.id.startswith("sdk.again:"))
+    return next((o for o in again if isinstance(o.outcome, Stopped)), None)
 
 
 def _reset(evidence: Evidence) -> Finding | None:

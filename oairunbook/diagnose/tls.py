@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
@@ -86,10 +87,31 @@ def _incomplete_chain(evidence: Evidence) -> Finding | None:
     # Completed and still not verified: the root itself is not trusted. Not fetched: undecided, and the leaf alone makes it likely.
     if counter_test(evidence, TlsFailed, "tls.completed_chain") is not None:
         return None
-    if len(found[1].chain) != 1 or not found[1].chain[0].issuer_urls:
+    if len(found[1].chain) != 1:
         return None
+    if not found[1].chain[0].issuer_urls:
+        return _issuer_seems_intermediate(found)
     fact = f"{_issuer_fact(found[1])}; only the leaf was sent, and it names its issuer at {found[1].chain[0].issuer_urls[0]}"
     return Finding(because=(cite(found[0], fact),), certainty="likely")
+
+
+_INTERMEDIATE = re.compile(r"\b(?:intermediate|issuing|subordinate|sub[- ]?ca|ica)\b", re.IGNORECASE)
+_OWN_ROOT = re.compile(
+    r"root|inspect|proxy|firewall|filter|private|internal|untrusted|rogue|fake|evil|mitm|decrypt", re.IGNORECASE
+)
+
+
+def _issuer_seems_intermediate(found: tuple[Observation, TlsFailed]) -> Finding | None:
+    """The leaf alone, and nothing says where its issuer is: only names tell an intermediate that is left out from a root of somebody's own."""
+    failed = found[1]
+    issuer = failed.chain[0].issuer
+    named = _INTERMEDIATE.search(issuer)
+    if not named and (failed.trusted_kin in (None, issuer) or _OWN_ROOT.search(issuer)):
+        return None
+    why = "calls itself an intermediate" if named else f"has the organization of a trusted root, {failed.trusted_kin!r}"
+    fact = f"{_issuer_fact(failed)}; only the leaf was sent, and its issuer {why}"
+    also = (("tls.untrusted_issuer", "a root of somebody's own, sent as the leaf alone, would look the same"),)
+    return Finding(because=(cite(found[0], fact),), certainty="likely", also=also)
 
 
 def _untrusted_issuer(evidence: Evidence) -> Finding | None:
@@ -111,13 +133,8 @@ def _untrusted_issuer(evidence: Evidence) -> Finding | None:
         for o, _ in counter_tests(evidence, TlsFailed, "tls.completed_chain")
     ]
     rooted = found[1].verify_code == SELF_SIGNED_IN_CHAIN or completed
-    certainty: Certainty = "proven" if rooted or (others and not _issuer_is_missing(found[1])) else "likely"
+    certainty: Certainty = "proven" if rooted else "likely"
     return Finding(because=(*because, *others, *completed), certainty=certainty)
-
-
-def _issuer_is_missing(failed: TlsFailed) -> bool:
-    """Whether the chain as sent ends before a root, at a certificate that says where its issuer is: an intermediate may be left out."""
-    return not failed.chain or bool(failed.chain[-1].issuer_urls)
 
 
 def _trust_store_mismatch(evidence: Evidence) -> Finding | None:

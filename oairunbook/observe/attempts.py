@@ -1,18 +1,30 @@
 """Cheap attempts: the same path again and again up to an unbilled request, to see faults that come and go.
 
 One attempt does what the SDK's synchronous transport does: resolve, dial the addresses one after another, proxy, TLS, one request without
-credentials. Its observations are those of the walk, with the number of the attempt.
+credentials: a GET, or a POST without a message, as some faults hit only where something is computed. Its observations are those of the walk,
+with the number of the attempt.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from dataclasses import replace
 from typing import Any
 
-from oairunbook.evidence import HttpAnswer, HttpFailed, Layer, Outcome, Resolved, ResolveFailed, TlsHandshake
-from oairunbook.observe import dns
+from oairunbook.evidence import (
+    DnsAnswer,
+    HttpAnswer,
+    HttpFailed,
+    Layer,
+    NameServer,
+    Outcome,
+    Resolved,
+    ResolveFailed,
+    TlsHandshake,
+)
+from oairunbook.observe import dns, sdk
 from oairunbook.observe.collection import Collection
 from oairunbook.observe.path import Path
 from oairunbook.observe.stream import Deadline
@@ -24,6 +36,7 @@ MORE_WHEN_DIFFERENT = 16
 """How many attempts are added as soon as two of them end differently."""
 
 
+_MOST_QUESTIONS = 10
 _LATE_SECONDS = 1.0
 _PACE_SECONDS = 0.4
 
@@ -40,7 +53,7 @@ class Attempts:
         self._next = 2
         self._last = number
         self._may_grow = number > 1
-        self._ends: set[str] = set()
+        self._ends: dict[str, set[str]] = {"GET": set(), "POST": set()}
         self._under_way: dict[int, float] = {}
         self._called_off = threading.Event()
         self._workers = [
@@ -54,7 +67,7 @@ class Attempts:
     def differ(self) -> bool:
         """Whether they have ended in more than one way."""
         with self._lock:
-            return len(self._ends) > 1
+            return self._some_differ
 
     def wait(self, seconds: float, *, silent_seconds: float) -> None:
         """Wait for the attempts, at most so long; then begin no further one. One that has not ended by then is not recorded.
@@ -76,7 +89,7 @@ class Attempts:
         """Whether some attempts have ended, and another has been under way for longer than any should be."""
         with self._lock:
             late = time.monotonic() - _LATE_SECONDS
-            return bool(self._ends) and any(began < late for began in self._under_way.values())
+            return any(self._ends.values()) and any(began < late for began in self._under_way.values())
 
     def _work(self) -> None:
         while not self._called_off.is_set() and self._collection.deadline.left > 0:
@@ -92,10 +105,14 @@ class Attempts:
                 self._called_off.wait(max(0.0, soonest - time.monotonic()))
             with self._lock:
                 del self._under_way[number]
-                self._ends.add(end)
-                if len(self._ends) > 1 and self._may_grow:
+                self._ends[_method(number)].add(end)
+                if self._some_differ and self._may_grow:
                     self._may_grow = False
                     self._last += MORE_WHEN_DIFFERENT
+
+    @property
+    def _some_differ(self) -> bool:
+        return any(len(ends) > 1 for ends in self._ends.values())
 
     def _attempt(self, number: int) -> str:
         """Follow the path once. The text says how it ended, so that two ends can be told apart."""
@@ -107,12 +124,11 @@ class Attempts:
             if not isinstance(found, Resolved):
                 assert isinstance(found, ResolveFailed)
                 for server in route.resolver.name_servers:
-                    seconds = min(self._timeout, self._collection.deadline.left)
                     look(
                         f"dns.server:{server.address}",
                         "dns",
                         f"{name} by {server.address}",
-                        lambda server=server, seconds=seconds: dns.ask(server, name, seconds=seconds),
+                        lambda server=server: self._ask(server, name),
                     )
                 return f"dns {found.errors[-1].errno_name}"
             addresses = found.addresses
@@ -153,17 +169,39 @@ class Attempts:
             answer = look(
                 "http",
                 "http",
-                f"{route.host}, no credentials",
-                lambda address=address, stream=open_stream: path.request(stream, address),
+                f"{route.host}, {look.method}, no credentials",
+                lambda address=address, stream=open_stream: self._request(stream, address, look.method),
             )
             if isinstance(answer, HttpAnswer):
                 return f"http {answer.status}"
             return f"http {answer.ended if isinstance(answer, HttpFailed) else ''}"
         return failed
 
+    def _ask(self, server: NameServer, name: str) -> Outcome:
+        """Ask a server that has just failed the system resolver until it says so again, a few times at most."""
+        for _ in range(_MOST_QUESTIONS):
+            answer = dns.ask(server, name, seconds=min(self._timeout, self._collection.deadline.left))
+            if not isinstance(answer, DnsAnswer) or any(reply.rcode != "NOERROR" for reply in answer.replies):
+                break
+        return answer
+
+    def _request(self, stream: Any, address: str, method: str) -> Outcome:
+        if method == "GET":
+            return self._path.request(stream, address)
+        model = self._path.route.model.value if self._path.route.model else sdk.PREFERRED_MODELS[0]
+        body = json.dumps({"model": model}).encode()
+        return self._path.request(
+            stream, address, method="POST", path=sdk.minimal_path(self._path.route, model), body=body
+        )
+
     @property
     def _step(self) -> Deadline:
         return self._collection.deadline.sooner(self._timeout)
+
+
+def _method(number: int) -> str:
+    """Two of a kind in turn: what fails every second time then meets some of each kind."""
+    return "POST" if number % 4 in (0, 1) else "GET"
 
 
 def _without_chain(found: tuple[Outcome, Any]) -> tuple[Outcome, Any]:
@@ -178,6 +216,7 @@ class _Look:
     def __init__(self, collection: Collection, number: int) -> None:
         self._collection = collection
         self._number = number
+        self.method = _method(number)
         self.stream: Any = None
 
     def __call__(self, identity: str, layer: Layer, target: str, step: Any) -> Outcome:

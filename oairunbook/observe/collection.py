@@ -13,8 +13,8 @@ from oairunbook.observe.stream import Deadline
 
 Progress = Callable[[str], None]
 
-DEFAULT_REPEAT = 16
-"""Attempts in all. Of faults that hit every fourth attempt, sixteen miss one in a hundred."""
+DEFAULT_REPEAT = 24
+"""Attempts in all. Of faults that hit every fifth attempt they miss one in two hundred, of those that hit every tenth one in twelve."""
 
 
 def _not_begun() -> NotTried:

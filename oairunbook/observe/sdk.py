@@ -6,18 +6,21 @@ request hook that turns the trace on, and a response hook that ends answers with
 
 from __future__ import annotations
 
+import importlib
 import re
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oairunbook.evidence import (
     Body,
     ClientBuilt,
     ClientRefused,
+    Ending,
     Evidence,
     HttpAnswer,
     Route,
@@ -25,11 +28,12 @@ from oairunbook.evidence import (
     SdkFailed,
     TraceEvent,
 )
+from oairunbook.observe import underneath
 from oairunbook.observe.bodies import classify
 from oairunbook.observe.capped import capping
 from oairunbook.observe.errors import error_chain
 from oairunbook.observe.http import MOST_BODY_BYTES, kept_headers
-from oairunbook.observe.stream import Deadline
+from oairunbook.observe.stream import SMALL_SEGMENT_BYTES, Deadline
 from oairunbook.redaction import without_credentials
 from oairunbook.route.credential import find_credential
 from oairunbook.route.paths import names_in
@@ -87,14 +91,7 @@ def build_client(route: Route, environment: Mapping[str, str]) -> tuple[ClientBu
         sdk = construct(route, environment)
         recorder = threading.local()
         http_client = sdk._client
-
-        def turn_trace_on(request: Any) -> None:
-            record = getattr(recorder, "record", None)
-            if record is not None:
-                request.extensions["trace"] = record
-
-        http_client.event_hooks["request"].append(turn_trace_on)
-        http_client.event_hooks["response"].append(capping(http_client))
+        _watch(http_client, recorder)
         pool = _pool(http_client, url)
     except Exception as error:
         return ClientRefused(stage="construction", errors=error_chain(error)), None
@@ -105,6 +102,59 @@ def build_client(route: Route, environment: Mapping[str, str]) -> tuple[ClientBu
         roots=_roots(context, route),
     )
     return built, Client(sdk=sdk, context=context, recorder=recorder)
+
+
+def _watch(http_client: Any, recorder: threading.local) -> None:
+    def turn_trace_on(request: Any) -> None:
+        record = getattr(recorder, "record", None)
+        if record is not None:
+            request.extensions["trace"] = record
+
+    http_client.event_hooks["request"].append(turn_trace_on)
+
+    def keep_connection(response: Any) -> None:
+        if getattr(recorder, "record", None) is not None:
+            if recorder.connection is not None:  # a redirect was followed
+                recorder.connection.close()
+            recorder.connection = underneath.keep(response)
+
+    http_client.event_hooks["response"] += [capping(http_client), keep_connection]
+
+
+def in_small_segments(client: Client) -> Client:
+    """The same client over connections whose segments are at most `SMALL_SEGMENT_BYTES` long in both directions.
+
+    For paths without a proxy: the transport is made anew, with the trust store of the old one.
+    """
+    own = client.sdk._client
+    transport = type(own._transport)(verify=client.context)
+    transport._pool._network_backend = _small_segments(transport._pool._network_backend)
+    http_client = type(own)(transport=transport, trust_env=False)
+    _watch(http_client, client.recorder)
+    return replace(client, sdk=client.sdk.with_options(http_client=http_client))
+
+
+def _small_segments(backend: Any) -> Any:
+    """A network backend of httpcore that announces small segments. Its own option is set after the SYN, which is too late (tcp(7), TCP_MAXSEG)."""
+    kind: Any = type(backend)
+    stream: Any = importlib.import_module(f"{kind.__module__.partition('.')[0]}._backends.sync").SyncStream
+
+    class SmallSegments(kind):  # type: ignore[misc]
+        def connect_tcp(self, host: str, port: int, timeout: float | None = None, **_more: Any) -> Any:
+            failed: OSError = OSError(f"{host} has no address")
+            for family, what, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+                connection = socket.socket(family, what, protocol)
+                try:
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SMALL_SEGMENT_BYTES)
+                    connection.settimeout(timeout)
+                    connection.connect(address)
+                    return stream(connection)
+                except OSError as error:
+                    failed = error
+                    connection.close()
+            raise failed
+
+    return SmallSegments()
 
 
 def construct(route: Route, environment: Mapping[str, str], *, asynchronous: bool = False) -> Any:
@@ -153,7 +203,18 @@ def minimal_request(
     """
     began = time.monotonic()
     trace: list[TraceEvent] = []
-    client.recorder.record = record_into(trace, began)
+    record = record_into(trace, began)
+    ended: Ending | None = None
+
+    def record_with_end(name: str, info: Mapping[str, Any]) -> None:
+        nonlocal ended
+        if name == "http11.receive_response_body.failed":
+            # Now: the transport is about to close it.
+            ended = underneath.ending(client.recorder.connection)
+        record(name, info)
+
+    client.recorder.record = record_with_end
+    client.recorder.connection = None
     sdk = client.sdk if own_credential else client.sdk.with_options(api_key=PLACEHOLDER_KEY)
     seconds = max(deadline.left, 0.1)
     sdk = sdk.with_options(timeout=timeout_of(client, connect=min(timeout, seconds), read=seconds))
@@ -193,9 +254,12 @@ def minimal_request(
             trace=tuple(trace),
             answer=answer,
             chunks=chunks if stream else None,
+            ended=ended,
         )
     finally:
         client.recorder.record = None
+        if client.recorder.connection is not None:
+            client.recorder.connection.close()
     return SdkAnswered(
         **common,  # type: ignore[arg-type]
         status=status,

@@ -17,6 +17,9 @@ from oairunbook.evidence import Ending
 TIMED_OUT = (TimeoutError, socket.timeout)
 """One class since Python 3.10; before that a socket's own timeout was another one."""
 
+SMALL_SEGMENT_BYTES = 536
+"""The MSS that every path must carry (RFC 9293 section 3.7.1)."""
+
 _READ_SIZE = 16384
 _KEPT_BYTES = 256
 

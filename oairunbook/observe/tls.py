@@ -68,6 +68,7 @@ def handshake(
                 verify_message=getattr(error, "verify_message", None),
                 client_certificate_requested=getattr(context, "certificate_requested", None),
                 chain=chain,
+                trusted_kin=_kin(chain, context),
             ),
             None,
         )
@@ -164,6 +165,15 @@ def _peer_chain(stream: TlsStream) -> tuple[Certificate, ...]:
         return tuple(_certificate(c.public_bytes(ssl._ssl.ENCODING_DER), c.get_info()) for c in certificates)  # type: ignore[attr-defined]
     der = stream.object.getpeercert(binary_form=True)
     return (_certificate(der, {}),) if der else ()
+
+
+def _kin(chain: tuple[Certificate, ...], context: ssl.SSLContext) -> str | None:
+    """A trusted root with the organization of the chain's last issuer; roots that OpenSSL reads from a folder on demand are not seen."""
+    organization = re.search(r"(?:^|, )O=([^,]+)", chain[-1].issuer) if chain else None
+    if organization is None or not hasattr(context, "get_ca_certs"):
+        return None
+    roots = (_name(root.get("subject")) for root in context.get_ca_certs())
+    return next((root for root in roots if f"O={organization.group(1)}" in root.split(", ")), None)
 
 
 def _certificate(der: bytes, info: dict[str, object]) -> Certificate:

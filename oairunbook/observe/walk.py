@@ -34,6 +34,7 @@ from oairunbook.observe.control import control_route, is_literal
 from oairunbook.observe.counter import PATIENCE_SECONDS, Seen, due
 from oairunbook.observe.credential import may_go_out
 from oairunbook.observe.errors import error_chain
+from oairunbook.observe.own_requests import ANSWER_SECONDS, OwnRequests
 from oairunbook.observe.path import Path
 from oairunbook.observe.status_page import STATUS_URL, read_status
 from oairunbook.observe.stream import Deadline, Stream
@@ -47,15 +48,20 @@ _SIDE_GRACE_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
 """How often the walk looks which counter-tests have become due."""
 
-_ICMP_SECONDS = 1.5
+_ARP_SECONDS = 3.5
 """A name server on a network without it is called unreachable by a router only after three seconds of ARP."""
+
+_LAST_WORDS_SECONDS = 0.3
+"""On a dead path everything waits from the same moment on: what began with the walk ends with it."""
+
+_COUNTER_TEST_SECONDS = 2.0
 
 _NEXT_SERVER_SECONDS = 10.0
 
 _PATH_PROBES = ("dns", "tcp", "proxy", "tls", "http")
 
-_ANSWER_SECONDS = 15.0
-"""How long the API may take for a few tokens once it has shown that it answers at all."""
+_LONG_SILENCE_SECONDS = 5.0
+"""After so long without an answer to a request that computes it is worth another one, however short the steps are."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,7 @@ class Walk:
         self._arrived = threading.Event()
         self._tick = threading.Event()
         self._walkers: list[threading.Thread] = []
+        self._own = OwnRequests(route, collection, options.timeout, self._until)
         self._first: tuple[str, Stream] | None = None
         self._lock = threading.Lock()
 
@@ -161,9 +168,9 @@ class Walk:
             )
 
     def _step_once_built(self) -> Deadline:
-        """One step's time from when the SDK is imported, if it is a counter-test that needs its context."""
+        """Time of a counter-test, from when the SDK is imported: it ends with the silent step that called for it, if there is enough."""
         self._context()
-        return self._step
+        return self._collection.deadline.sooner(max(self._timeout - PATIENCE_SECONDS, _COUNTER_TEST_SECONDS))
 
     def _until(self, done: Callable[[], bool], seconds: float) -> bool:
         """Wait for *done*, at most so long, and begin counter-tests as they become due."""
@@ -195,7 +202,7 @@ class Walk:
                     "dns",
                     "dns",
                     f"{host} by {server.address}",
-                    lambda server=server: dns.ask(server, host, seconds=self._timeout + _ICMP_SECONDS),  # type: ignore[misc]
+                    lambda server=server: dns.ask(server, host, seconds=max(self._timeout, _ARP_SECONDS)),  # type: ignore[misc]
                 )
             )
         if not self._until(lambda: system.done, self._timeout) and self._some_server_answered():
@@ -298,23 +305,37 @@ class Walk:
             model = sdk.pick_model(self._models(client))
         elif model is None and self._route.family != "azure":
             model = sdk.PREFERRED_MODELS[0]
-        tasks = [self._sdk_task(client, model, stream=False, own=own)]
+        tasks = [self._own.begin(client, model, stream=False, own=own)]
         if model is not None:
-            tasks.append(self._sdk_task(client, model, stream=True, own=own))
+            tasks.append(self._own.begin(client, model, stream=True, own=own))
         self._until(lambda: plain.done, self._timeout + 0.5)
         # Somebody who answers a request without credentials may take longer for one that computes.
         answers = isinstance(plain.outcome, HttpAnswer)
         # A new connection of the SDK first tries the dead addresses, one after another.
         dialling = self._timeout * self._unreached_addresses() if answers else 0.0
-        patience = (_ANSWER_SECONDS if answers else 1.0) + dialling
+        # Whoever has neither answered nor been silent to the end yet: this machine is what is slow.
+        patience = (ANSWER_SECONDS if answers else 1.0 if plain.done else self._timeout) + dialling
+        last = Deadline.after(patience)
         whole, *streamed = tasks
-        self._until(lambda: whole.done, patience)
+        beside: tuple[Task, ...] = ()
+        silence = max(self._timeout, _LONG_SILENCE_SECONDS)
+        useful = answers and own and model is not None and not dialling
+        if useful and not self._until(lambda: whole.done, silence):
+            assert model is not None
+            beside = self._own.in_small_segments(client, model)
+            self._until(lambda: whole.done or not beside or beside[0].done, silence)
+            if beside and not whole.done and not beside[0].done and self._own.at_once(beside[1]):
+                # Twice nothing in so long each, and at once in small segments: to wait longer would tell nothing.
+                patience, last = 0.0, Deadline.after(0.0)
+        self._until(lambda: whole.done, last.left)
         # What arrives whole in so long does not take twice as long to begin and end as a stream.
-        longest = max(self._timeout, whole.seconds) + dialling
+        longest = max(self._timeout, whole.seconds) + dialling if answers or whole.done or not plain.done else 0.0
         self._until(lambda: all(task.done for task in streamed), min(patience, longest))
-        for task in tasks:
+        for task in (*tasks, *beside):
             if not task.done:
                 task.stop("no answer in time")
+        if own and model is not None:
+            self._own.once_more(client, model, *tasks)
         return all(getattr(task.outcome, "kind", "") == "sdk_answered" for task in tasks)
 
     def _models(self, client: sdk.Client) -> tuple[str, ...]:
@@ -329,24 +350,6 @@ class Walk:
         self._until(lambda: not asking.is_alive(), step.left)
         return found[0] if found else ()
 
-    def _sdk_task(self, client: sdk.Client, model: str | None, *, stream: bool, own: bool) -> Task:
-        identity = "sdk.stream" if stream else "sdk"
-        what = "POST, streamed" if stream else ("POST" if model else "GET, no model named")
-        return self._collection.begin(
-            identity,
-            "sdk",
-            "api",
-            f"the SDK's minimal request ({what})",
-            lambda: sdk.minimal_request(
-                client,
-                model=model,
-                stream=stream,
-                own_credential=own,
-                timeout=self._timeout,
-                deadline=self._collection.deadline.sooner(self._timeout + _ANSWER_SECONDS),
-            ),
-        )
-
     def _sdk_on_a_broken_path(self, client: sdk.Client | None) -> None:
         """The exception that the application sees, if the path fails at once. It gets a placeholder for a key."""
         what = "the SDK's minimal request"
@@ -357,7 +360,7 @@ class Walk:
             self._collection.skip("sdk", "sdk", "api", what, "the path is silent; the SDK would wait as long again")
             return
         model = self._route.model.value if self._route.model else sdk.PREFERRED_MODELS[0]
-        task = self._sdk_task(client, model, stream=False, own=False)
+        task = self._own.begin(client, model, stream=False, own=False)
         if not self._until(lambda: task.done, min(self._timeout, 3.0)):
             task.stop("no answer in time")
 
@@ -485,6 +488,9 @@ class Walk:
         if self._options.idle is not None:
             grace += self._options.idle + self._timeout
         settled = self._collection.deadline.sooner(grace)
+        if not self._until(lambda: all(task.done for task in self._tests.values()), settled.left) and healthy:
+            # A tiny request passes, and what a counter-test sends gets no answer: that has to be seen to its end.
+            settled = self._collection.deadline.sooner(self._timeout)
         while True:
             self._until(lambda: all(task.done for task in self._tests.values()), settled.left)
             before = len(self._tests)
@@ -494,7 +500,8 @@ class Walk:
         quiet = Deadline.after(_SIDE_GRACE_SECONDS)
         if not healthy:
             # Name servers were asked at the beginning; their last word comes as late as this.
-            quiet = Deadline(max(quiet.at, self._collection.began + self._timeout + _ICMP_SECONDS + 0.2))
+            last = self._collection.began + max(self._timeout, _ARP_SECONDS) + _LAST_WORDS_SECONDS
+            quiet = Deadline(max(Deadline.after(_LAST_WORDS_SECONDS).at, last))
         patience = settled.left if attempts.differ else 0.0
         if self._options.repeat > DEFAULT_REPEAT:
             # Whoever asks for many wants to count them: only the budget ends them.

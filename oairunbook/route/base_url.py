@@ -27,6 +27,8 @@ _AZURE = re.compile(
     r"\.(?:openai|cognitiveservices)\.azure\.(?:com|us|cn)$|\.services\.ai\.azure\.com$|\.api\.cognitive\.microsoft\.(?:com|us|cn)$"
 )
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
+_WEBSOCKET_SCHEMES = {"ws": "http", "wss": "https"}
+"""The transport connects for these as for the others, and speaks HTTP (`connection_pool.py` of httpcore and httpcore2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,7 @@ def _take_apart(url: str) -> tuple[str, str, int | None, str, tuple[str, ...]]:
         scheme_given = ""
     else:
         scheme_given = text.partition("://")[0].lower()
+        scheme_given = _WEBSOCKET_SCHEMES.get(scheme_given, scheme_given)
         if scheme_given not in ("http", "https"):
             problems.append(f"its scheme {scheme_given!r} is neither http nor https")
     try:

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Callable
 
+from oairunbook.lab import wire
 from tests.world import API, Steps, World, authority, scenario, sdk_raises
 from tests.world.scenario import curl_varies
-from tests.world.streams import answering
+from tests.world.streams import answering, every, saying
 
 
 def _answered(name: str, cause: str, owner: str, proof: str) -> Callable[[World], Steps]:
@@ -45,3 +46,36 @@ def api_server_fails_now_and_then_before_it_looks_at_the_key(world: World) -> St
     world.api.divert(every=2, to=444)
     yield curl_varies(f"https://{API}/v1/models")
     world.api.undivert()
+
+
+def _with_a_key(request: wire.Request) -> bool:
+    return "sk-proj" in str(request.headers.get("authorization", ""))
+
+
+@scenario("api.rate_limited", owner="quota_or_rate", intermittent=True)
+def api_limits_every_other_request(world: World) -> Steps:
+    error = {
+        "message": "Rate limit reached for requests",
+        "type": "requests",
+        "param": None,
+        "code": "rate_limit_exceeded",
+    }
+    world.api.spoil(every(2, _with_a_key), saying(429, "application/json", json.dumps({"error": error})))
+
+    def varies(world: World) -> None:
+        given = ["rate_limit_exceeded" in world.client.sdk() for _ in range(4)]
+        assert len(set(given)) == 2, given
+
+    yield varies
+    world.api.serve()
+
+
+@scenario("api.server_error", owner="server")
+def api_breaks_without_an_api_body(world: World) -> Steps:
+    world.api.listen(
+        443,
+        answering(500, "text/plain", "Internal Server Error"),
+        tls=authority.context(world.api.certificate()),
+    )
+    yield sdk_raises("InternalServerError 500")
+    world.api.serve()

@@ -132,6 +132,17 @@ def client_forbidden_by_its_own_routes(world: World) -> Steps:
         world.client.namespace.ip("rule delete priority 5", version=version)
 
 
+@scenario("client.socket_not_permitted", owner="client_config", packets=True)
+def client_forbidden_to_ask_its_name_server(world: World) -> Steps:
+    """A rule in this machine's own output: sending the question ends in EPERM."""
+    world.client.namespace.nft(
+        "add table inet own\nadd chain inet own out { type filter hook output priority 0; }\n"
+        "add rule inet own out meta l4proto { tcp, udp } th dport 53 drop\n"
+    )
+    yield sdk_raises("Temporary failure in name resolution")
+    world.client.namespace.nft("delete table inet own\n")
+
+
 @scenario("client.resource_exhausted", owner="client_config")
 def client_out_of_local_ports(world: World) -> Steps:
     """Other connections of this machine hold all its ephemeral ports towards the API: EADDRNOTAVAIL."""

@@ -6,7 +6,20 @@ from collections.abc import Callable
 
 from oairunbook.lab.certificates import sign
 from tests.scenarios.dns import resolves_to
-from tests.world import API, AZURE, NAME_SERVER, PROXY, STATUS, Steps, World, authority, both, scenario, sdk_answers
+from tests.world import (
+    API,
+    AZURE,
+    GATEWAY,
+    NAME_SERVER,
+    PROXY,
+    STATUS,
+    Steps,
+    World,
+    authority,
+    both,
+    scenario,
+    sdk_answers,
+)
 from tests.world.authority import INSPECTION_ROOT, PUBLIC_ROOT, leaf
 from tests.world.proxies import run_haproxy, run_nginx
 from tests.world.streams import answering
@@ -443,3 +456,19 @@ def healthy_small_segments(world: World) -> Steps:
     world.middle.rule("tcp flags & syn == syn tcp option maxseg size set 536")
     yield sdk_answers
     world.middle.mend()
+
+
+@healthy()
+def healthy_server_that_breaks_over_a_request_without_a_message(world: World) -> Steps:
+    world.api.spoil(
+        lambda request: request.method == "POST" and b"messages" not in request.body, lambda connection: None
+    )
+    yield sdk_answers
+
+
+@healthy()
+def healthy_gateway_over_plain_http_that_asks_for_no_key(world: World) -> Steps:
+    """The key is held back there; a placeholder does as well."""
+    world.gateway.serve(port=8000, plain=True)
+    world.client.environment["OPENAI_BASE_URL"] = f"http://{GATEWAY}:8000/v1"
+    yield sdk_answers

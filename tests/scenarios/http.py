@@ -4,10 +4,11 @@ import socket
 from collections.abc import Callable
 
 from oairunbook.lab import wire
+from oairunbook.lab.listener import reset
 from tests.world import API, Steps, World, authority, both, curl_says, scenario, sdk_answers, sdk_raises
 from tests.world.proxies import run_haproxy, run_nginx
 from tests.world.scenario import Proof
-from tests.world.streams import answering, trickling
+from tests.world.streams import answering, every, saying, trickling
 
 URL = f"https://{API}/v1/models"
 KEY = ("--header", "authorization: Bearer sk-any")
@@ -321,4 +322,51 @@ def http_cut_where_models_are_unknown(world: World) -> Steps:
 
     world.api.listen(443, serve, tls=authority.context(world.api.certificate()))
     yield sdk_raises("peer closed connection without sending complete message body")
+    world.api.serve()
+
+
+# -- of some requests alone --------------------------------------------------------------------------------------------
+
+
+def _streamed(request: wire.Request) -> bool:
+    return b'"stream":true' in request.body.replace(b" ", b"")
+
+
+def _posted(request: wire.Request) -> bool:
+    return request.method == "POST"
+
+
+def _sdk_varies(world: World) -> None:
+    given = [world.client.sdk().startswith("answered") for _ in range(6)]
+    assert len(set(given)) == 2, given
+
+
+_BAD_GATEWAY = saying(502, "text/html", "<html><head><title>502 Bad Gateway</title></head></html>")
+
+
+@scenario("http.gateway_error")
+def http_streams_alone_get_a_bad_gateway(world: World) -> Steps:
+    """Every stream and no other request: that does not come and go."""
+    world.api.spoil(_streamed, _BAD_GATEWAY)
+    yield both(sdk_answers, sdk_raises("502", how="stream"))
+    world.api.serve()
+
+
+@scenario("http.gateway_error", intermittent=True)
+def http_posts_alone_get_a_bad_gateway_every_third_time(world: World) -> Steps:
+    world.api.spoil(every(3, _posted), _BAD_GATEWAY)
+    yield _sdk_varies
+    world.api.serve()
+
+
+def _reset_in_the_answer(connection: socket.socket) -> None:
+    connection.sendall(wire.head(200, (("content-type", "application/json"), ("content-length", "900"))) + b"{")
+    reset(connection)
+
+
+@scenario("http.reset")
+def http_reset_in_the_answer(world: World) -> Steps:
+    """The SDK calls it an incomplete body: above TLS it looks like one."""
+    world.api.spoil(_posted, _reset_in_the_answer)
+    yield sdk_raises("APIConnectionError", "ReadError|peer closed connection|reset")
     world.api.serve()

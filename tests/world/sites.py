@@ -10,10 +10,13 @@ from pathlib import Path
 
 import trustme
 
+from oairunbook.lab import wire
 from oairunbook.lab.answers import ANSWERS
 from oairunbook.lab.api import Service, serve
+from oairunbook.lab.listener import Handle
 from tests.world import authority
 from tests.world.host import Host
+from tests.world.streams import spoiling
 
 API = "api.openai.com"
 STATUS = "status.openai.com"
@@ -72,6 +75,12 @@ class Site(Host):
         context = authority.context(certificate or self.certificate())
         tls(context)
         self.open_port(port, lambda host: serve(service, host=host, port=port, tls=None if plain else context))
+
+    def spoil(self, when: Callable[[wire.Request], bool], spoil: Handle) -> None:
+        """Serve the lab's API, and end the requests that *when* picks in another way."""
+        self.serve(port=8080, plain=True)
+        handle = spoiling(self.namespace, 8080, when, spoil)
+        self.listen(443, handle, tls=authority.context(self.certificate()))
 
     def serve_small(self) -> int:
         """Serve an API of somebody else's, `small_api.py`; returns its process id."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import select
 import socket
 import ssl
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -66,6 +68,51 @@ def trickling(connection: socket.socket) -> None:
     while True:
         connection.sendall(b"a")
         time.sleep(0.5)
+
+
+def spoiling(namespace: Namespace, port: int, when: Callable[[wire.Request], bool], spoil: Handle) -> Handle:
+    """End the requests that *when* picks in a way of one's own, and pass the others on to a plain port of the same host."""
+
+    def handle(connection: socket.socket) -> None:
+        with connection.makefile("rb") as stream:
+            while request := wire.read_request(stream):
+                if when(request):
+                    spoil(connection)
+                    return
+                _pass_on(request, namespace, port, connection)
+
+    return handle
+
+
+def _pass_on(request: wire.Request, namespace: Namespace, port: int, connection: socket.socket) -> None:
+    fields = [(name, value) for name, value in request.headers.items() if name.lower() != "connection"]
+    lines = [f"{request.method} {request.target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields)]
+    with namespace.entered():
+        onward = socket.create_connection(("127.0.0.1", port), timeout=10)
+    with onward:
+        onward.sendall("\r\n".join([*lines, "connection: close", "", ""]).encode("latin-1") + request.body)
+        while data := onward.recv(65536):
+            connection.sendall(data)
+
+
+def saying(status: int, content_type: str, body: str) -> Handle:
+    """Give this response to a request that has been read, and end the connection."""
+    headers = (("content-type", content_type), ("connection", "close"))
+    return lambda connection: wire.send_whole(connection, status, headers, body.encode())
+
+
+def every(number: int, when: Callable[[wire.Request], bool] = lambda request: True) -> Callable[[wire.Request], bool]:
+    """Pick one in so many of these requests, the first ones not."""
+    count = itertools.count(1)
+    lock = threading.Lock()
+
+    def picked(request: wire.Request) -> bool:
+        if not when(request):
+            return False
+        with lock:
+            return next(count) % number == 0
+
+    return picked
 
 
 def answering(status: int, content_type: str, body: str | bytes) -> Handle:

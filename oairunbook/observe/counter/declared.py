@@ -12,9 +12,6 @@ from oairunbook.observe.stream import Deadline
 PATIENCE_SECONDS = 1.0
 """A step that has been silent so long is treated as silent by the counter-tests, so that they end when it does."""
 
-SMALL_SEGMENT_BYTES = 536
-"""The MSS that every path must carry (RFC 9293 section 3.7.1)."""
-
 
 @dataclass(frozen=True)
 class Seen:

@@ -9,10 +9,10 @@ from functools import partial
 from oairunbook.evidence import HttpAnswer, HttpFailed, Outcome, SdkFailed
 from oairunbook.observe import idle
 from oairunbook.observe.base_path import near_paths
-from oairunbook.observe.counter.declared import SMALL_SEGMENT_BYTES, Seen, Test
+from oairunbook.observe.counter.declared import Seen, Test
 from oairunbook.observe.counter.looking import answered
 from oairunbook.observe.path import Path
-from oairunbook.observe.stream import Deadline
+from oairunbook.observe.stream import SMALL_SEGMENT_BYTES, Deadline
 
 LARGE_BODY_BYTES = 8192
 """Several full-size segments; what a real request with a short conversation sends."""

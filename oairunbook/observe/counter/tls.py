@@ -13,10 +13,10 @@ from oairunbook.evidence import (
     TlsHandshake,
 )
 from oairunbook.observe import issuers, stores, tls
-from oairunbook.observe.counter.declared import SMALL_SEGMENT_BYTES, Seen, Test, first
+from oairunbook.observe.counter.declared import Seen, Test, first
 from oairunbook.observe.counter.looking import shake, unverified, verified
 from oairunbook.observe.path import Path
-from oairunbook.observe.stream import Deadline
+from oairunbook.observe.stream import SMALL_SEGMENT_BYTES, Deadline
 
 OTHER_NAME = "example.org"
 """A name that no filter of the API's name would match; it is only sent as SNI to the endpoint's own address (RFC 2606)."""

@@ -1,0 +1,94 @@
+"""The application's own minimal request, whole and streamed, and what is made of it once more where one answer does not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from oairunbook.evidence import HttpAnswer, Route, SdkAnswered, SdkFailed
+from oairunbook.observe import sdk
+from oairunbook.observe.collection import Collection, Task
+from oairunbook.observe.counter import PATIENCE_SECONDS
+from oairunbook.observe.stream import SMALL_SEGMENT_BYTES
+
+ANSWER_SECONDS = 15.0
+"""How long the API may take for a few tokens once it has shown that it answers at all."""
+
+_MORE_OF_EACH = 4
+"""Further requests of each kind: what hits every second request hits, or spares, all of one kind once in sixteen times."""
+
+
+class OwnRequests:
+    """Requests of the SDK on one route; each becomes an observation."""
+
+    def __init__(
+        self, route: Route, collection: Collection, timeout: float, until: Callable[[Callable[[], bool], float], bool]
+    ) -> None:
+        self._route = route
+        self._collection = collection
+        self._timeout = timeout
+        self._until = until
+
+    def begin(
+        self, client: sdk.Client, model: str | None, *, stream: bool, own: bool, number: int = 1, small: bool = False
+    ) -> Task:
+        """Begin one request: a POST, or a listing of models where no model is known; *number* from 2 on makes it once more."""
+        identity = ("sdk.stream" if stream else "sdk") + (f".again:{number}" if number > 1 else "")
+        changed = "the same request once more" if number > 1 else None
+        if small:
+            identity, changed = "sdk.small_segments", f"segments of at most {SMALL_SEGMENT_BYTES} bytes both ways"
+        what = "POST, streamed" if stream else ("POST" if model else "GET, no model named")
+        return self._collection.begin(
+            identity,
+            "sdk",
+            "api",
+            f"the SDK's minimal request ({what})",
+            lambda: sdk.minimal_request(
+                sdk.in_small_segments(client) if small else client,
+                model=model,
+                stream=stream,
+                own_credential=own,
+                timeout=self._timeout,
+                deadline=self._collection.deadline.sooner(self._timeout + ANSWER_SECONDS),
+            ),
+            changed=changed,
+        )
+
+    def once_more(self, client: sdk.Client, model: str, whole: Task, streamed: Task) -> None:
+        """Make both requests some more times, where one of the two failed at once or somebody was told to slow down.
+
+        Only that tells a fault of one kind of request from one that every so many requests meet.
+        """
+        ends = (self._passed(whole), self._passed(streamed))
+        slowed = any(isinstance(o.outcome, HttpAnswer) and o.outcome.status == 429 for o in self._collection.so_far())
+        if None in ends or not any(ends) or (all(ends) and not slowed):
+            return
+        for number in range(2, 2 + _MORE_OF_EACH):
+            tasks = [self.begin(client, model, stream=stream, own=True, number=number) for stream in (False, True)]
+            if not self._until(lambda tasks=tasks: all(task.done for task in tasks), self._timeout):  # type: ignore[misc]
+                for task in tasks:
+                    task.stop("no answer in time")
+                return
+
+    def in_small_segments(self, client: sdk.Client, model: str) -> tuple[Task, ...]:
+        """A large answer may never arrive where small ones do: the same request again, and once in small segments."""
+        if self._route.proxy.url:
+            return ()
+        again = self.begin(client, model, stream=False, own=True, number=2 + _MORE_OF_EACH)
+        small = self.begin(client, model, stream=False, own=True, small=True)
+        return again, small
+
+    def at_once(self, task: Task) -> bool:
+        """Whether a request was answered, and so soon that this machine is not what was slow."""
+        return isinstance(task.outcome, SdkAnswered) and self._took(task) < PATIENCE_SECONDS
+
+    def _passed(self, task: Task) -> bool | None:
+        """How a request ended: it passed, or it failed at once by the server or on the way. None for anything else."""
+        outcome = task.outcome
+        if isinstance(outcome, SdkAnswered):
+            return outcome.completed
+        if isinstance(outcome, SdkFailed) and outcome.answer is not None:
+            return False if outcome.answer.status == 429 or outcome.answer.status >= 500 else None
+        return False if isinstance(outcome, SdkFailed) and self._took(task) < self._timeout / 2 else None
+
+    def _took(self, task: Task) -> float:
+        return next((o.seconds for o in self._collection.so_far() if o.id == task.identity), task.seconds)

@@ -1,0 +1,188 @@
+"""Rules on made evidence: what looks alike and is not the same, where no recorded scenario shows it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from oairunbook.diagnose import diagnose
+from oairunbook.evidence import (
+    Body,
+    Certificate,
+    DnsAnswer,
+    DnsNoAnswer,
+    DnsReply,
+    Ending,
+    ErrorLink,
+    Evidence,
+    HttpAnswer,
+    NameServer,
+    Observation,
+    ProxyDecision,
+    ProxyFailed,
+    ResolveFailed,
+    ResolverConfiguration,
+    SdkFailed,
+    TlsFailed,
+    TraceEvent,
+)
+from oairunbook.route import resolve
+from tests.recorded import ROUTE, connected, evidence, observation, resolved, sdk_answered, sdk_failed
+
+SERVER = NameServer(address="10.0.0.53")
+NAME = "api.openai.com"
+AGAIN = ErrorLink(type="socket.gaierror", text="Temporary failure in name resolution", errno=-3, errno_name="EAI_AGAIN")
+
+
+def system_failed(seconds: float = 0.01) -> Observation:
+    return replace(observation("dns.system", ResolveFailed(name=NAME, errors=(AGAIN,))), seconds=seconds)
+
+
+def server_failed(errno_name: str) -> Observation:
+    link = ErrorLink(type="OSError", text=errno_name, errno=1, errno_name=errno_name)
+    outcome = DnsNoAnswer(server=SERVER, name=NAME, errors=(link,), ended="unreachable")
+    return observation("dns.server:10.0.0.53", outcome)
+
+
+def server_answers(rcode: str = "NOERROR") -> Observation:
+    addresses = ("162.159.140.245",) if rcode == "NOERROR" else ()
+    reply = DnsReply(rdtype="A", rcode=rcode, flags=(), addresses=addresses, ttl_seconds=60, transport="udp")
+    return observation("dns.server:10.0.0.53", DnsAnswer(server=SERVER, name=NAME, replies=(reply,), unanswered=()))
+
+
+def test_a_question_that_this_machine_forbids_is_its_own_rule_and_one_that_a_router_returns_is_not() -> None:
+    forbidden = diagnose(evidence(system_failed(), server_failed("EPERM")))
+    returned = diagnose(evidence(system_failed(), server_failed("EHOSTUNREACH")))
+
+    assert (forbidden.cause, forbidden.owner) == ("client.socket_not_permitted", "client_config")
+    assert (returned.cause, returned.owner) == ("dns.resolver_unreachable", "connection_path")
+
+
+def test_a_failure_that_a_server_takes_back_at_once_is_the_servers_and_one_after_waiting_is_silence() -> None:
+    configured = ResolverConfiguration(name_servers=(SERVER,))
+    at_once = diagnose(evidence(system_failed(), server_answers(), resolver=configured))
+    waited = diagnose(evidence(system_failed(2.0), server_answers(), resolver=configured))
+    told = diagnose(evidence(system_failed(), server_answers("REFUSED"), resolver=configured))
+
+    assert (at_once.cause, at_once.certainty) == ("dns.servfail", "likely")
+    assert (waited.cause, waited.certainty) == ("dns.timeout", "likely")
+    assert (told.cause, told.certainty) == ("dns.refused", "proven")
+
+
+def unverified(issuer: str, *, kin: str | None = None, code: int = 20) -> Evidence:
+    leaf = Certificate(
+        subject=f"CN={NAME}",
+        issuer=issuer,
+        not_before="2026-01-01T00:00:00+00:00",
+        not_after="2027-01-01T00:00:00+00:00",
+        sha256="00",
+        der_base64="",
+    )
+    link = ErrorLink(
+        type="ssl.SSLCertVerificationError", text="unable to get local issuer certificate", verify_code=code
+    )
+    failed = TlsFailed(
+        address="162.159.140.245",
+        server_name=NAME,
+        errors=(link,),
+        ended="open",
+        sent_bytes=500,
+        received_bytes=900,
+        verify_code=code,
+        verify_message="unable to get local issuer certificate",
+        chain=(leaf,),
+        trusted_kin=kin,
+    )
+    return evidence(resolved(), connected(), observation("tls:162.159.140.245", failed))
+
+
+ROOT = "CN=Acme Root, O=Acme Trust"
+
+
+@pytest.mark.parametrize(
+    ("issuer", "kin", "cause"),
+    [
+        ("CN=Acme Intermediate 3, O=Acme Trust", None, "tls.incomplete_chain"),
+        ("CN=Acme TLS 2026, O=Acme Trust", ROOT, "tls.incomplete_chain"),
+        ("CN=Acme TLS 2026, O=Acme Trust", None, "tls.untrusted_issuer"),
+        ("CN=Acme Inspection Root, O=Acme Trust", ROOT, "tls.untrusted_issuer"),
+        (ROOT, ROOT, "tls.untrusted_issuer"),
+    ],
+)
+def test_a_leaf_alone_is_told_by_the_names_of_its_issuer_and_never_for_certain(
+    issuer: str, kin: str | None, cause: str
+) -> None:
+    verdict = diagnose(unverified(issuer, kin=kin))
+
+    assert (verdict.cause, verdict.certainty) == (cause, "likely")
+
+
+def bare(status: int, title: str) -> HttpAnswer:
+    body = Body(shape="html", size_bytes=100, title=title, sample="<html>")
+    url = "https://api.openai.com/v1/chat/completions"
+    return HttpAnswer(method="POST", url=url, status=status, http_version="1.1", headers=(), body=body)
+
+
+@pytest.mark.parametrize(
+    ("status", "family", "cause"),
+    [
+        (500, "direct", "api.server_error"),
+        (429, "direct", "api.rate_limited"),
+        (401, "gateway", "api.gateway_auth_failed"),
+        (404, "direct", "http.not_an_api"),
+        (502, "direct", "http.gateway_error"),
+    ],
+)
+def test_a_bare_status_says_what_it_says_and_no_more(status: int, family: str, cause: str) -> None:
+    route = resolve(
+        base_url="https://llm.acme.test/v1" if family == "gateway" else None, environment={"OPENAI_API_KEY": "sk-x"}
+    )
+    seen = replace(evidence(resolved(), connected(), sdk_failed(answer=bare(status, f"{status}"))), route=route)
+    verdict = diagnose(seen)
+
+    assert verdict.cause == cause
+    if cause.startswith("api."):
+        assert verdict.certainty == "likely"
+
+
+@pytest.mark.parametrize(
+    ("ended", "cause", "certainty"),
+    [("eof", "http.truncated", "proven"), ("reset", "http.reset", "proven"), (None, "http.truncated", "likely")],
+)
+def test_an_answer_that_breaks_off_is_a_reset_where_the_connection_underneath_says_so(
+    ended: Ending | None, cause: str, certainty: str
+) -> None:
+    failed = sdk_failed().outcome
+    assert isinstance(failed, SdkFailed)
+    text = "peer closed connection without sending complete message body (received 12 bytes, expected 900)"
+    error = ErrorLink(type="httpx.RemoteProtocolError", text=text)
+    events = tuple(
+        TraceEvent(name=name, seconds=0.1, status=200)
+        for name in ("http11.send_request_headers.complete", "http11.receive_response_headers.complete")
+    )
+    outcome = replace(failed, errors=(error,), ended=ended, trace=events)
+    verdict = diagnose(evidence(resolved(), connected(), observation("sdk", outcome)))
+
+    assert (verdict.cause, verdict.certainty) == (cause, certainty)
+
+
+def test_a_proxy_whose_certificate_nobody_trusts_may_be_one() -> None:
+    proxy = ProxyDecision(
+        url="https://proxy.acme.test:3443", scheme="https", host="proxy.acme.test", port=3443, rule="HTTPS_PROXY"
+    )
+    link = ErrorLink(type="ssl.SSLCertVerificationError", text="self-signed certificate", verify_code=18)
+    failed = ProxyFailed(proxy=str(proxy.url), phase="tls", errors=(link,), ended="open")
+    seen = evidence(resolved(), connected(), observation("proxy:10.0.0.1", failed), proxy=proxy)
+
+    assert diagnose(seen).certainty == "likely"
+
+
+def test_what_answers_a_key_of_nobodys_over_plain_http_is_healthy_and_a_key_that_is_missing_is_not() -> None:
+    good = replace(sdk_answered(), outcome=replace(sdk_answered().outcome, credential="placeholder"))
+    plain = {"scheme": "http", "port": 8000}
+    missing = replace(ROUTE.credential, present=False)
+
+    assert diagnose(evidence(resolved(), connected(), good, **plain)).cause == "ok"
+    assert diagnose(evidence(resolved(), connected(), good, **plain, credential=missing)).cause != "ok"
+    assert diagnose(evidence(resolved(), connected(), good)).cause != "ok"

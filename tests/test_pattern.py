@@ -1,0 +1,158 @@
+"""Faults that come and go: what counts as an attempt that failed, and what does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from oairunbook.diagnose import diagnose
+from oairunbook.evidence import (
+    Body,
+    ErrorLink,
+    Evidence,
+    HttpAnswer,
+    HttpFailed,
+    Observation,
+    SdkAnswered,
+    SdkFailed,
+    Stopped,
+    TlsHandshake,
+)
+from tests.recorded import answer, connected, evidence, observation, resolved, sdk_answered, sdk_failed
+
+ADDRESS = "162.159.140.245"
+URL = "https://api.openai.com/v1/models"
+GOOD = 401
+"""What the API says to a request without credentials."""
+
+
+def page(status: int) -> HttpAnswer:
+    body = Body(shape="html", size_bytes=100, title=f"{status}", sample="<html>")
+    return HttpAnswer(method="GET", url=URL, status=status, http_version="1.1", headers=(), body=body, address=ADDRESS)
+
+
+def limited() -> HttpAnswer:
+    error = replace(answer(429, "Rate limit reached").body.error, code="rate_limit_exceeded", type="requests")
+    return replace(answer(429), body=replace(answer().body, error=error))
+
+
+def own(identity: str, given: HttpAnswer | None) -> Observation:
+    """One of the SDK's own requests: answered well, or with this."""
+    again = "the same request once more" if ".again" in identity else None
+    stream = identity.startswith("sdk.stream")
+    if given is None:
+        good = sdk_answered().outcome
+        assert isinstance(good, SdkAnswered)
+        if stream:
+            good = replace(good, stream=True, chunks=3, shape="stream")
+        return replace(observation(identity, good, layer="api"), changed=again)
+    bad = sdk_failed(answer=given).outcome
+    assert isinstance(bad, SdkFailed)
+    return replace(observation(identity, replace(bad, stream=stream), layer="api"), changed=again)
+
+
+def attempt(number: int, outcome: HttpAnswer | HttpFailed, method: str = "GET") -> tuple[Observation, ...]:
+    found = replace(outcome, method=method)
+    return (
+        replace(resolved(), id=f"dns.system#{number}", attempt=number),
+        connected(f"tcp:{ADDRESS}#{number}", attempt=number),
+        observation(f"http#{number}", found, layer="http", attempt=number),
+    )
+
+
+def walk() -> tuple[Observation, ...]:
+    shaken = TlsHandshake(
+        address=ADDRESS, server_name="api.openai.com", version="TLSv1.3", cipher="x", alpn=None, chain=()
+    )
+    return (
+        resolved(),
+        connected(),
+        observation(f"tls:{ADDRESS}", shaken),
+        observation("http", replace(answer(GOOD), method="GET", url=URL, address=ADDRESS)),
+    )
+
+
+def seen(*more: Observation) -> Evidence:
+    return evidence(*walk(), *more)
+
+
+def all_good(numbers: range, method: str = "GET") -> tuple[Observation, ...]:
+    return tuple(o for n in numbers for o in attempt(n, replace(answer(GOOD), address=ADDRESS), method))
+
+
+def test_a_fault_of_every_stream_and_of_no_whole_answer_is_steady_and_one_of_some_streams_comes_and_goes() -> None:
+    kinds = [own("sdk", None), own("sdk.stream", page(502))]
+    for number in range(2, 6):
+        kinds += [own(f"sdk.again:{number}", None), own(f"sdk.stream.again:{number}", page(502))]
+    steady = diagnose(seen(*kinds, *all_good(range(2, 14))))
+    kinds[-1] = own("sdk.stream.again:5", None)
+    sometimes = diagnose(seen(*kinds, *all_good(range(2, 14))))
+
+    assert (steady.cause, steady.pattern) == ("http.gateway_error", "steady")
+    assert (sometimes.cause, sometimes.pattern) == ("http.gateway_error", "intermittent")
+    assert (sometimes.failed, sometimes.tried) == (4, 23)
+
+
+def test_a_limit_that_some_of_the_own_requests_meet_is_the_verdict_and_one_that_only_strangers_meet_is_not() -> None:
+    good = [own("sdk", None), own("sdk.stream", None)]
+    good += [own(f"{kind}.again:{n}", None) for n in range(2, 6) for kind in ("sdk", "sdk.stream")]
+    strangers = [o for n in range(2, 6) for o in attempt(n, replace(limited(), address=ADDRESS))]
+    ours = [*good[:3], own("sdk.stream.again:2", limited()), *good[4:]]
+
+    verdict = diagnose(seen(*ours, *strangers))
+    assert (verdict.cause, verdict.owner, verdict.pattern) == ("api.rate_limited", "quota_or_rate", "intermittent")
+    assert diagnose(seen(*good, *strangers)).cause == "ok"
+
+
+CLOSED = HttpFailed(
+    method="POST",
+    url=URL,
+    phase="headers",
+    errors=(ErrorLink(type="http.client.RemoteDisconnected", text="Remote end closed connection without response"),),
+    ended="eof",
+    address=ADDRESS,
+)
+
+
+@pytest.mark.parametrize("bad", [CLOSED, page(500), page(502)], ids=["closed", "500", "502"])
+def test_posts_that_all_fail_beside_good_answers_say_nothing_and_some_that_fail_do(
+    bad: HttpAnswer | HttpFailed,
+) -> None:
+    good = (own("sdk", None), own("sdk.stream", None), *all_good(range(2, 14)))
+    all_bad = [o for n in range(14, 24) for o in attempt(n, bad, "POST")]
+    some_bad = [*all_good(range(14, 20), "POST"), *all_bad[-12:]]
+
+    assert diagnose(seen(*good, *all_bad)).cause == "ok"
+    assert diagnose(seen(*good, *some_bad)).pattern == "intermittent"
+
+
+def test_a_post_that_is_refused_in_whatever_way_is_no_failure_of_the_path() -> None:
+    refused = [o for n in range(14, 24) for o in attempt(n, page(404 if n % 2 else 403), "POST")]
+
+    assert diagnose(seen(own("sdk", None), own("sdk.stream", None), *all_good(range(2, 14)), *refused)).cause == "ok"
+
+
+def test_an_answer_that_comes_only_in_small_segments_is_the_path_mtu_unless_others_are_silent_too() -> None:
+    def silent(identity: str) -> Observation:
+        again = "the same request once more" if "again" in identity else None
+        return replace(observation(identity, Stopped(reason="no answer in time"), layer="api"), changed=again)
+
+    small = replace(own("sdk", None), id="sdk.small_segments", changed="segments of at most 536 bytes both ways")
+    both = (silent("sdk"), silent("sdk.again:2"), silent("sdk.stream"))
+    waiting = replace(CLOSED, ended="silence", errors=(ErrorLink(type="TimeoutError", text="timed out"),))
+    others = [o for n in range(14, 17) for o in attempt(n, waiting, "GET")]
+
+    found = diagnose(seen(*both, small, *all_good(range(2, 14))))
+    assert (found.cause, found.certainty) == ("tcp.path_mtu", "likely")
+    assert diagnose(seen(*both, *all_good(range(2, 14)))).cause == "http.read_timeout"
+    assert diagnose(seen(*both, small, *all_good(range(2, 14)), *others)).cause == "http.read_timeout"
+
+
+def test_an_api_that_lists_no_models_is_healthy_however_it_says_so() -> None:
+    own_good = (own("sdk", None), own("sdk.stream", None))
+    no_models = [o for n in range(2, 8) for o in attempt(n, page(501))]
+    listed_nothing = (*(o for o in walk() if o.id != "http"), observation("http", page(501)))
+    posts = all_good(range(14, 20), "POST")
+
+    assert diagnose(evidence(*listed_nothing, *own_good, *no_models, *posts)).cause == "ok"
