@@ -290,7 +290,7 @@ def test_an_interrupted_check_ends_with_130_at_once_and_keeps_what_it_saw(
     assert (status, output) == (130, "")
     assert "Interrupted" in errors
     assert "Traceback" not in errors
-    assert seconds < 5
+    assert seconds < 12, "the step that it interrupts would have taken 16 more"
     (kept,) = tmp_path.iterdir()
     assert kept.name in errors
     seen = load_evidence(kept.read_bytes())

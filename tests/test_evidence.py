@@ -197,7 +197,7 @@ def test_a_large_record_is_read_in_reasonable_time() -> None:
     text = dumps(evidence(5000))
     began = time.monotonic()
     assert len(load_evidence(text).observations) == 5000
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_the_error_quotes_no_long_value() -> None:
