@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 from papermill.cli import papermill as papermill_command
 
 from oairunbook import lab
+from oairunbook.observe import DEFAULT_REPEAT
 from oairunbook.record import runbooks
 
 NAMES = runbooks.names()
@@ -66,6 +68,16 @@ def test_every_heading_asks_one_question_and_what_is_sent_stands_at_the_top(name
     ]
     assert all(line.endswith("?") for line in headings)
     assert "**What this sends, and to whom.**" in cells[0].source
+
+
+def test_the_number_of_attempts_that_a_notebook_names_is_the_one_that_is_made(name: str) -> None:
+    told = re.findall(r"`GET` without credentials: (\d+) times", read(name).cells[0].source)
+    assert set(told) <= {str(DEFAULT_REPEAT)}
+    if "budget" in {parameter.name for parameter in runbooks.declared(read(name).cells)} and name not in (
+        *INTERACTIVE,
+        "08_verify_fix",
+    ):
+        assert told
 
 
 def test_a_code_cell_is_one_call_and_only_the_hidden_one_is_plumbing(name: str) -> None:

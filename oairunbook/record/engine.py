@@ -45,8 +45,8 @@ class Journal:
 class Snapshots:
     """The notebook as it stands, written whole, each time on the disk before the next step.
 
-    papermill saves at the begin and at the end of every cell, markdown too. A state is noted in the journal, so only what a cell has
-    left is worth writing; and now and then what a long one has left so far.
+    It is written before the journal says that a cell has ended, so no cell is called done whose outputs are lost. papermill saves at the
+    begin and at the end of every cell besides, markdown too: that adds nothing, but for what a long cell has left so far.
     """
 
     def __init__(self, path: Path, text: Callable[[], str]):
@@ -61,8 +61,8 @@ class Snapshots:
         self._written = time.monotonic()
         self._due = False
 
-    def executed(self) -> None:
-        """A cell has left something."""
+    def expect(self) -> None:
+        """Let the next `save` write in any case."""
         self._due = True
 
     def save(self) -> None:
@@ -136,8 +136,8 @@ def _execute(job: Job, journal: Journal, leave: Callable[[], None], config: Conf
                 nb_man.last_save_time = nb_man.now()
 
             def ended(cell: Any, execute_reply: Any, **_: Any) -> None:
+                snapshots.write()
                 journal.note("end", cell=cell.id, ok=execute_reply["content"]["status"] == "ok")
-                snapshots.executed()
 
             def stop(*_: Any) -> None:
                 # Once is enough: a second signal must not break off what the first one writes.
@@ -169,7 +169,7 @@ def _execute(job: Job, journal: Journal, leave: Callable[[], None], config: Conf
                 )
             finally:
                 # papermill still notes the end of the notebook.
-                snapshots.executed()
+                snapshots.expect()
 
     papermill_engines.register("oairunbook", TruthfulEngine)
     papermill.execute_notebook(
