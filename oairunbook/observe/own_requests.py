@@ -14,7 +14,7 @@ ANSWER_SECONDS = 15.0
 """How long the API may take for a few tokens once it has shown that it answers at all."""
 
 _MORE_OF_EACH = 4
-"""Further requests of each kind: what hits every second request hits, or spares, all of one kind once in sixteen times."""
+"""Further requests of each kind: what hits half of all requests by chance hits, or spares, all of one kind once in sixteen times."""
 
 
 class OwnRequests:
@@ -63,11 +63,12 @@ class OwnRequests:
         if None in ends or not any(ends) or (all(ends) and not slowed):
             return
         for number in range(2, 2 + _MORE_OF_EACH):
-            tasks = [self.begin(client, model, stream=stream, own=True, number=number) for stream in (False, True)]
-            if not self._until(lambda tasks=tasks: all(task.done for task in tasks), self._timeout):  # type: ignore[misc]
-                for task in tasks:
+            # One after the other, and the other one first in every second turn: else what hits every second request hits one kind alone.
+            for stream in (number % 2 == 0, number % 2 == 1):
+                task = self.begin(client, model, stream=stream, own=True, number=number)
+                if not self._until(lambda task=task: task.done, self._timeout):  # type: ignore[misc]
                     task.stop("no answer in time")
-                return
+                    return
 
     def in_small_segments(self, client: sdk.Client, model: str) -> tuple[Task, ...]:
         """A large answer may never arrive where small ones do: the same request again, and once in small segments."""
