@@ -23,6 +23,8 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets.config import Config
 
+from oairunbook.evidence import Evidence, reader
+
 _IMPORTED = (
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
@@ -40,6 +42,9 @@ _LAUNCHER = "ipykernel_launcher"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _READY_SECONDS = 1.0
+_SUBSCRIBED_SECONDS = 0.1
+"""IOPub keeps nothing for those who are not connected yet: what was not heard so soon was said before, and is asked for again."""
+
 _POLL_SECONDS = 0.005
 
 
@@ -48,6 +53,7 @@ def preload() -> None:
     for name in _IMPORTED:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
+    reader(Evidence)
 
 
 def fork() -> int:
@@ -201,7 +207,7 @@ class PromptClient(AsyncKernelClient):
             while (reply := await self.get_shell_msg(timeout=_READY_SECONDS))["parent_header"].get("msg_id") != asked:
                 pass
             while True:
-                told = await self.get_iopub_msg(timeout=_READY_SECONDS)
+                told = await self.get_iopub_msg(timeout=_SUBSCRIBED_SECONDS)
                 idle = told["msg_type"] == "status" and told["content"]["execution_state"] == "idle"
                 if idle and told["parent_header"].get("msg_id") == asked:
                     self._handle_kernel_info_reply(reply)
