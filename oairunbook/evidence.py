@@ -11,7 +11,6 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args
 
 EVIDENCE_SCHEMA = "oairunbook.evidence/1"
@@ -887,12 +886,16 @@ def load_evidence(text: str | bytes) -> Evidence:
     return read_document(Evidence, text, EVIDENCE_SCHEMA)
 
 
-@cache
-def reader(kind: Any) -> Any:
+_READERS: dict[type, Any] = {}
+
+
+def reader(kind: type) -> Any:
     """What checks a record of this kind (`pydantic.TypeAdapter`). Made once: of all that reading takes, this takes most."""
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    if kind not in _READERS:
+        _READERS[kind] = TypeAdapter(kind)
+    return _READERS[kind]
 
 
 def read_document(kind: type[Result], text: str | bytes, schema: str) -> Result:
@@ -921,7 +924,8 @@ def read_document(kind: type[Result], text: str | bytes, schema: str) -> Result:
         _check_kinds(document.get("observations"))
     try:
         # NaN and 1e999 are read by Python and written by nobody.
-        return reader(kind).validate_json(json.dumps(document, allow_nan=False), strict=True)
+        record: Result = reader(kind).validate_json(json.dumps(document, allow_nan=False), strict=True)
+        return record
     except ValidationError as error:
         found = [(e["loc"], e["msg"]) for e in error.errors(include_url=False, include_input=False)]
         # Of an outcome every kind is tried; what the kind that it says to be lacks is what tells.
