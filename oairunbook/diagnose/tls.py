@@ -162,7 +162,11 @@ def _dates(evidence: Evidence, code: int) -> Finding | None:
     seen = _date_header(evidence)
     if seen is not None:
         because.append(cite(seen[0], f"the endpoint says that it is {seen[1].isoformat()}: this clock is right"))
-    return Finding(because=tuple(because), certainty="proven" if seen is not None else "likely")
+        return Finding(because=tuple(because), certainty="proven")
+    return Finding(because=tuple(because), certainty="likely", next=(_LOOK_AT_THE_CLOCK,))
+
+
+_LOOK_AT_THE_CLOCK = "Compare the local clock first (date -u)."
 
 
 def _outside_its_time(failed: TlsFailed, now: str) -> Certificate | None:
@@ -405,20 +409,14 @@ CAUSES = (
     Cause(
         id="tls.expired",
         meaning="The certificate is past its end.",
-        next=(
-            "Compare the local clock first (date -u).",
-            "Ask who runs the endpoint, or who inspects TLS in front of it, to renew the certificate.",
-        ),
+        next=("Ask who runs the endpoint, or who inspects TLS in front of it, to renew the certificate.",),
         do_not=(_NO_SWITCH,),
         applies=lambda evidence: _dates(evidence, CERT_HAS_EXPIRED),
     ),
     Cause(
         id="tls.not_yet_valid",
         meaning="The certificate has not begun.",
-        next=(
-            "Compare the local clock first (date -u).",
-            "Ask who runs the endpoint for a certificate that has begun.",
-        ),
+        next=("Ask who runs the endpoint for a certificate that has begun.",),
         do_not=(_NO_SWITCH,),
         applies=lambda evidence: _dates(evidence, CERT_NOT_YET_VALID),
     ),

@@ -11,7 +11,7 @@ import ipywidgets as widgets
 
 from oairunbook import check
 from oairunbook.evidence import Evidence
-from oairunbook.observe import CutShortError
+from oairunbook.observe import DEFAULT_REPEAT, CutShortError
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE
 from oairunbook.record.panel.controls import FreeText, Status, button, dropdown, number, put, shown
 from oairunbook.record.source import DEFAULT_BUDGET
@@ -68,7 +68,7 @@ class PathTest:
             self.route.observe(lambda _: changed(), "value")
         self.timeout = number("Seconds a step", max(1, round(timeout)), 1, 300)
         self.budget = number("Seconds in all", max(1, round(budget)), 1, 3600)
-        self.repeat = number("Attempts", 10, 1, 1000)
+        self.repeat = number("Attempts", DEFAULT_REPEAT, 1, 1000)
         self.control = widgets.Checkbox(
             value=True,
             indent=False,
