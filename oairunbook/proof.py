@@ -118,7 +118,7 @@ def prove(attempts: tuple[Evidence, ...], failing: Evidence | None) -> Proof:
     counted = own_tried + (sum(one.path_tried for one in tallies) if enough.of == "path" else 0)
     failed = sum(one.own_failed + one.path_failed for one in tallies)
     what = "attempts of the path" if enough.of == "path" else "requests of the SDK"
-    if any(observation.probe == "pasted" for observation in failing.observations):
+    if all(observation.probe == "pasted" for observation in failing.observations):
         proved, statement = (
             False,
             f"Not proved: {count}, but the failing evidence was pasted: where it failed is not in it.",

@@ -89,6 +89,11 @@ def test_a_record_that_shows_no_failure_or_was_pasted_is_none_to_compare_with() 
     assert "pasted" in result.statement
 
 
+def test_a_text_that_was_pasted_beside_a_test_of_the_failing_path_does_not_stand_in_the_way() -> None:
+    text = replace(observation("pasted:error", PastedError(errors=()), layer="api"), probe="pasted")
+    assert prove((NOW, NOW, NOW), evidence(*FAILING.observations, text)).proved
+
+
 def test_what_may_be_the_fix_is_listed_beside_the_conditions() -> None:
     result = prove((evidence(*NOW.observations, transport="httpx 0.29"),) * 3, FAILING)
     assert result.proved

@@ -385,6 +385,7 @@ OK = Verdict(
     do_not=(),
 )
 REFUSED = dataclasses.replace(OK, owner="connection_path", layer="tcp", cause="tcp.refused", summary="refused")
+LIMITED = dataclasses.replace(OK, owner="quota_or_rate", layer="api", cause="api.rate_limited", summary="429")
 UNDECIDED = dataclasses.replace(OK, owner="unknown", cause="unknown", certainty=None, summary="unknown")
 BARE = "openai.APIConnectionError: Connection error."
 CERTIFICATE = "httpx.ConnectError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired"
@@ -400,6 +401,7 @@ NO_BODY = "Request failed with status code 429"
         (REFUSED, NO_BODY, "the pasted text shows an answer", True),
         (REFUSED, "httpx.ConnectError: [Errno 111] Connection refused", "the pasted text shows the same", False),
         (REFUSED, BARE, "the pasted text fits that", False),
+        (LIMITED, BARE, "the pasted text shows that no answer came", True),
         (UNDECIDED, BARE, "the pasted text does not decide it either", False),
     ],
 )

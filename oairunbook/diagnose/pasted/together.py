@@ -14,6 +14,7 @@ _IDLE = "Check idle connections: oairunbook check --idle 300. A connection that 
 _AGAIN = "Take text and check from the same runtime at the same time, then judge again."
 
 _OF_AN_ANSWER = ("quota_or_rate", "auth", "request", "server")
+_OF_NO_ANSWER = ("connection_path", "route_provider")
 _LARGER = frozenset(("http.read_timeout", "http.truncated", "http.stream_stalled", "http.reset", "http.disconnected"))
 _OF_IDLENESS = frozenset(("http.reset", "http.disconnected", "http.idle_reset"))
 
@@ -28,6 +29,9 @@ def combine(probed: Verdict, text: Verdict) -> Verdict:
         return _healthy_now(probed, text, said)
     if text.cause == "unknown" and text.owner in _OF_AN_ANSWER:
         meaning = f"the pasted text shows an answer ({said}), the check shows {probed.cause}: either the fault changed, {_OTHER_ORIGIN}"
+        return _disagreeing(probed, text, meaning, (_AGAIN,))
+    if text.cause == "unknown" and text.owner in _OF_NO_ANSWER and probed.layer == "api":
+        meaning = f"the pasted text shows that no answer came ({said}), and here one came: {probed.cause}. Either the fault changed, {_OTHER_ORIGIN}"
         return _disagreeing(probed, text, meaning, (_AGAIN,))
     if text.cause == "unknown" and probed.cause == "unknown":
         return _with(probed, text, f"the pasted text does not decide it either: {said}")
