@@ -12,6 +12,14 @@ from typing import Any
 import nbformat
 
 
+def notebook(path: Path, *sources: str) -> Path:
+    """Write a notebook of these cells, called cell0, cell1, …"""
+    cells = [nbformat.v4.new_code_cell(source, id=f"cell{number}") for number, source in enumerate(sources)]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    return path
+
+
 @dataclass(frozen=True)
 class Executed:
     """One executed notebook with what it left in its run."""

@@ -20,15 +20,10 @@ import pytest
 from oairunbook.record import runner
 from oairunbook.record.forked.children import Nursery, forkable
 from oairunbook.record.outcome import Execution
+from tests.notebooks import notebook
+from tests.processes import alive
 
 pytestmark = pytest.mark.skipif(not forkable(), reason="processes are forked on Linux alone")
-
-
-def notebook(path: Path, *sources: str) -> Path:
-    cells = [nbformat.v4.new_code_cell(source, id=f"cell{number}") for number, source in enumerate(sources)]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-    return path
 
 
 @pytest.fixture
@@ -158,13 +153,6 @@ def test_a_run_goes_on_with_started_processes_when_its_nursery_is_killed(nursery
     second, written = execute(nursery, tmp_path, "second", "print(2)")
     assert (first.state, second.state) == ("ok", "ok")
     assert written.cells[0].outputs[0].text == "2\n"
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_what_a_notebook_forked_ends_with_it_also_when_its_engine_is_killed(nursery: Nursery, tmp_path: Path) -> None:

@@ -20,15 +20,11 @@ from oairunbook.record.outcome import BANNER_TAG, Execution
 from oairunbook.record.processes import marked
 from oairunbook.record.runner import execute
 
+from .notebooks import notebook
+from .processes import alive
 from .world.canary import Canaries
 
 AFTER = "print('after')"
-
-
-def notebook(path: Path, *sources: str) -> Path:
-    cells = [nbformat.v4.new_code_cell(source, id=f"cell{number}") for number, source in enumerate(sources)]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    return path
 
 
 @pytest.fixture
@@ -69,13 +65,6 @@ def run(tmp_path: Path, temporary: Path) -> Iterator[Callable[..., tuple[Executi
 
 def states(execution: Execution) -> list[str]:
     return [cell.state for cell in execution.cells]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_notebook_that_runs_to_its_end_is_ok(run: Callable[..., Any]) -> None:

@@ -14,15 +14,29 @@ MARK_VARIABLE = "OAIRUNBOOK_MARK"
 _GRACE_SECONDS = 3.0
 """How long a process may take to end by itself before it is killed."""
 
-_PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
 
 
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends (prctl(2)); elsewhere than on Linux nothing happens."""
     try:
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     except (OSError, AttributeError):
         pass
+
+
+def end_with_parent() -> None:
+    """Be killed when the thread that forked this process ends, however that ends. Linux alone."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def call_myself(name: str) -> None:
+    """Set the name under which ps(1) and top(1) know this process, at most 15 characters; its command line stays its parent's. Linux alone."""
+    _prctl(_PR_SET_NAME, name.encode())
+
+
+def _prctl(option: int, argument: int | bytes) -> None:
+    ctypes.CDLL(None).prctl(option, argument, 0, 0, 0)
 
 
 def end_descendants() -> None:

@@ -7,7 +7,7 @@ from oairunbook.lab import wire
 from oairunbook.lab.listener import reset
 from tests.world import API, Steps, World, authority, both, curl_says, scenario, sdk_answers, sdk_raises
 from tests.world.proxies import run_haproxy, run_nginx
-from tests.world.scenario import Proof
+from tests.world.scenario import Proof, curl_varies
 from tests.world.streams import answering, every, saying, trickling
 
 URL = f"https://{API}/v1/models"
@@ -285,12 +285,7 @@ def http_reset_now_and_then(world: World) -> Steps:
 def http_one_of_two_backends_never_answers(world: World) -> Steps:
     world.api.serve("silent", port=444)
     world.api.divert(every=2, to=444)
-
-    def varies(world: World) -> None:
-        given = ["HTTP/1.1 401" in world.client.curl(URL, "--max-time", "1").stderr for _ in range(6)]
-        assert len(set(given)) == 2, given
-
-    yield varies
+    yield curl_varies(URL, attempts=6, good="HTTP/1.1 401")
     world.api.undivert()
 
 

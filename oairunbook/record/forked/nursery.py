@@ -18,7 +18,8 @@ import papermill  # noqa: F401 - for the engines
 
 from oairunbook.record import engine
 from oairunbook.record.forked.children import REQUEST_BYTES
-from oairunbook.record.forked.seed import call_myself, fork, preload
+from oairunbook.record.forked.seed import fork, preload
+from oairunbook.record.processes import call_myself
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import importlib
 import json
 import os
@@ -24,6 +23,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets.config import Config
 
 from oairunbook.evidence import Evidence, reader
+from oairunbook.record.processes import call_myself, end_with_parent
 
 _IMPORTED = (
     "ipykernel.kernelapp",
@@ -39,8 +39,6 @@ _IMPORTED = (
 
 _PROVISIONER = "oairunbook-forked"
 _LAUNCHER = "ipykernel_launcher"
-_PR_SET_PDEATHSIG = 1
-_PR_SET_NAME = 15
 _READY_SECONDS = 1.0
 _SUBSCRIBED_SECONDS = 0.1
 """IOPub keeps nothing for those who are not connected yet: what was not heard so soon was said before, and is asked for again."""
@@ -61,11 +59,6 @@ def fork() -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
-
-
-def call_myself(name: str) -> None:
-    """The name under which ps(1) and top(1) know this process, at most 15 characters; its command line stays its parent's."""
-    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
 class Seed:
@@ -92,7 +85,7 @@ def _wait(connection: socket.socket) -> NoReturn:
     status = 1
     try:
         # With its engine it ends, however that ends. Signals to the kernel reach what it starts, and not its engine.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        end_with_parent()
         os.setpgid(0, 0)
         call_myself("runbook-kernel")
         with connection.makefile("rb") as told:
