@@ -7,9 +7,11 @@ documents without it can still be read.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -60,14 +62,17 @@ def _tidy(definition: dict[str, Any], texts: dict[str, str]) -> None:
             field["description"] = texts[name]
 
 
-def _field_texts(module: Any) -> dict[str, dict[str, str]]:
-    """Class to field to the string that stands under the field."""
-    found: dict[str, dict[str, str]] = {}
-    for item in ast.parse(inspect.getsource(module)).body:
-        if isinstance(item, ast.ClassDef):
-            texts = found[item.name] = {}
-            for before, after in zip(item.body, item.body[1:], strict=False):
-                match before, after:
-                    case ast.AnnAssign(target=ast.Name(id=field)), ast.Expr(value=ast.Constant(value=str(text))):
-                        texts[field] = " ".join(text.split())
-    return found
+def _field_texts(package: ModuleType) -> dict[str, dict[str, str]]:
+    """Class to field to the string that stands under the field, of every record that the package has in its front."""
+    return {name: _texts_of(item) for name, item in vars(package).items() if dataclasses.is_dataclass(item)}
+
+
+def _texts_of(record: Any) -> dict[str, str]:
+    [item] = ast.parse(inspect.getsource(record)).body
+    assert isinstance(item, ast.ClassDef)
+    texts: dict[str, str] = {}
+    for before, after in zip(item.body, item.body[1:], strict=False):
+        match before, after:
+            case ast.AnnAssign(target=ast.Name(id=field)), ast.Expr(value=ast.Constant(value=str(text))):
+                texts[field] = " ".join(text.split())
+    return texts

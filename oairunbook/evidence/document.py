@@ -1,0 +1,126 @@
+"""Records as JSON, written and read back. What is read, somebody else may have made."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from oairunbook.evidence.record import EVIDENCE_SCHEMA, Evidence, Outcome, Result
+
+
+class EvidenceError(ValueError):
+    """A document is no evidence or verdict that this version can read. The text says where and why."""
+
+
+def to_document(record: Any) -> Any:
+    """Turn a record into what JSON can hold: dataclasses become objects, tuples arrays."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        return {f.name: to_document(getattr(record, f.name)) for f in dataclasses.fields(record)}
+    if isinstance(record, (tuple, list)):
+        return [to_document(item) for item in record]
+    return record
+
+
+def dumps(record: Any) -> str:
+    """The JSON text of a record, with a line feed at its end."""
+    return json.dumps(to_document(record), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def walk_text(record: Any) -> Iterable[str]:
+    """Every string value inside a record, for checks that look for what must not be there."""
+    document = to_document(record)
+    stack = [document]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+
+
+def load_evidence(text: str | bytes) -> Evidence:
+    """Read evidence back from JSON that somebody else may have made.
+
+    Raises:
+        EvidenceError: no JSON, another schema, or a field of the wrong type; the text says which.
+    """
+    return read_document(Evidence, text, EVIDENCE_SCHEMA)
+
+
+_READERS: dict[type, Any] = {}
+
+
+def reader(kind: type) -> Any:
+    """What checks a record of this kind (`pydantic.TypeAdapter`). Made once: of all that reading takes, this takes most."""
+    from pydantic import TypeAdapter
+
+    if kind not in _READERS:
+        _READERS[kind] = TypeAdapter(kind)
+    return _READERS[kind]
+
+
+def read_document(kind: type[Result], text: str | bytes, schema: str) -> Result:
+    """Read one record of *kind*, checked strictly against its declared types.
+
+    Raises:
+        EvidenceError: no JSON, another schema, or a field of the wrong type.
+    """
+    from pydantic import ValidationError
+
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise EvidenceError(f"this is no JSON: {error}") from error
+    if (
+        isinstance(document, dict)
+        and schema.startswith("oairunbook.evidence/")
+        and isinstance(document.get("evidence"), dict)
+    ):
+        # What `check --json` prints holds both; its evidence is what is asked for.
+        document = document["evidence"]
+    if not isinstance(document, dict) or document.get("schema") != schema:
+        found = document.get("schema") if isinstance(document, dict) else type(document).__name__
+        raise EvidenceError(f"this is no {schema}: its schema is {str(found)[:80]!r}")
+    if schema == EVIDENCE_SCHEMA:
+        _check_kinds(document.get("observations"))
+    try:
+        # NaN and 1e999 are read by Python and written by nobody.
+        record: Result = reader(kind).validate_json(json.dumps(document, allow_nan=False), strict=True)
+        return record
+    except ValidationError as error:
+        found = [(e["loc"], e["msg"]) for e in error.errors(include_url=False, include_input=False)]
+        # Of an outcome every kind is tried; what the kind that it says to be lacks is what tells.
+        loc, message = next((item for item in found if _is_its_own_kind(item[0], document)), found[0])
+        raise EvidenceError(f"{'.'.join(str(part) for part in loc)}: {message}") from error
+    except (ValueError, RecursionError) as error:
+        raise EvidenceError(f"this is no JSON that can be written again: {error}") from error
+
+
+_KINDS = {
+    field.default: outcome.__name__
+    for outcome in get_args(Outcome)
+    for field in dataclasses.fields(outcome)
+    if field.name == "kind"
+}
+
+
+def _check_kinds(observations: Any) -> None:
+    """Every outcome says of which kind it is; guessing from its fields could make one thing of another."""
+    for number, observation in enumerate(observations if isinstance(observations, list) else ()):
+        outcome = observation.get("outcome") if isinstance(observation, dict) else None
+        kind = outcome.get("kind") if isinstance(outcome, dict) else None
+        if not isinstance(kind, str) or kind not in _KINDS:
+            raise EvidenceError(
+                f"observations.{number}.outcome.kind: {str(kind)[:80]!r} is no kind that this version knows; a newer one may have written it"
+            )
+
+
+def _is_its_own_kind(loc: tuple[int | str, ...], document: Any) -> bool:
+    if len(loc) < 4 or loc[0] != "observations" or loc[2] != "outcome":
+        return True
+    kind = document["observations"][loc[1]]["outcome"]["kind"]
+    return bool(loc[3] == _KINDS[kind])
