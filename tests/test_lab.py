@@ -163,3 +163,71 @@ def test_what_the_lab_answers_says_in_a_header_that_it_is_practice(practise: Any
         )
     assert answer.status_code == 401
     assert any("practice" in f"{name}{value}".lower() for name, value in answer.headers.items())
+
+
+@pytest.mark.parametrize(
+    "fault_id",
+    [
+        *(
+            "dns.resolver_unreachable",
+            "dns.nxdomain",
+            "tcp.refused",
+            "tcp.timeout",
+            "tls.expired",
+            "proxy.unresolvable",
+        ),
+        *("proxy.auth_required", "http.reset", "api.azure_network_denied"),
+    ],
+)
+def test_a_fault_is_mended_on_the_same_ports_and_broken_again(practise: Any, fault_id: str) -> None:
+    running = practise(fault_id)
+    places = dict(running.endpoints)
+
+    def cause() -> str:
+        return check(timeout=2.0, budget=12.0).verdict.cause
+
+    assert cause() == running.fault.cause
+    running.mend()
+    assert cause() == "ok"
+    running.break_again()
+    assert cause() == running.fault.cause
+    assert running.endpoints == places
+
+
+def test_the_proof_of_a_fix_can_be_rehearsed(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "lab", "tls.expired", "--json", "-"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        document = json.loads("".join(iter(lambda: running.stdout.readline(), "}\n")) + "}")
+        environment = {**os.environ} | {name: value for name, value in document["environment"].items() if value}
+        told = "".join(iter(lambda: running.stderr.readline(), "Ctrl-C ends the lab.\n"))
+
+        def oairunbook(*arguments: str) -> int:
+            place = ("--archive", str(tmp_path), "--model", document["model"])
+            return subprocess.run(
+                [*COMMAND, *arguments, *place], env=environment, capture_output=True, check=False, timeout=120
+            ).returncode
+
+        assert oairunbook("run", "02_same_path") == 1
+        assert f"kill -USR1 {running.pid}" in told
+        running.send_signal(signal.SIGUSR1)
+        assert "mended" in running.stderr.readline()
+        assert oairunbook("verify") == 0
+        running.send_signal(signal.SIGUSR1)
+        assert "back" in running.stderr.readline()
+        assert oairunbook("verify") == 1
+        running.terminate()
+
+
+def test_a_fault_in_the_settings_is_not_mended_on_the_path() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "lab", "client.ca_bundle_unusable"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        told = "".join(iter(lambda: running.stderr.readline(), "Ctrl-C ends the lab.\n"))
+        assert "To mend it, set what is wrong in that terminal." in told
+        running.send_signal(signal.SIGUSR1)
+        assert "nothing on the path was changed" in running.stderr.readline()
+        running.terminate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from oairunbook.lab.running import Lab
 
 _ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+_TOGGLE = signal.SIGUSR1
 
 
 @click.command(
@@ -28,8 +30,9 @@ def lab(fault: str, only_list: bool, json_file: str | None) -> None:
 
     Starts a real but harmless path: API, status page, proxy and name server, with one FAULT (`--list` prints them). Standard
     output gets shell lines; set them in another terminal, and every command and notebook of oairunbook that starts there meets the
-    fault. Another program does not: it cannot resolve the lab's names. Without FAULT every part of the path works. Runs until Ctrl-C or
-    SIGTERM, which end it with status 0. No root, no internet, and whatever is recorded against it says that it was practice.
+    fault. Another program does not: it cannot resolve the lab's names. Without FAULT every part of the path works. SIGUSR1 mends the fault on
+    the same ports, and the next one breaks it again, to rehearse the proof of a fix. Runs until Ctrl-C or SIGTERM, which end it with
+    status 0. No root, no internet, and whatever is recorded against it says that it was practice.
     """
     from oairunbook.lab.running import Lab, find
 
@@ -44,7 +47,7 @@ def lab(fault: str, only_list: bool, json_file: str | None) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     # Blocked before the first thread exists: every thread inherits it, and the signal waits for sigwait.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_ENDING, _TOGGLE})
     try:
         with Lab(chosen) as running:
             if json_file:
@@ -52,10 +55,24 @@ def lab(fault: str, only_list: bool, json_file: str | None) -> None:
             if json_file != "-":
                 click.echo(shell_lines(running.environment), nl=False)
             click.echo(_talk(running), err=True, nl=False)
-            signal.sigwait(_ENDING)
+            _until_the_end(running)
         click.echo("The practice lab has ended; nothing of it is left.", err=True)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _until_the_end(running: Lab) -> None:
+    is_broken = True
+    while signal.sigwait({*_ENDING, _TOGGLE}) == _TOGGLE:
+        if running.fault.is_the_callers:
+            click.echo("This fault is in the settings of whoever calls; nothing on the path was changed.", err=True)
+            continue
+        if is_broken:
+            running.mend()
+        else:
+            running.break_again()
+        is_broken = not is_broken
+        click.echo(f"Fault {running.fault.id} is {'back' if is_broken else 'mended'}.", err=True)
 
 
 def fault_table() -> str:
@@ -90,8 +107,17 @@ def _talk(running: Lab) -> str:
         f"The verdict should be: {fault.cause}, owner {fault.owner}.\n"
         "Notebooks find it as well, in a JupyterLab that was started in that terminal. An application does not, with these lines alone:\n"
         "only oairunbook can resolve the lab's names.\n"
+        f"{_how_to_mend(running)}"
         "Ctrl-C ends the lab.\n"
     )
+
+
+def _how_to_mend(running: Lab) -> str:
+    if running.fault.cause == "ok":
+        return ""
+    if running.fault.is_the_callers:
+        return "To mend it, set what is wrong in that terminal.\n"
+    return f"To mend it, and break it again: kill -USR1 {os.getpid()}. Once it is mended, oairunbook verify can prove the fix.\n"
 
 
 def _summary(fault: Fault) -> dict[str, Any]:

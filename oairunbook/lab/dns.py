@@ -28,14 +28,20 @@ _RCODES: dict[DnsBehaviour, dns.rcode.Rcode] = {"servfail": dns.rcode.SERVFAIL, 
 class NameServer:
     """Answers for the names of the lab; every other name does not exist."""
 
-    def __init__(self, zone: Mapping[str, tuple[str, ...]], behaviour: DnsBehaviour, *, api: str, alias: str = ""):
-        """Start it on a free port.
+    def __init__(
+        self, zone: Mapping[str, tuple[str, ...]], behaviour: DnsBehaviour, *, api: str, alias: str = "", port: int = 0
+    ):
+        """Start it.
 
         Args:
             zone: Addresses by name.
             behaviour: What is wrong.
             api: The name that `nxdomain`, `no_address` and `sinkhole` are about; all else is about every name.
             alias: What *api* is an alias of; empty if it is none.
+            port: Where it listens over UDP and TCP; 0 for one that is free.
+
+        Raises:
+            OSError: Something else listens on that *port*.
         """
         self._aliases = {api: alias} if alias else {}
         self._zone = dict(zone)
@@ -49,7 +55,7 @@ class NameServer:
         self._closing = threading.Event()
         # UDP and TCP need the same port, and TCP ports are the scarcer ones: take that first.
         while True:
-            self._tcp = Listener(self._serve_tcp)
+            self._tcp = Listener(self._serve_tcp, port=port)
             self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             try:
                 self._udp.bind(("127.0.0.1", self._tcp.port))
@@ -57,6 +63,8 @@ class NameServer:
             except OSError:
                 self._udp.close()
                 self._tcp.close()
+                if port:
+                    raise
         self.port: int = self._tcp.port
         self._udp.settimeout(0.2)
         self._thread = threading.Thread(target=self._serve_udp, name="practice name server", daemon=True)

@@ -29,9 +29,9 @@ _REFUSALS: dict[ProxyBehaviour, tuple[int, tuple[tuple[str, str], ...]]] = {
 }
 
 
-def serve(behaviour: ProxyBehaviour, upstreams: Mapping[Endpoint, Endpoint]) -> Listener:
-    """Start a proxy that knows these endpoints, by host and port as a client asks for them."""
-    return Listener(lambda connection: _converse(connection, behaviour, upstreams))
+def serve(behaviour: ProxyBehaviour, upstreams: Mapping[Endpoint, Endpoint], *, port: int = 0) -> Listener:
+    """Start a proxy that knows these endpoints, by host and port as a client asks for them; *port* 0 is one that is free."""
+    return Listener(lambda connection: _converse(connection, behaviour, upstreams), port=port)
 
 
 def _converse(connection: socket.socket, behaviour: ProxyBehaviour, upstreams: Mapping[Endpoint, Endpoint]) -> None:

@@ -96,6 +96,7 @@ class Lab:
         self.fault = fault
         self._shown_as = shown_as or fault.id
         self.model = MODEL
+        self._ports: dict[str, int] = {}
         with contextlib.ExitStack() as stack:
             self._build(stack)
             self._stack = stack.pop_all()
@@ -104,30 +105,26 @@ class Lab:
         fault = self.fault
         self.folder = Path(tempfile.mkdtemp(prefix="oairunbook-practice-lab-"))
         stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        authority = Authority("Practice")
+        self._authority = authority = Authority("Practice")
         (self.folder / "root.pem").write_bytes(authority.root.pem)
         (self.folder / "other-root.pem").write_bytes(sign("Practice other root", issuer=None).pem)
         (self.folder / "empty.pem").touch()
 
         pki = Listener(_issuer_page(authority.intermediate.certificate.public_bytes(Encoding.DER)))
         stack.callback(pki.close)
+        self._issuer_url = f"http://pki.lab.test:{pki.port}/intermediate.der"
         beside = sign(STATUS_HOST, issuer=authority.intermediate, hosts=(STATUS_HOST, SIGN_IN_HOST))
-        status_port = self._status_page(stack, authority, beside)
-        redirect_to = f"https://{SIGN_IN_HOST}:{status_port}/signin"
-        listener = self._api(stack, authority, f"http://pki.lab.test:{pki.port}/intermediate.der", redirect_to)
-        self.base_url = f"https://{API_HOST}:{self.port}{fault.path}"
-
-        beside_zone = dict.fromkeys((STATUS_HOST, SIGN_IN_HOST, "pki.lab.test"), ("127.0.0.1",))
-        zone = {API_HOST: fault.addresses, **beside_zone}
-        if fault.proxy != "unresolvable":
-            zone[PROXY_HOST] = ("127.0.0.1",)
-        self.endpoints = {"api": f"127.0.0.1:{self.port}", "status": f"127.0.0.1:{status_port}"}
-        proxy_port = self._proxy(stack, listener)
-        name_server = self._name_server(stack, zone)
+        self._ports["status"] = self._status_page(stack, authority, beside)
+        self._path = stack.enter_context(contextlib.ExitStack())
+        self._lay(fault)
+        port = self._ports["api"]
+        self.base_url = f"https://{API_HOST}:{port}{fault.path}"
+        named = [name for name in ("api", "status", "proxy", "name_server") if name in self._ports]
+        self.endpoints = {name: f"127.0.0.1:{self._ports[name]}" for name in named}
         rehearsal = practice.Practice(
             fault=self._shown_as,
-            name_servers=(name_server,),
-            status_url=f"https://{STATUS_HOST}:{status_port}/api/v2/summary.json",
+            name_servers=(NameServer(address="127.0.0.1", port=self._ports["name_server"]),),
+            status_url=f"https://{STATUS_HOST}:{self._ports['status']}/api/v2/summary.json",
             api_host=API_HOST,
             family=fault.route,
         )
@@ -140,13 +137,38 @@ class Lab:
         }
         if fault.route == "azure":
             self.environment["AZURE_OPENAI_DEPLOYMENT"] = MODEL
-        if proxy_port is not None:
-            self.environment["HTTPS_PROXY"] = f"http://{PROXY_HOST}:{proxy_port}"
-            self.endpoints["proxy"] = f"127.0.0.1:{proxy_port}"
-        self.endpoints["name_server"] = f"127.0.0.1:{name_server.port}"
+        if "proxy" in self._ports:
+            self.environment["HTTPS_PROXY"] = f"http://{PROXY_HOST}:{self._ports['proxy']}"
         for name, value in fault.environment:
-            filled = value and value.replace("{port}", str(self.port)).replace("{folder}", str(self.folder))
+            filled = value and value.replace("{port}", str(port)).replace("{folder}", str(self.folder))
             self.environment[name] = filled
+
+    def mend(self) -> None:
+        """Take the fault off the path; every port and certificate authority stays. What the caller has set wrongly, the caller mends.
+
+        Raises:
+            OSError: Another program took a port in the moment between.
+        """
+        self._lay(self.fault.mended())
+
+    def break_again(self) -> None:
+        """Put the fault back where `mend` took it off.
+
+        Raises:
+            OSError: As `mend`.
+        """
+        self._lay(self.fault)
+
+    def _lay(self, fault: Fault) -> None:
+        """Lay the path as *fault* wants it: API, proxy and name server, on the ports that they had before."""
+        self._path.close()
+        listener = self._api(fault)
+        self._proxy(fault, listener)
+        loopback: tuple[str, ...] = ("127.0.0.1",)
+        zone = dict.fromkeys((STATUS_HOST, SIGN_IN_HOST, "pki.lab.test"), loopback) | {API_HOST: fault.addresses}
+        if fault.proxy != "unresolvable":
+            zone[PROXY_HOST] = loopback
+        self._name_server(fault, zone)
 
     def _status_page(self, stack: contextlib.ExitStack, authority: Authority, leaf: Signed) -> int:
         if not self.fault.status_page:
@@ -156,48 +178,51 @@ class Lab:
         stack.callback(listener.close)
         return listener.port
 
-    def _api(
-        self, stack: contextlib.ExitStack, authority: Authority, issuer_url: str, redirect_to: str
-    ) -> Listener | None:
-        """Start the API as the fault wants it, and set `port`; the listener is None if nothing speaks HTTP there."""
-        fault = self.fault
+    def _api(self, fault: Fault) -> Listener | None:
+        """Start the API as the fault wants it; the listener is None if nothing speaks HTTP there."""
+        stack, port = self._path, self._ports.get("api", 0)
         if fault.tcp == "refused":
-            self.port = _refused_port(stack)
+            self._ports["api"] = _refused_port(stack, port=port)
             return None
         if fault.tcp == "silent":
-            self.port = _full_port(stack)
+            self._ports["api"] = _full_port(stack, port)
             return None
         if fault.tcp == "reset" or fault.tls in WITHOUT_TLS:
-            broken = Listener(reset if fault.tcp == "reset" else WITHOUT_TLS[fault.tls])
+            broken = Listener(reset if fault.tcp == "reset" else WITHOUT_TLS[fault.tls], port=port)
             stack.callback(broken.close)
-            self.port = broken.port
+            self._ports["api"] = broken.port
             return None
         tls = None
         if fault.tls != "plain_http":
-            tls = context_for(fault.tls, API_HOST, authority, self.folder, issuer_url)
+            tls = context_for(fault.tls, API_HOST, self._authority, self.folder, self._issuer_url)
+        redirect_to = f"https://{SIGN_IN_HOST}:{self._ports['status']}/signin"
         service = api.Service(answer=ANSWERS[fault.answer], redirect_to=redirect_to, cors=fault.cors)
-        listener = api.serve(service, tls=tls)
+        hidden = fault.tcp == "behind_proxy"
+        listener = api.serve(service, port=0 if hidden else port, tls=tls)
         stack.callback(listener.close)
-        self.port = _refused_port(stack) if fault.tcp == "behind_proxy" else listener.port
+        self._ports["api"] = _refused_port(stack, port=port) if hidden else listener.port
         return listener
 
-    def _proxy(self, stack: contextlib.ExitStack, listener: Listener | None) -> int | None:
-        behaviour = self.fault.proxy
-        if behaviour is None:
-            return None
-        if behaviour in ("refused", "unresolvable"):
-            return _refused_port(stack)
-        upstreams = {} if listener is None else {(API_HOST, self.port): (listener.host, listener.port)}
-        server = proxy.serve(behaviour, upstreams)
-        stack.callback(server.close)
-        return server.port
+    def _proxy(self, fault: Fault, listener: Listener | None) -> None:
+        if fault.proxy is None:
+            return
+        port = self._ports.get("proxy", 0)
+        if fault.proxy in ("refused", "unresolvable"):
+            self._ports["proxy"] = _refused_port(self._path, port=port)
+            return
+        upstreams = {} if listener is None else {(API_HOST, self._ports["api"]): (listener.host, listener.port)}
+        server = proxy.serve(fault.proxy, upstreams, port=port)
+        self._path.callback(server.close)
+        self._ports["proxy"] = server.port
 
-    def _name_server(self, stack: contextlib.ExitStack, zone: dict[str, tuple[str, ...]]) -> NameServer:
-        if self.fault.dns == "unreachable":
-            return NameServer(address="127.0.0.1", port=_refused_port(stack, socket.SOCK_DGRAM))
-        server = PracticeNameServer(zone, self.fault.dns, api=API_HOST, alias=self.fault.canonical_name)
-        stack.callback(server.close)
-        return NameServer(address="127.0.0.1", port=server.port)
+    def _name_server(self, fault: Fault, zone: dict[str, tuple[str, ...]]) -> None:
+        port = self._ports.get("name_server", 0)
+        if fault.dns == "unreachable":
+            self._ports["name_server"] = _refused_port(self._path, socket.SOCK_DGRAM, port=port)
+            return
+        server = PracticeNameServer(zone, fault.dns, api=API_HOST, alias=fault.canonical_name, port=port)
+        self._path.callback(server.close)
+        self._ports["name_server"] = server.port
 
     def close(self) -> None:
         """End every server and remove the folder."""
@@ -210,27 +235,30 @@ class Lab:
         self.close()
 
 
-def _refused_port(stack: contextlib.ExitStack, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port that stays ours and refuses: by RST over TCP, by ICMP port unreachable over UDP."""
+def _refused_port(stack: contextlib.ExitStack, kind: socket.SocketKind = socket.SOCK_STREAM, *, port: int = 0) -> int:
+    """A port that stays ours and refuses: by RST over TCP, by ICMP port unreachable over UDP; *port* 0 is one that is free."""
     held = socket.socket(socket.AF_INET, kind)
     stack.callback(held.close)
-    held.bind(("127.0.0.1", 0))
-    port: int = held.getsockname()[1]
+    if kind == socket.SOCK_STREAM:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", port))
+    port = held.getsockname()[1]
     if kind == socket.SOCK_DGRAM:
         # A connected UDP socket takes datagrams of its peer alone; for all others the port is closed.
         held.connect(("127.0.0.1", port))
     return port
 
 
-def _full_port(stack: contextlib.ExitStack) -> int:
-    """A port that answers no SYN: Linux drops it while the accept queue is full (listen(2)).
+def _full_port(stack: contextlib.ExitStack, port: int = 0) -> int:
+    """A port that answers no SYN: Linux drops it while the accept queue is full (listen(2)); *port* 0 is one that is free.
 
     Raises:
         OSError: This system completes connections beyond the queue.
     """
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     stack.callback(server.close)
-    server.bind(("127.0.0.1", 0))
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(("127.0.0.1", port))
     server.listen(0)
     for _ in range(_FILLERS):
         filler = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from oairunbook.evidence import Family
@@ -36,6 +36,10 @@ TlsBehaviour = Literal[
 ProxyBehaviour = Literal[
     "works", "auth_required", "denied", "upstream_failed", "silent", "closes", "web_server", "refused", "unresolvable"
 ]
+
+
+_PATHS = ("/v1", "/openai/v1")
+"""Of a base URL that is right: the public API's and Azure's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +78,21 @@ class Fault:
     path: str = "/v1"
     environment: tuple[tuple[str, str | None], ...] = ()
     """Laid over the lab's environment; None unsets. `{port}` (of the API) and `{folder}` (of the lab) are filled in."""
+
+    @property
+    def is_the_callers(self) -> bool:
+        """Whether only the caller's own settings can mend it."""
+        return bool(self.environment) or self.path not in _PATHS
+
+    def mended(self) -> Fault:
+        """The same path with nothing wrong on it. What the caller has set stays as it is."""
+        return replace(
+            self,
+            dns="answers",
+            addresses=("127.0.0.1",),
+            tcp="open",
+            tls="trusted",
+            answer="ok",
+            cors="open",
+            proxy=self.proxy and "works",
+        )
