@@ -17,6 +17,7 @@ from oairunbook.evidence import (
     ErrorLink,
     Evidence,
     HttpAnswer,
+    LocalResources,
     NameServer,
     Observation,
     ProxyDecision,
@@ -28,6 +29,7 @@ from oairunbook.evidence import (
     TraceEvent,
 )
 from oairunbook.route import resolve
+from oairunbook.verdict import Verdict
 from tests.recorded import ROUTE, connected, evidence, observation, resolved, sdk_answered, sdk_failed
 
 SERVER = NameServer(address="10.0.0.53")
@@ -57,6 +59,24 @@ def test_a_question_that_this_machine_forbids_is_its_own_rule_and_one_that_a_rou
 
     assert (forbidden.cause, forbidden.owner) == ("client.socket_not_permitted", "client_config")
     assert (returned.cause, returned.owner) == ("dns.resolver_unreachable", "connection_path")
+
+
+def test_a_runtime_without_any_internet_socket_is_a_sandbox_and_a_kernel_without_ipv6_is_none() -> None:
+    """systemd's RestrictAddressFamilies= ends them with EAFNOSUPPORT, as a kernel ends those of a family that it lacks."""
+    link = ErrorLink(
+        type="OSError", text="Address family not supported by protocol", errno=97, errno_name="EAFNOSUPPORT"
+    )
+
+    def with_errors(*links: ErrorLink) -> Verdict:
+        seen = LocalResources(open_files=3, open_files_limit=1024, socket_errors=links)
+        local = replace(observation("client.resources", seen), layer="client")
+        return diagnose(evidence(local, system_failed(), server_failed("EHOSTUNREACH")))
+
+    assert (with_errors(link, link).cause, with_errors(link, link).certainty) == (
+        "client.socket_not_permitted",
+        "proven",
+    )
+    assert with_errors(link).cause == "dns.resolver_unreachable"
 
 
 def test_a_failure_that_a_server_takes_back_at_once_is_the_servers_and_one_after_waiting_is_silence() -> None:

@@ -202,6 +202,10 @@ def _socket_not_permitted(evidence: Evidence) -> Finding | None:
         for link in resources.socket_errors:
             if link.errno_name in ("EPERM", "EACCES"):
                 return Finding(because=(cite(observation, f"opening a socket: {link.text}"),), certainty="proven")
+        # So ends what RestrictAddressFamilies= of a systemd unit forbids (systemd.exec(5)). One family alone may be off in the kernel.
+        if [link.errno_name for link in resources.socket_errors] == ["EAFNOSUPPORT", "EAFNOSUPPORT"]:
+            fact = f"opening a socket, for IPv4 and for IPv6: {resources.socket_errors[0].text}"
+            return Finding(because=(cite(observation, fact),), certainty="proven")
     for observation, outcome in evidence.of(ConnectFailed):
         name = errno_name(outcome.errors)
         if name == "EPERM" or (name == "EACCES" and not _of_a_router(evidence, outcome)):
