@@ -39,7 +39,7 @@ from oairunbook.evidence import (
     ToolFailed,
     TunnelOpened,
 )
-from oairunbook.proof import NOT_TAKEN, circumstances_of, conditions_of
+from oairunbook.proof import KEY_SCOPE, NOT_TAKEN, circumstances_of, conditions_of
 from oairunbook.verdict import Verdict
 
 COMPARISON_SCHEMA = "oairunbook.comparison/1"
@@ -230,8 +230,13 @@ def _refusal(refused: Sequence[Variable]) -> str:
         left -= settings
         ways.append(f"--despite {_ALL_SETTINGS}")
     ways += [f"--despite {_option(variable.name)}" for variable in refused if variable.name in left]
-    blind = any(NOT_TAKEN in variable.first + variable.second for variable in refused)
-    key = " Two keys can be told apart only by the fingerprints of one archive (--archive)." * blind
+    # Behind an @ stands the place whose fingerprints they are.
+    blind = any(
+        NOT_TAKEN in variable.first + variable.second
+        or (variable.name == KEY_SCOPE and variable.first.partition("@")[2] != variable.second.partition("@")[2])
+        for variable in refused
+    )
+    key = " Two keys can be told apart only by the fingerprints of one archive (--archive) and of one place." * blind
     return (
         f"These records cannot be compared while they differ in {named}.{key} Any difference between them could come from that. "
         f"Next: make two records that agree; or, if that difference is what you ask about: {' '.join(ways)}"

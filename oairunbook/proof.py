@@ -18,6 +18,8 @@ from oairunbook.evidence import Evidence
 NOT_TAKEN = "fingerprint not taken"
 """Stands where a record cannot tell one key from another: it was made without an archive."""
 
+KEY_SCOPE = "key scope"
+
 STEADY_ATTEMPTS = 3
 """What it takes after a fault that failed each time; one success could be the one before the next failure."""
 
@@ -170,7 +172,7 @@ def conditions_of(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         ("user", runtime.user),
         ("base URL", route.base_url.value),
         ("API version", route.api_version.value if route.api_version else "none"),
-        ("key scope", f"key {key.fingerprint or NOT_TAKEN}" if key.present else "no key"),
+        (KEY_SCOPE, f"key {key.fingerprint or NOT_TAKEN}" if key.present else "no key"),
         ("organization and project", _settings(evidence, ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID"))),
         ("model", route.model.value if route.model else "none named"),
         ("route", route.family),

@@ -22,11 +22,12 @@ from typing import Any
 
 import pytest
 
-from oairunbook import lab
+from oairunbook import lab, redaction
 from oairunbook.collector import loader, stream
 from oairunbook.collector.carrier import Answers, carry
 from oairunbook.collector.place import by_command
 from oairunbook.collector.there import look_there
+from oairunbook.comparison import IncomparableError, compare
 from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Collector, Evidence, load_evidence
 from oairunbook.lab.running import Lab
@@ -255,6 +256,32 @@ def test_a_secret_in_the_command_and_in_what_it_says_is_not_shown(canaries: Cana
     done = program("check", "--via", command)
     assert done.returncode == 4
     assert "password is [redacted]" in done.stderr
+
+
+def test_fingerprints_of_a_place_tell_its_keys_apart_and_say_nothing_of_keys_elsewhere(
+    expired: Lab, canaries: Canaries
+) -> None:
+    """The archive's own key stays here: what goes along is made from it for that place alone."""
+    archive_key = os.urandom(32)
+
+    def fingerprint(key: str, command: str = PYTHON) -> tuple[Evidence, str]:
+        place = by_command(command)
+        place = replace(place, environment={**variables(expired), "OPENAI_API_KEY": key})
+        seen = look_there(place, fingerprint_key=archive_key, timeout=1.0, budget=3.0, repeat=1)
+        assert seen.route.credential.fingerprint
+        return seen, seen.route.credential.fingerprint
+
+    first, one = fingerprint(canaries.openai_key)
+    assert fingerprint(canaries.openai_key)[1] == one
+    assert fingerprint(canaries.openai_key[::-1])[1] != one
+    assert one.partition("@")[0] != redaction.fingerprint(canaries.openai_key, archive_key)
+
+    second, another = fingerprint(canaries.openai_key, f"{sys.executable} -E -")
+    assert another != one
+    with pytest.raises(
+        IncomparableError, match=r"told apart only by the fingerprints of one archive .* and of one place"
+    ):
+        compare(first, second)
 
 
 @pytest.mark.parametrize(
@@ -515,11 +542,11 @@ def children(pid: int) -> list[int]:
     [
         ("--send-env", "NO_SUCH_VARIABLE", "--via", "cat"),
         ("--lab", "ok", "--via", "cat"),
-        ("--cron", "--via", "cat"),
+        ("--cron", "-p", "via", "cat"),
+        ("--cron", "--via", "cat", "--python", "python3"),
         ("-p", "status", "401", "--via", "cat"),
         ("-p", "status", "401", "-p", "via", "cat"),
         ("-p", "via", "cat", "--lab", "ok"),
-        ("08_verify_fix", "-p", "repeat", "3", "--via", "cat"),
         ("09_audit", "--via", "cat"),
     ],
 )

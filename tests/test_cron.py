@@ -19,6 +19,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from oairunbook import lab
+from oairunbook.evidence import load_evidence
+
 PROGRAM = (sys.executable, "-P", "-m", "oairunbook.cli")
 
 
@@ -197,6 +200,34 @@ def test_a_wrong_call_says_what_is_wrong_and_runs_nothing(tmp_path: Path, option
     assert not (tmp_path / "archive").exists()
 
 
+def test_a_job_watches_from_another_place_and_says_when_that_is_gone(tmp_path: Path) -> None:
+    archive, environment = tmp_path / "archive", dict(os.environ)
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+
+    def watch(*options: str) -> subprocess.CompletedProcess[str]:
+        call = [*PROGRAM, "run", "--cron", "--archive", str(archive), "--timeout", "1", "--budget", "5", *options]
+        return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=180, check=False)
+
+    with lab.start("tcp.refused") as running:
+        environment |= {name: value for name, value in running.environment.items() if value is not None}
+        first = watch("--via", f"env -u OPENAI_API_KEY {python} -E -")
+        again = watch("--via", f"env -u OPENAI_API_KEY {python} -E -")
+        python.unlink()
+        gone = watch("--via", f"env -u OPENAI_API_KEY {python} -E -")
+    assert first.returncode == 1, first.stderr
+    assert "the verdict has changed to tcp.refused" in first.stdout
+    assert (again.returncode, again.stdout, again.stderr) == (1, "", "")
+    (run,) = runs(archive)
+    kept = load_evidence((run / "evidence.json").read_bytes())
+    assert kept.runtime.collector is not None
+    assert kept.runtime.collector.command.endswith(f"{python} -E -")
+    assert not kept.route.credential.present, "the notebooks judge the record, and do not look from here"
+    assert (gone.returncode, gone.stdout) == (2, "")
+    assert "found no Python there (status 127)" in gone.stderr
+    assert "no verdict" in log(archive)[-1]
+
+
 # -- units ---------------------------------------------------------------------------------------------------------
 
 
@@ -222,6 +253,34 @@ def test_the_line_for_cron_calls_it_with_the_services_variables(tmp_path: Path) 
     assert shown.read_text().splitlines() == [
         "https://gateway.example.com/v1", "run", "--cron", "--archive", "/srv/100%/archive", "--jitter", "60",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "user", "words"),
+    [
+        (("--via", "ssh web-3 'cd /srv && exec python3 -'"), "app", ["--via", "ssh web-3 'cd /srv && exec python3 -'"]),
+        (("--like-unit", "api.service"), "root", ["--like-unit", "api.service"]),
+    ],
+)
+def test_a_unit_that_watches_another_place_takes_no_variables_of_this_one(
+    options: tuple[str, ...], user: str, words: list[str], tmp_path: Path
+) -> None:
+    """The variables are those there. Each unit hands the words on as they were given."""
+    shown, program = tmp_path / "shown", tmp_path / "program"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {shown}\n')
+    program.chmod(0o700)
+    cron = schedule("--for", "cron", "--program", str(program), *options).stdout.splitlines()[-1]
+    assert cron.split()[5] == user
+    subprocess.run(["/bin/sh", "-c", cron.split(maxsplit=6)[6]], env={"PATH": "/usr/bin:/bin"}, check=True)
+    assert shown.read_text().splitlines()[-2:] == words
+
+    service = schedule("--for", "systemd", "--program", str(program), *options).stdout
+    assert f"User={user}\n" in service
+    assert "EnvironmentFile" not in service
+    (start,) = (line for line in service.splitlines() if line.startswith("ExecStart="))
+    assert shlex.split(start)[-2:] == words
+    refused = schedule("--for", "kubernetes", *options)
+    assert (refused.returncode, refused.stdout) == (2, "")
 
 
 def test_systemd_finds_its_units_right(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import shutil
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,10 +21,12 @@ import oairunbook
 from oairunbook import lab
 from oairunbook.cli import cli
 from oairunbook.diagnose import tally
+from oairunbook.evidence import load_evidence
 from oairunbook.lab import api
 from oairunbook.lab.answers import ANSWERS
 from oairunbook.lab.listener import Listener, reset
 from oairunbook.record.archive import MANIFEST, check
+from tests.world.canary import Canaries
 
 
 class Breakable:
@@ -186,3 +190,34 @@ def test_more_attempts_than_usual_are_all_made_also_on_a_slow_healthy_path(
             monkeypatch.setenv(name, value) if value is not None else monkeypatch.delenv(name, raising=False)
         seen = oairunbook.check(base_url=path.base_url, repeat=30, model=running.model).evidence
     assert tally(seen).path_tried == 30
+
+
+def test_a_fix_is_verified_from_the_place_that_failed_and_from_no_other(
+    path: Breakable, call: Callable[..., Result], tmp_path: Path, canaries: Canaries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is known again there, by a fingerprint that says nothing of the archive's other keys."""
+    there, archive = shlex.join([sys.executable, "-"]), tmp_path / "archive"
+    monkeypatch.setenv("OPENAI_API_KEY", canaries.openai_key)
+    path.breaks = lambda: True
+    failed = call("run", "02_same_path", "-q", "--json", "-", "--via", there)
+    assert failed.exit_code == 1, failed.output
+    failing = Path(json.loads(failed.stdout)["run"])
+
+    path.breaks = lambda: False
+    from_here = call("verify", "-q")
+    assert from_here.exit_code == 2, from_here.output
+    assert f"the newest was seen from another place: {there}" in " ".join(from_here.output.split())
+    other_place = call("verify", "-q", "--via", f"{sys.executable} -E -")
+    assert other_place.exit_code == 2
+    assert "holds no run with a fault that was seen from" in " ".join(other_place.output.split())
+
+    proved = call("verify", "-q", "--via", there, "--json", "-")
+    assert proved.exit_code == 0, proved.output
+    document = json.loads(proved.stdout)
+    assert document["failing"]["run"] == str(failing.relative_to(archive))
+    assert (document["proof"]["proved"], document["proof"]["succeeded"], document["proof"]["tried"]) == (True, 3, 3)
+    scope = next(one for one in document["proof"]["conditions"] if one["name"] == "key scope")
+    assert "@" in scope["now"]
+    kept = [load_evidence(file.read_bytes()) for file in Path(document["run"]).glob("evidence*.json")]
+    assert len(kept) == 3
+    assert {seen.runtime.collector.command for seen in kept if seen.runtime.collector} == {there}

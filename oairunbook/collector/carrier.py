@@ -133,12 +133,13 @@ def carry(
     *,
     environment: Mapping[str, str],
     seconds: float,
+    interrupt: Sequence[str] = (),
     cancelled: threading.Event | None = None,
 ) -> Came:
     """Start the command, feed it *stream*, and read until the answer is here or cannot come any more.
 
     The command stays in this process's group: ssh(1) may ask for a passphrase, and Ctrl-C reaches both. What is interrupted gets a moment
-    to send what it has seen.
+    to send what it has seen; *interrupt* is a command that tells it so, where the first one would not hand a signal on.
 
     Raises:
         NowhereError: The command cannot be started.
@@ -158,8 +159,10 @@ def carry(
     feeding = threading.Thread(target=_feed, args=(process, stream), name="oairunbook stream", daemon=True)
     feeding.start()
     try:
-        _read(process, answers, came, seconds, cancelled)
+        _read(process, answers, came, seconds, interrupt, cancelled)
     finally:
+        if interrupt and came.ended in ("time", "size"):
+            _interrupt(process, interrupt)
         _end(process, patient=not came.ended)
         feeding.join(_GRACE_SECONDS)
         for pipe in (process.stdin, process.stdout, process.stderr):
@@ -184,6 +187,7 @@ def _read(
     answers: Answers,
     came: Came,
     seconds: float,
+    interrupt: Sequence[str],
     cancelled: threading.Event | None,
 ) -> None:
     assert process.stdout is not None
@@ -210,8 +214,18 @@ def _read(
                     return
                 came.ended = "interrupt"
                 last = time.monotonic() + _GRACE_SECONDS
-                with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGINT)
+                _interrupt(process, interrupt)
+
+
+def _interrupt(process: subprocess.Popen[bytes], command: Sequence[str]) -> None:
+    """Ask the look to end, once; that it cannot be asked changes nothing, as it has a clock of its own."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        if command:
+            subprocess.run(  # noqa: S603 - it belongs to the place that the caller names
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_GRACE_SECONDS, check=False
+            )
+        else:
+            process.send_signal(signal.SIGINT)
 
 
 def _take(selector: selectors.BaseSelector, key: selectors.SelectorKey, answers: Answers, came: Came) -> None:

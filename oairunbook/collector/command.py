@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         "oairunbook collect -- kubectl exec -i deploy/api -- python3 - > api.json",
         "oairunbook collect -- ssh web-3 sudo -u app /srv/app/.venv/bin/python - | oairunbook diagnose -",
         "sudo oairunbook collect --like-pid 4711 | oairunbook diagnose -",
+        "sudo oairunbook collect --like-unit api.service | oairunbook diagnose -",
     ),
 )
 @click.argument("command", nargs=-1, metavar="[-- COMMAND…]")
@@ -57,7 +58,7 @@ def collect(
     look = {"base_url": base_url or "", "model": model or "", "progress": show, **options}
     if (place is None) != bool(command):
         raise click.UsageError(
-            "Give one place to collect from: a COMMAND behind --, an interpreter by --python, or a process by --like-pid. "
+            "Give one place to collect from: a COMMAND behind --, an interpreter by --python, a process by --like-pid or a service by --like-unit. "
             "Nothing was sent."
         )
     try:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,13 +23,81 @@ class NothingCameBackError(click.ClickException):
     exit_code = EXIT_TOOL_FAILED
 
 
-def place_options(*, via: bool) -> Callable[[Command], Command]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """From where to look, as the options name it."""
+
+    via: str | None
+    python: str | None
+    like_pid: int | None
+    like_unit: str | None
+    sends: tuple[str, ...]
+    """Names of variables to set there."""
+
+    @property
+    def given(self) -> bool:
+        """Whether a place is named at all."""
+        return any(value is not None for value in (self.via, self.python, self.like_pid, self.like_unit))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The same for another command of this program: a turn of a job looks for the place when it comes to it."""
+        named = (
+            ("--via", self.via),
+            ("--python", self.python),
+            ("--like-pid", self.like_pid),
+            ("--like-unit", self.like_unit),
+            *(("--send-env", name) for name in self.sends),
+        )
+        return tuple(str(word) for option, value in named if value is not None for word in (option, value))
+
+    def place(self) -> Place | None:
+        """The place; None for here.
+
+        Raises:
+            NowhereError: There is no such place.
+        """
+        # Here and not above: a command that looks from here pays for none of it.
+        if self.like_unit is not None:
+            from oairunbook.collector.unit import by_unit
+
+            return by_unit(self.like_unit, self.python or "")
+        if self.like_pid is not None:
+            from oairunbook.collector.process import by_process
+
+            return by_process(self.like_pid, self.python or "")
+        if self.python is not None:
+            from oairunbook.collector.place import by_interpreter
+
+            return by_interpreter(self.python)
+        if self.via is not None:
+            from oairunbook.collector.place import by_command
+
+            return by_command(self.via)
+        return None
+
+    def check(self) -> None:
+        """Whether the options can be meant together.
+
+        Raises:
+            click.UsageError: They name two places.
+        """
+        if self.via is not None and any(value is not None for value in (self.python, self.like_pid, self.like_unit)):
+            raise click.UsageError(
+                "--via says with its command where and by which interpreter: give it alone. Nothing was sent."
+            )
+        if self.like_pid is not None and self.like_unit is not None:
+            raise click.UsageError("--like-pid and --like-unit name two places: give one of them. Nothing was sent.")
+
+
+def place_options(*, via: bool, named: bool = False) -> Callable[[Command], Command]:
     """The options that say from where to look, as `place` and `sent` of the command.
 
     What may go wrong there ends with the contract's statuses.
 
     Args:
         via: Whether there is an option `--via`; a command that takes the words of COMMAND itself has none.
+        named: The command takes `where` in place of `place`, and looks for the place itself.
     """
     options = [
         click.option(
@@ -41,6 +110,11 @@ def place_options(*, via: bool) -> Callable[[Command], Command]:
             type=click.IntRange(min=1),
             metavar="PID",
             help="Look from the place of this process: its environment, interpreter, user, limits, working folder and namespaces.",
+        ),
+        click.option(
+            "--like-unit",
+            metavar="NAME",
+            help="Look from the place of this systemd service: of its main process, or, while it does not run, as it would be started.",
         ),
         click.option(
             "--send-env",
@@ -65,46 +139,24 @@ def place_options(*, via: bool) -> Callable[[Command], Command]:
             *args: Any,
             python: str | None,
             like_pid: int | None,
+            like_unit: str | None,
             send_env: tuple[str, ...],
             via: str | None = None,
             **rest: Any,
         ) -> Any:
+            where = Where(via=via, python=python, like_pid=like_pid, like_unit=like_unit, sends=send_env)
             with as_the_contract_says():
-                place = _chosen(via, python, like_pid)
-                return command(*args, place=place, sent=variables_to_send(send_env), **rest)
+                where.check()
+                sent = variables_to_send(send_env)
+                if named:
+                    return command(*args, where=where, sent=sent, **rest)
+                return command(*args, place=where.place(), sent=sent, **rest)
 
         for option in reversed(options):
             placed = option(placed)
         return placed  # type: ignore[return-value]
 
     return declare
-
-
-def _chosen(via: str | None, python: str | None, pid: int | None) -> Place | None:
-    """The place that the options name; None for here.
-
-    Raises:
-        click.UsageError: They name two.
-        NowhereError: There is no such place.
-    """
-    if via is not None and (python is not None or pid is not None):
-        raise click.UsageError(
-            "--via says with its command where and by which interpreter: give it alone. Nothing was sent."
-        )
-    # Here and not above: a command that looks from here pays for none of it.
-    if pid is not None:
-        from oairunbook.collector.process import by_process
-
-        return by_process(pid, python or "")
-    if python is not None:
-        from oairunbook.collector.place import by_interpreter
-
-        return by_interpreter(python)
-    if via is not None:
-        from oairunbook.collector.place import by_command
-
-        return by_command(via)
-    return None
 
 
 def variables_to_send(names: tuple[str, ...]) -> dict[str, str]:

@@ -24,11 +24,15 @@ class Place:
     environment: Mapping[str, str] = field(repr=False)
     """Of the command that is started here."""
 
-    same_user: bool
-    """Whether it stays on this machine and with this user: the archive's fingerprint key may go along."""
+    fingerprinted_as: str
+    """Who has a key of their own for fingerprints, made from the archive's (`look_there`): whoever can read that place knows it then. Empty
+    where it is this user, on this machine, who can read the archive's as well."""
 
     preface: bytes = field(default=b"", repr=False)
     """What the command reads from its standard input before Python does."""
+
+    interrupt: tuple[str, ...] = ()
+    """A command that interrupts the look there; empty where the command hands signals on, or nothing can."""
 
     taken_over: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Variables of the Python there that this process knows without having them itself; their secrets are redacted here as well."""
@@ -54,9 +58,9 @@ def by_command(command: str | Sequence[str]) -> Place:
     return Place(
         argv=argv,
         collector=Collector(carrier="command", command=shlex.join(argv)),
+        fingerprinted_as=shlex.join(argv),
         # Where ssh(1) takes a terminal along, it says that no line editor can be drawn on it: that of Python 3.13 swallows what it is sent.
         environment={**os.environ, "TERM": "dumb"},
-        same_user=False,
     )
 
 
@@ -78,5 +82,5 @@ def by_interpreter(python: str) -> Place:
         argv=(found, "-"),
         collector=Collector(carrier="interpreter", command=found),
         environment=os.environ,
-        same_user=True,
+        fingerprinted_as="",
     )

@@ -31,7 +31,7 @@ _LIMITS = {
 
 _TITLE_CHARACTERS = 26
 _CAP_SETGID, _CAP_SYS_RESOURCE = 6, 24
-_PYTHON = re.compile(r"(python|pypy)[\d.]*")
+PYTHON_NAME = re.compile(r"(python|pypy)[\d.]*")
 _SITE_PACKAGES = re.compile(r"(/\S*)/lib(?:64)?/python3\.\d+/site-packages/")
 
 
@@ -66,17 +66,18 @@ class Plan:
         return f"{len(document):0{enter.LENGTH_DIGITS}d}".encode() + document
 
 
-def by_process(pid: int, python: str = "") -> Place:
+def by_process(pid: int, python: str = "", called: str = "") -> Place:
     """The place of a running process: its environment, interpreter, user, groups, limits, working folder, root and namespaces.
 
     Args:
         pid: Its number here.
         python: Another interpreter to start there, by its path there; empty for the one that the process runs.
+        called: How errors call it; empty for the option that names its number.
 
     Raises:
         NowhereError: There is no such process, it may not be looked at, or it runs no Python and none is named.
     """
-    folder, name = Path(f"/proc/{pid}"), "?"
+    folder, name, called = Path(f"/proc/{pid}"), "?", called or f"--like-pid {pid}"
     try:
         status = _status(folder)
         name = status["Name"]
@@ -84,9 +85,9 @@ def by_process(pid: int, python: str = "") -> Place:
         environment, overwritten = _environment((folder / "environ").read_bytes())
         root = str((folder / "root").readlink())
         candidates = tuple(dict.fromkeys(_candidates(folder, program, root, environment)))
-        if not python and _PYTHON.fullmatch(Path(program.removesuffix(" (deleted)")).name) is None:
+        if not python and PYTHON_NAME.fullmatch(Path(program.removesuffix(" (deleted)")).name) is None:
             raise NowhereError(
-                f"--like-pid {pid} runs {program}, which is no Python. Nothing was started.\n"
+                f"{called} runs {program}, which is no Python. Nothing was started.\n"
                 "Next: name an interpreter of its place as well, for example --python /app/.venv/bin/python"
             )
         namespaces = tuple(kind for kind in _ENTERED if not _same(folder, f"ns/{kind}"))
@@ -108,18 +109,18 @@ def by_process(pid: int, python: str = "") -> Place:
         left_out = (*overwritten, *exceeded, *left_groups, *_left_out(folder, status))
     except PermissionError as error:
         raise NowhereError(
-            f"--like-pid {pid} ({name}) may not be looked at: {error.strerror}. Nothing was started.\nNext: run this as root, or as its user."
+            f"{called} ({name}) may not be looked at: {error.strerror}. Nothing was started.\nNext: run this as root, or as its user."
         ) from error
     except (OSError, ValueError, IndexError, KeyError) as error:
         raise NowhereError(
-            f"--like-pid {pid}: there is no such process, or it has no program and no environment of its own. Nothing was started."
+            f"{called}: there is no such process, or it has no program and no environment of its own. Nothing was started."
         ) from error
     return Place(
         # Neither this environment's packages nor its variables are wanted before the place is taken.
         argv=(sys.executable, "-I", "-S", enter.__file__),
         collector=Collector(carrier="process", command=f"--like-pid {pid} ({name})", left_out=left_out),
         environment=os.environ,
-        same_user=plan.uids == os.getresuid(),
+        fingerprinted_as="" if plan.uids == os.getresuid() else f"user {plan.uids[1]} of this machine",
         preface=plan.preface(),
         taken_over=environment,
     )

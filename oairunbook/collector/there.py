@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import hmac
 import json
 import os
 import secrets as random
@@ -14,7 +16,7 @@ from oairunbook.collector import stream
 from oairunbook.collector.carrier import Answers, Came, NotCollectedError, NowhereError, carry
 from oairunbook.collector.enter import CANNOT_ENTER
 from oairunbook.collector.place import Place
-from oairunbook.evidence import Evidence, EvidenceError, load_evidence
+from oairunbook.evidence import Evidence, EvidenceError, Route, load_evidence
 from oairunbook.observe import CutShortError
 from oairunbook.redaction import Secrets
 
@@ -43,7 +45,9 @@ def look_there(
         budget: Seconds for the look itself; reaching the place may take half a minute more.
         idle: See `oairunbook.observe.observe`.
         sent: Variables to set there before the look; none of this process's own go along by themselves.
-        fingerprint_key: See `oairunbook.observe.portable.look_here`; it goes along only if the place is this user's, on this machine.
+        fingerprint_key: See `oairunbook.observe.portable.look_here`. It goes along only if the place is this user's, on this machine; elsewhere
+            one does that is made from it for that place alone. Its fingerprints tell the same key there from another one there, end in a mark
+            of the place, and say nothing of keys elsewhere.
         progress: Called with a short text as each step begins there.
         cancelled: Set it to end the look.
         options: What else `oairunbook.observe.portable.look_here` takes.
@@ -56,7 +60,7 @@ def look_there(
     """
     seconds = budget + (idle or 0.0) + _OVERTIME_SECONDS
     nonce = random.token_hex(8)
-    key = fingerprint_key if place.same_user else None
+    key, mark = _of_the_place(fingerprint_key, place.fingerprinted_as)
     job = {
         "nonce": nonce,
         "options": {"budget": budget, "idle": idle, **options},
@@ -71,6 +75,7 @@ def look_there(
         answers,
         environment=place.environment,
         seconds=seconds + _START_SECONDS,
+        interrupt=place.interrupt,
         cancelled=cancelled,
     )
     secrets = _secrets(os.environ, place.environment, place.taken_over, sent or {})
@@ -83,13 +88,38 @@ def look_there(
         seen = load_evidence(json.dumps(document["evidence"]))
     except (KeyError, EvidenceError) as error:
         raise NotCollectedError(f"What came back is no record that this version can read: {error}") from error
-    collector = dataclasses.replace(place.collector, command=secrets.redact_text(place.collector.command))
-    seen = dataclasses.replace(seen, runtime=dataclasses.replace(seen.runtime, collector=collector))
+    collector = dataclasses.replace(place.collector, command=shown(place, sent))
+    seen = dataclasses.replace(
+        seen, runtime=dataclasses.replace(seen.runtime, collector=collector), route=_marked(seen.route, mark)
+    )
     if document.get("cut_short"):
         if came.ended == "interrupt":
             raise CutShortError(seen) from KeyboardInterrupt()
         raise CutShortError(seen) from NotCollectedError(f"cut short there: {document['cut_short']}")
     return seen
+
+
+def shown(place: Place, sent: Mapping[str, str] | None = None) -> str:
+    """The command of *place*, as the records of it show it."""
+    return _secrets(os.environ, place.environment, place.taken_over, sent or {}).redact_text(place.collector.command)
+
+
+def _of_the_place(archive_key: bytes | None, name: str) -> tuple[bytes | None, str]:
+    """The key that goes along, and the mark of its fingerprints."""
+    if archive_key is None or not name:
+        return archive_key, ""
+
+    def made_for(use: bytes) -> bytes:
+        return hmac.new(archive_key, use + b"\0" + os.fsencode(name), hashlib.sha256).digest()
+
+    return made_for(b"key of a place"), f"@{made_for(b'mark of a place').hex()[:6]}"
+
+
+def _marked(route: Route, mark: str) -> Route:
+    fingerprint = route.credential.fingerprint
+    if not fingerprint:
+        return route
+    return dataclasses.replace(route, credential=dataclasses.replace(route.credential, fingerprint=fingerprint + mark))
 
 
 def _secrets(*environments: Mapping[str, str]) -> Secrets:
@@ -121,6 +151,11 @@ def _nothing(place: Place, came: Came, answers: Answers, secrets: Secrets) -> Ba
         return _too_old(f"Python {old}")
     if place.collector.carrier == "process" and came.status == CANNOT_ENTER:
         return NowhereError(f"{shown}: {said}\nNothing was sent on the path.")
+    if place.collector.carrier == "unit":
+        return NotCollectedError(
+            f"{shown} does not run, and no answer came back from the place that was made from its settings (status {came.status}).{tail}\n"
+            "Next: try whether the service itself starts, and read systemctl status; or name a running process with --like-pid."
+        )
     if came.status in (126, 127):
         return NowhereError(
             f"`{shown}` found no Python there (status {came.status}). Nothing was sent on the path.{tail}\n"

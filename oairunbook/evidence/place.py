@@ -58,7 +58,8 @@ class Credential:
     """The variable that holds it; None if there is none."""
 
     fingerprint: str | None = None
-    """Keyed hash: equal within one archive means the same key; of no use for guessing it."""
+    """Keyed hash: equal within one archive means the same key; of no use for guessing it. A mark behind @ names another place than the
+    archive's own user and machine: keys with different marks may be the same."""
 
     problems: tuple[str, ...] = ()
     """What makes the value illegal in a header (line feed, control character, non-ASCII). Never the value."""
@@ -152,8 +153,9 @@ class Route:
 class Collector:
     """How the observing half came to a runtime in which the tool itself does not run."""
 
-    carrier: Literal["command", "interpreter", "process"]
-    """A command that leads to a Python's standard input, another interpreter on this machine, or the place of a running process."""
+    carrier: Literal["command", "interpreter", "process", "unit"]
+    """A command that leads to a Python's standard input, another interpreter on this machine, the place of a running process, or that of a
+    service which did not run, made from its settings."""
 
     command: str
     """What was started, without secrets."""

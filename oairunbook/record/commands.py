@@ -18,7 +18,7 @@ from oairunbook.record.running import end_if_not_whole, path_options, progress, 
 from oairunbook.verdict import Owner
 
 if TYPE_CHECKING:
-    from oairunbook.collector.place import Place
+    from oairunbook.collector.options import Where
 
 
 @click.command(
@@ -72,7 +72,7 @@ if TYPE_CHECKING:
 )
 @json_option('{"run", "evidence", "verdict", "notebooks"}')
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@place_options(via=True)
+@place_options(via=True, named=True)
 def run(
     names: tuple[str, ...],
     parameters: tuple[tuple[str, str], ...],
@@ -86,7 +86,7 @@ def run(
     limit: float | None,
     json_file: str | None,
     quiet: bool,
-    place: Place | None,
+    where: Where,
     sent: dict[str, str],
     **options: Any,
 ) -> None:
@@ -119,22 +119,24 @@ def run(
     with interruptible() as interrupted, ExitStack() as stack:
         if fault:
             given = [*given, *_practise(stack, fault, given, environment)]
-            if place is not None:
-                if place.collector.carrier != "interpreter":
-                    raise click.UsageError(
-                        "--lab brings its own path, which only an interpreter on this machine can take. Nothing was run."
-                    )
-                place = replace(place, environment=environment)
-        if unattended:
-            if names or json_file or place is not None:
+            if where.given and (where.python is None or where.like_pid is not None or where.like_unit is not None):
                 raise click.UsageError(
-                    "--cron decides itself what it runs and writes, and looks from here: give no NAME, no --json and no other place. "
-                    "Nothing was run."
+                    "--lab brings its own path, which only an interpreter on this machine can take. Nothing was run."
                 )
-            settings = cron_command.settings(given, archive, sign_key, metrics, on_change, jitter, limit, environment)
+        if unattended:
+            if names or json_file:
+                raise click.UsageError(
+                    "--cron decides itself what it runs and writes: give no NAME and no --json. Nothing was run."
+                )
+            settings = cron_command.settings(
+                given, where.words, archive, sign_key, metrics, on_change, jitter, limit, environment
+            )
             raise SystemExit(cron_command.take_turn(settings, environment, interrupted))
         if metrics or on_change or jitter is not None or limit is not None:
             raise click.UsageError("--prom, --on-change, --jitter and --limit go with --cron. Nothing was run.")
+        place = where.place()
+        if fault and place is not None:
+            place = replace(place, environment=environment)
         with told():
             done = start(
                 names,

@@ -20,6 +20,7 @@ _OF_THE_CHECK = ("base_url", "model", "route", "timeout", "budget", "idle", "con
 
 def settings(
     given: Sequence[tuple[str, str]],
+    place: Sequence[str],
     archive: str,
     sign_key: str,
     metrics: str | None,
@@ -28,7 +29,7 @@ def settings(
     limit: float | None,
     environment: Mapping[str, str],
 ) -> cron.Settings:
-    """The settings of a turn from the options of `run`.
+    """The settings of a turn from the options of `run`; *place* are those that say from where to look.
 
     Raises:
         click.UsageError: A parameter says nothing to a check, or the metrics have no folder.
@@ -40,14 +41,14 @@ def settings(
         )
     if metrics and not Path(metrics).parent.is_dir():
         raise click.UsageError(f"--prom {metrics}: there is no folder {Path(metrics).parent}. Nothing was run.")
-    options = tuple(text for name, value in given for text in (f"--{name.replace('_', '-')}", value))
+    looked = (text for name, value in given for text in (f"--{name.replace('_', '-')}", value))
     try:
         root = archive_root(archive, environment).absolute()
     except ArchiveError as error:
         raise click.UsageError(f"{error} Nothing was run.") from error
     return cron.Settings(
         archive=root,
-        options=options,
+        options=(*looked, *place),
         given=tuple(given),
         sign_key=sign_key,
         metrics=Path(metrics) if metrics else None,

@@ -1,4 +1,4 @@
-"""The evidence of a run that looks from another place: collected there once, before the first notebook, which then judges the record."""
+"""The evidence of a run that looks from another place: collected there before the first notebook, which then judges the record."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from oairunbook.collector.carrier import NotCollectedError
 from oairunbook.collector.place import Place
 from oairunbook.collector.there import look_there
 from oairunbook.evidence import Evidence
-from oairunbook.observe import CutShortError
+from oairunbook.observe import DEFAULT_REPEAT, CutShortError
 from oairunbook.record.archive import fingerprint_key
 from oairunbook.record.runbooks import ParameterError, Value
-from oairunbook.record.source import BEFORE_A_RECORD
+from oairunbook.record.source import BEFORE_A_RECORD, DEFAULT_BUDGET, try_often
 
 _LOOK = ("base_url", "model", "route", "timeout", "budget", "idle", "control_url")
 """Parameters of the notebooks that say how to look."""
@@ -21,20 +22,19 @@ _LOOK = ("base_url", "model", "route", "timeout", "budget", "idle", "control_url
 
 def looking_from(
     place: Place, sent: Mapping[str, str], interrupted: threading.Event, progress: Callable[[str], None]
-) -> Callable[[Mapping[str, Value], Path], Evidence]:
+) -> Callable[[Mapping[str, Value], Path], tuple[Evidence, ...]]:
     """What `oairunbook.record.run.run` takes as *look*.
 
     Raises, once it is called:
-        ParameterError: A parameter asks for other evidence than one look there, or the archive cannot be written. Nothing was sent.
-        NowhereError, NotCollectedError, KeyboardInterrupt: See `look_there`.
+        ParameterError: A parameter asks for other evidence than a look there, or the archive cannot be written. Nothing was sent.
+        NowhereError, NotCollectedError, KeyboardInterrupt: See `look_there`; once something was seen there, that is what there is.
     """
 
-    def look(values: Mapping[str, Value], root: Path) -> Evidence:
+    def look(values: Mapping[str, Value], root: Path) -> tuple[Evidence, ...]:
         other = [name for name in ("evidence", *BEFORE_A_RECORD) if values.get(name)]
-        other += ["repeat"] if values.get("repeat", 1) != 1 else []
         if other:
             raise ParameterError(
-                f"A place to look from is given, and one look is made there: {', '.join(other)} cannot be given as well. "
+                f"A place to look from is given, and what is seen there is the evidence: {', '.join(other)} cannot be given as well. "
                 "Nothing was sent, nothing was run."
             )
         try:
@@ -45,11 +45,26 @@ def looking_from(
             ) from error
         options: dict[str, Any] = {name: value for name, value in values.items() if name in _LOOK}
         options["idle"] = options.get("idle") or None
-        progress("collecting …")
+        options["repeat"] = values.get("path_attempts", DEFAULT_REPEAT)
+        often, budget = int(values.get("repeat", 1)), float(options.pop("budget", DEFAULT_BUDGET))
+        seen: list[Evidence] = []
+
+        def once(left: float) -> Evidence:
+            progress("collecting …" if often == 1 else f"collecting {len(seen) + 1} of {often} …")
+            return look_there(
+                place, sent=sent, fingerprint_key=key, cancelled=interrupted, **{**options, "budget": left}
+            )
+
         try:
-            return look_there(place, sent=sent, fingerprint_key=key, cancelled=interrupted, **options)
+            for one in try_often(once, repeat=often, budget=budget):
+                seen.append(one)
         except CutShortError as cut:
             progress(f"{cut}: {cut.__cause__}")
-            return cut.evidence
+            seen.append(cut.evidence)
+        except (NotCollectedError, KeyboardInterrupt) as ended:
+            if not seen:
+                raise
+            progress(f"{len(seen)} of {often} looks came back: {ended or 'interrupted'}")
+        return tuple(seen)
 
     return look

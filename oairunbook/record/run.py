@@ -29,7 +29,15 @@ from oairunbook.record.archive.signing import SigningKeyError, load_signer, sign
 from oairunbook.record.follow import BRANCHES, branch
 from oairunbook.record.outcome import Execution, not_run
 from oairunbook.record.runbooks import ParameterError, Value
-from oairunbook.record.source import BEFORE_A_RECORD, EVIDENCE_FILE, KEEP_VARIABLE, check_values, read
+from oairunbook.record.source import (
+    BEFORE_A_RECORD,
+    EVIDENCE_FILE,
+    KEEP_VARIABLE,
+    check_values,
+    decisive,
+    files_of,
+    read,
+)
 from oairunbook.redaction import Secrets
 from oairunbook.verdict import Verdict
 
@@ -104,7 +112,7 @@ def run(
     archive: str = "",
     sign_key: str = "",
     fix_of: Mapping[str, Any] | None = None,
-    look: Callable[[Mapping[str, Value], Path], Evidence] | None = None,
+    look: Callable[[Mapping[str, Value], Path], tuple[Evidence, ...]] | None = None,
     environment: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
     interrupted: threading.Event | None = None,
@@ -122,7 +130,8 @@ def run(
         archive: Folder or `s3://bucket/prefix`; empty for `OAIRUNBOOK_ARCHIVE`, else `./archive`.
         sign_key: File of the private key that signs the record; empty for `OAIRUNBOOK_SIGN_KEY`, else it is not signed.
         fix_of: The failing run whose fix this looks at; the record names it, see `verify_fix`.
-        look: Collects the evidence in place of the first notebook, from the checked values and the archive's folder; None if notebooks look.
+        look: Collects the evidence in place of the notebooks, from the checked values and the archive's folder: one attempt, or several for a
+            notebook that counts them; None if notebooks look.
         environment: Of the kernels; that of this process if None.
         progress: Called with a line as each notebook begins and ends.
         interrupted: Once it is set, what runs is ended and what there is is archived; see `interruptible`.
@@ -154,8 +163,8 @@ def run(
         raise ParameterError(f"{error} Nothing was run.") from error
     except OSError as error:
         raise ParameterError(f"{error.filename} cannot be created: {error.strerror}. Nothing was run.") from error
-    collected = look(values, root) if look else None
-    recorded = collected or recorded
+    collected = look(values, root) if look else ()
+    recorded = decisive(collected) if collected else recorded
     rehearsal = practices.current(variables)
     practice = recorded.practice if recorded else rehearsal.fault if rehearsal else None
     budget = float(values.get("budget", everything["budget"].default if "budget" in everything else 0.0))
@@ -176,9 +185,10 @@ def run(
     evidence: Evidence | None = None
     pending = list(chain)
     try:
-        if collected is not None:
-            draft.write(EVIDENCE_FILE, dumps(collected))
-            evidence = collected
+        if collected:
+            for name, seen in files_of(collected).items():
+                draft.write(name, dumps(seen))
+            evidence = recorded
         with runner.nursery(variables) as nursery:
             while pending:
                 source = pending.pop(0)
@@ -190,8 +200,9 @@ def run(
                 mine: dict[str, Value] = {name: value for name, value in values.items() if name in known}
                 if evidence is not None and "evidence" in known:
                     # What was pasted, or seen from another place, is in the record by now.
-                    mine = {name: value for name, value in mine.items() if name not in BEFORE_A_RECORD}
-                    mine["evidence"] = str(draft.folder / EVIDENCE_FILE)
+                    mine = {name: value for name, value in mine.items() if name not in (*BEFORE_A_RECORD, "repeat")}
+                    # The folder stands for all attempts in it.
+                    mine["evidence"] = str(draft.folder / EVIDENCE_FILE if len(collected) < 2 else draft.folder)
                 progress(f"{source.stem} …")
                 done = runner.execute(
                     source,

@@ -35,7 +35,8 @@ class Plan:
 
     user: str
     environment_file: str
-    """Variables of the service that this stands for, NAME=value a line; for Kubernetes the name of its Secret."""
+    """Variables of the service that this stands for, NAME=value a line; for Kubernetes the name of its Secret. Empty for none: where it looks
+    from another place, they are there."""
 
     image: str = "registry.example.com/app:current"
 
@@ -55,7 +56,8 @@ def valid_minutes(minutes: int) -> bool:
 def crontab(plan: Plan) -> str:
     """A file for /etc/cron.d (crontab(5)): the environment of the service, then the call. cron mails what is printed."""
     call = shlex.join((plan.program, *plan.arguments))
-    command = f"set -a; . {shlex.quote(plan.environment_file)}; set +a; exec {call}"
+    read = f"set -a; . {shlex.quote(plan.environment_file)}; set +a; " if plan.environment_file else ""
+    command = f"{read}exec {call}"
     # cron(8) takes an unescaped percent sign for the end of the command.
     escaped = command.replace("%", r"\%")
     return (
@@ -70,6 +72,7 @@ def crontab(plan: Plan) -> str:
 def systemd(plan: Plan) -> dict[str, str]:
     """`oairunbook.service` and `oairunbook.timer` (systemd.service(5), systemd.timer(5)), by file name."""
     call = " ".join(_systemd_word(word) for word in (plan.program, *plan.arguments))
+    variables = f"EnvironmentFile={plan.environment_file}\n" if plan.environment_file else ""
     service = (
         "[Unit]\n"
         "Description=Test of the path to the API, from this host\n"
@@ -79,7 +82,7 @@ def systemd(plan: Plan) -> dict[str, str]:
         "[Service]\n"
         "Type=oneshot\n"
         f"User={plan.user}\n"
-        f"EnvironmentFile={plan.environment_file}\n"
+        f"{variables}"
         f"{_state_folder(plan)}ExecStart={call}\n"
         f"TimeoutStartSec={_MOST_SECONDS}\n"
         "# Nothing that changes the path: the same network, resolver and certificates as the service has.\n"

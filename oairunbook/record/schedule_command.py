@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from oairunbook.collector.options import Where
 from oairunbook.output import examples, say
 from oairunbook.redaction import without_credentials
 
@@ -18,6 +19,7 @@ _UNITS = {"m": 1, "h": 60, "d": 24 * 60}
     epilog=examples(
         "oairunbook schedule --for cron --user app --env-file /etc/app/environment > /etc/cron.d/oairunbook",
         "oairunbook schedule --for systemd --every 1h --write /etc/systemd/system",
+        "oairunbook schedule --for cron --via 'kubectl exec -i deploy/api -- python3 -' > /etc/cron.d/oairunbook",
         "oairunbook schedule --for kubernetes --env-file app-environment --image registry.example.com/app:1.2 | kubectl apply -f -",
     )
 )
@@ -31,13 +33,20 @@ _UNITS = {"m": 1, "h": 60, "d": 24 * 60}
     metavar="TIME",
     help="5m, 15m, 1h, 6h, 1d …: it must divide an hour or a day.",
 )
-@click.option("--user", default="app", show_default=True, help="Whom the service runs as.")
+@click.option("--user", default="", help="Whom the service runs as.  [default: app; root with --like-unit]")
 @click.option(
     "--env-file",
     metavar="FILE",
     default="",
-    help="Variables of the service, NAME=value a line; for Kubernetes the name of its Secret.  [default: /etc/app/environment; app-environment]",
+    help="Variables of the service, NAME=value a line; for Kubernetes the name of its Secret.  [default: /etc/app/environment; app-environment; "
+    "none with --via and --like-unit, as the variables are those there]",
 )
+@click.option("--via", metavar="COMMAND", help="Watch from where this command leads, as run --via does.")
+@click.option("--python", metavar="PATH", help="Watch from this interpreter, as run --python does.")
+@click.option(
+    "--like-unit", metavar="NAME", help="Watch from the place of this systemd service, as run --like-unit does."
+)
+@click.option("--send-env", metavar="NAME", multiple=True, help="With --via: set this variable there as it is here.")
 @click.option(
     "--archive",
     default="/var/lib/oairunbook",
@@ -72,13 +81,18 @@ def schedule(
     base_url: str | None,
     model: str | None,
     image: str | None,
+    via: str | None,
+    python: str | None,
+    like_unit: str | None,
+    send_env: tuple[str, ...],
     program: str,
     folder: Path | None,
 ) -> None:
     """Print a unit that runs the runbook unattended.
 
-    On the host of the service, as its user, with its variables: a test from anywhere else tests another path. Look at `oairunbook run --help`
-    for what --cron does. No key stands in what is printed; it comes from the environment file or the Secret.
+    On the host of the service, as its user, with its variables: a test from anywhere else tests another path. A host that reaches the
+    service by a command may watch it from there with --via. Look at `oairunbook run --help` for what --cron does. No key stands in what is
+    printed; it comes from the environment file or the Secret, or stays where --via leads.
     """
     from oairunbook.record import schedule as schedules
 
@@ -88,12 +102,20 @@ def schedule(
             "--base-url holds a password, a query or a fragment, and what is printed is no place for secrets. "
             "Next: put OPENAI_BASE_URL into the environment file or the Secret"
         )
+    place = Where(via=via, python=python, like_pid=None, like_unit=like_unit, sends=send_env)
+    place.check()
+    if where == "kubernetes" and (via or like_unit):
+        raise click.UsageError(
+            "--for kubernetes runs in the application's own image, and looks from there: leave out --via and --like-unit"
+        )
     options = [
         text
         for name, value in (("--prom", metrics), ("--base-url", base_url), ("--model", model))
         if value
         for text in (name, value)
     ]
+    options += place.words
+    variables = "app-environment" if where == "kubernetes" else "/etc/app/environment"
     plan = schedules.Plan(
         program=program
         or (
@@ -104,8 +126,8 @@ def schedule(
         options=tuple(options),
         archive=archive,
         minutes=minutes,
-        user=user,
-        environment_file=env_file or ("app-environment" if where == "kubernetes" else "/etc/app/environment"),
+        user=user or ("root" if like_unit else "app"),
+        environment_file=env_file or ("" if via or like_unit else variables),
         **({"image": image} if image else {}),
     )
     try:

@@ -118,10 +118,6 @@ def header(evidence: Evidence, verdict: Verdict, record: str = "") -> View:
     return _with_practice(evidence, table("What this is", ("Item", "Value"), rows))
 
 
-def _why_no_fingerprint(evidence: Evidence) -> str:
-    return "the archive's key stayed with the archive" if evidence.runtime.collector else "no archive is named"
-
-
 def route(evidence: Evidence) -> View:
     """Each part of the route with the place that it came from."""
     r = evidence.route
@@ -143,7 +139,7 @@ def route(evidence: Evidence) -> View:
             (
                 f"fingerprint {key.fingerprint}"
                 if key.fingerprint
-                else f"set; fingerprint not taken, as {_why_no_fingerprint(evidence)}"
+                else "set; fingerprint not taken, as no archive is named"
             )
             if key.present
             else "none",

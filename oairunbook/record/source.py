@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -24,6 +24,7 @@ KEEP_VARIABLE = "OAIRUNBOOK_KEEP"
 """Set by `oairunbook run`: the folder into which a notebook puts the evidence that it collected or read."""
 
 EVIDENCE_FILE = "evidence.json"
+_ATTEMPT = "evidence-attempt-"
 ROUTES = ("auto", "direct", "azure", "gateway")
 DEFAULT_BUDGET = 30.0
 _DAY_SECONDS = 86400.0
@@ -124,7 +125,7 @@ def attempts(
     path_attempts: int = DEFAULT_REPEAT,
     **look: Unpack[Look],
 ) -> tuple[Evidence, ...]:
-    """Make the minimal request *repeat* times, all within the budget; a recorded one counts as one attempt.
+    """Make the minimal request *repeat* times, all within the budget; a recorded one counts as one attempt, a run's folder as all of its own.
 
     With each the path is tried *path_attempts* times up to an unbilled answer, without credentials. The key is fingerprinted as in the
     archive that *failing* lies in, so that the two can be compared.
@@ -133,17 +134,49 @@ def attempts(
     """
     check_values({**look, "evidence": evidence, "repeat": repeat, "path_attempts": path_attempts})
     if evidence:
-        return (collect(evidence=evidence),)
-    budget = look.get("budget", DEFAULT_BUDGET)
+        tried = read_attempts(evidence)
+    else:
+        fingerprints = archive_of(failing) if failing else ""
+        tried = tuple(
+            try_often(
+                lambda left: _look({**look, "budget": left}, path_attempts, fingerprints),
+                repeat=repeat,
+                budget=look.get("budget", DEFAULT_BUDGET),
+            )
+        )
+    for name, seen in files_of(tried).items():
+        keep(seen, name)
+    return tried
+
+
+def try_often(look: Callable[[float], Evidence], *, repeat: int, budget: float) -> Iterator[Evidence]:
+    """Look *repeat* times, once in any case, all within *budget* seconds; *look* is told how many are left."""
     last = time.monotonic() + budget
-    tried: list[Evidence] = []
-    while len(tried) < repeat and (not tried or time.monotonic() < last):
-        left = budget if not tried else max(1.0, last - time.monotonic())
-        tried.append(_look({**look, "budget": left}, path_attempts, archive_of(failing) if failing else ""))
-    telling = decisive(tuple(tried))
-    for number, seen in enumerate(tried, 1):
-        keep(seen, EVIDENCE_FILE if seen is telling else f"evidence-attempt-{number}.json")
-    return tuple(tried)
+    yield look(budget)
+    for _ in range(repeat - 1):
+        left = last - time.monotonic()
+        if left <= 0:
+            return
+        yield look(max(1.0, left))
+
+
+def files_of(tried: tuple[Evidence, ...]) -> dict[str, Evidence]:
+    """How the attempts of one run are called in its folder: the decisive one is the run's evidence."""
+    telling = decisive(tried)
+    return {
+        EVIDENCE_FILE if seen is telling else f"{_ATTEMPT}{number}.json": seen for number, seen in enumerate(tried, 1)
+    }
+
+
+def read_attempts(path: str) -> tuple[Evidence, ...]:
+    """The attempts of a run, in their order, from its folder; a file is one attempt."""
+    decided, folder = read(path), Path(path)
+    others = {
+        int(file.stem.removeprefix(_ATTEMPT)): load_evidence(file.read_text("utf-8"))
+        for file in (folder.glob(f"{_ATTEMPT}[0-9]*.json") if folder.is_dir() else ())
+    }
+    # The number that none of them has is that of the run's evidence.
+    return tuple(others.get(number, decided) for number in range(1, len(others) + 2))
 
 
 def decisive(tried: tuple[Evidence, ...]) -> Evidence:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from oairunbook.collector.options import place_options
 from oairunbook.output import EXIT_INCONCLUSIVE, examples, inert, json_option, say, write_json
 from oairunbook.record.running import end_if_not_whole, path_options, progress, sign_key_option, told
+
+if TYPE_CHECKING:
+    from oairunbook.collector.place import Place
 
 _PROVED = 0
 
@@ -15,6 +19,7 @@ _PROVED = 0
 @click.command(
     epilog=examples(
         "oairunbook verify",
+        "oairunbook verify --via 'kubectl exec -i deploy/api -- python3 -'",
         "oairunbook verify --failing archive/2026/11/25/*-web-3-1a2b3c4d --json - | jq .proof.statement",
     )
 )
@@ -23,7 +28,7 @@ _PROVED = 0
     default="",
     metavar="RUN",
     help="The failing run: folder, name in the archive or a part of it, or an evidence.json.  "
-    "[default: the newest run of the archive with a fault of the same route]",
+    "[default: the newest run of the archive with a fault of the same route, or from the same other place]",
 )
 @path_options(budget="enough for the attempts that it takes")
 @click.option(
@@ -44,16 +49,27 @@ _PROVED = 0
 @sign_key_option
 @json_option('{"run", "failing", "proof", "evidence", "verdict", "notebooks"}')
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
-def verify(failing: str, archive: str, sign_key: str, json_file: str | None, quiet: bool, **options: Any) -> None:
+@place_options(via=True)
+def verify(
+    failing: str,
+    archive: str,
+    sign_key: str,
+    json_file: str | None,
+    quiet: bool,
+    place: Place | None,
+    sent: dict[str, str],
+    **options: Any,
+) -> None:
     """Prove the fix: the request that failed, again, from the same place.
 
     Same runtime, base URL, key scope, model and path as the failing run; where one of them differs nothing is proved, and it says which.
     It is repeated until the earlier failure rate can be excluded at 95 %; after a steady fault a few times. The record links to the
-    failing run.
+    failing run. What was seen from another place is verified from there: give the same --via, --python, --like-pid or --like-unit.
 
     Exit status: 0 the fix is proved, 1 a fault is still there, 2 the call is wrong or there is no failing run (nothing was sent),
     3 not proved: a condition differs or too little was tried, 4 the notebook did not run to its end, 130 interrupted.
     """
+    from oairunbook.record.elsewhere import looking_from
     from oairunbook.record.run import interruptible
     from oairunbook.record.verify_fix import failing_run
     from oairunbook.record.verify_fix import verify as start
@@ -66,9 +82,17 @@ def verify(failing: str, archive: str, sign_key: str, json_file: str | None, qui
             base_url=options["base_url"] or "",
             model=options["model"] or "",
             route=options["route"] or "auto",
+            place=place,
+            sent=sent,
         )
         done = start(
-            record, given, archive=archive, sign_key=sign_key, progress=progress(quiet), interrupted=interrupted
+            record,
+            given,
+            archive=archive,
+            sign_key=sign_key,
+            look=looking_from(place, sent, interrupted, progress(quiet)) if place else None,
+            progress=progress(quiet),
+            interrupted=interrupted,
         )
     proof = done.proof
     if json_file:

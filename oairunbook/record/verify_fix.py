@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oairunbook import practice
+from oairunbook.collector.place import Place
+from oairunbook.collector.there import shown
 from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence, EvidenceError, load_evidence
 from oairunbook.observe import DEFAULT_REPEAT
@@ -19,7 +21,7 @@ from oairunbook.record.archive.find import archive_root, find_run
 from oairunbook.record.archive.index import open_index
 from oairunbook.record.archive.mirror import address
 from oairunbook.record.run import AFTER_SUCCESS, Run, run
-from oairunbook.record.runbooks import ParameterError
+from oairunbook.record.runbooks import ParameterError, Value
 from oairunbook.record.source import EVIDENCE_FILE
 from oairunbook.route import resolve
 
@@ -51,16 +53,30 @@ class Failing:
 
 
 def failing_run(
-    given: str, *, archive: str, base_url: str, model: str, route: str, environment: Mapping[str, str] = os.environ
+    given: str,
+    *,
+    archive: str,
+    base_url: str,
+    model: str,
+    route: str,
+    place: Place | None = None,
+    sent: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] = os.environ,
 ) -> Failing:
-    """The run that was named, or the newest run of the archive with a fault on the route that these settings lead to.
+    """The run that was named, or the newest run of the archive with a fault on the route that these settings lead to from here; if a *place*
+    is given, the newest with a fault that was seen from there, whatever its settings made of the route.
 
     Raises:
         ParameterError: There is none, or it cannot be read. Nothing was sent.
     """
     try:
         root = archive_root(archive, environment)
-        folder = _named(root, given) if given else _newest(root, base_url, model, route, environment)
+        if given:
+            folder = _named(root, given)
+        elif place is not None:
+            folder = _newest_from(root, place, sent or {}, base_url, route)
+        else:
+            folder = _newest(root, base_url, model, route, environment)
         file = folder / EVIDENCE_FILE if folder.is_dir() else folder
         evidence = load_evidence(file.read_bytes())
     except ArchiveError as error:
@@ -105,6 +121,7 @@ def verify(
     *,
     archive: str = "",
     sign_key: str = "",
+    look: Callable[[Mapping[str, Value], Path], tuple[Evidence, ...]] | None = None,
     environment: Mapping[str, str] | None = None,
     progress: Callable[[str], None] = lambda _: None,
     interrupted: threading.Event | None = None,
@@ -116,6 +133,7 @@ def verify(
         given: Parameters of the notebook as given; a `budget` is the limit for all attempts together.
         archive: As `run`.
         sign_key: As `run`.
+        look: As `run`: the attempts from another place.
         environment: As `run`.
         progress: As `run`.
         interrupted: As `run`.
@@ -134,6 +152,7 @@ def verify(
         [*given, ("failing", str(failing.path)), *((name, text) for name, text in ours.items() if name not in names)],
         archive=archive,
         sign_key=sign_key,
+        look=look,
         fix_of=failing.link(),
         environment=environment,
         progress=progress,
@@ -148,11 +167,40 @@ def _named(root: Path, given: str) -> Path:
 def _newest(root: Path, base_url: str, model: str, family: str, environment: Mapping[str, str]) -> Path:
     route = resolve(base_url=base_url or None, model=model or None, family=family)
     rehearsal = practice.current(environment)
+    known = {
+        "base_url": route.base_url.value,
+        "route": route.family,
+        "practice": rehearsal.fault if rehearsal else None,
+    }
     with open_index(root) as index:
-        row = index.newest_fault(route.base_url.value, route.family, rehearsal.fault if rehearsal else None)
+        row = index.newest_fault(**known, collector=None)
+        elsewhere = index.newest_fault(**known) if row is None else None
+    if elsewhere is not None:
+        raise ArchiveError(
+            f"{address(root)} holds no run with a fault of the {route.family} route to {route.base_url.value} that was seen from here, where the tool "
+            f"itself runs; the newest was seen from another place: {elsewhere.collector}. "
+            "Next: look from there as well, with --via, --python, --like-pid or --like-unit as in that run."
+        )
     if row is None:
         raise ArchiveError(
             f"{address(root)} holds no run with a fault of the {route.family} route to {route.base_url.value}, so there is nothing to compare with. "
             "Next: name the failing run with --failing, or test the path as it is now: oairunbook check."
+        )
+    return find_run(root, row.run)
+
+
+def _newest_from(root: Path, place: Place, sent: Mapping[str, str], base_url: str, family: str) -> Path:
+    """The newest run with a fault that was seen from that place; which route that is, its own variables decide there."""
+    command = shown(place, sent)
+    rehearsal = practice.current({**place.environment, **sent})
+    known = {"collector": command, "practice": rehearsal.fault if rehearsal else None}
+    known |= {"base_url": base_url} if base_url else {}
+    known |= {"route": family} if family != "auto" else {}
+    with open_index(root) as index:
+        row = index.newest_fault(**known)
+    if row is None:
+        raise ArchiveError(
+            f"{address(root)} holds no run with a fault that was seen from {command}, so there is nothing to compare with. "
+            "Next: name the failing run with --failing, or run it from there: oairunbook run, with the same option."
         )
     return find_run(root, row.run)

@@ -20,6 +20,7 @@ def about(evidence: Evidence | None, verdict: Verdict | None) -> dict[str, Any]:
         "model": route.model.value if route and route.model else None,
         "steps": step_seconds(evidence) if evidence else {},
         "cut_short": evidence.cut_short if evidence else None,
+        "collector": evidence.runtime.collector.command if evidence and evidence.runtime.collector else None,
         "verdict": verdict
         and {
             "owner": verdict.owner,

@@ -7,7 +7,6 @@ the file is damaged, it is made anew.
 from __future__ import annotations
 
 import json
-import math
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -43,7 +42,19 @@ _BATCH = 5000
 
 _COLUMNS = (
     *("sequence", "run", "kind", "state", "started_at", "host", "practice", "route", "base_url", "model"),
-    *("owner", "layer", "cause", "certainty", "pattern", "failed", "tried", "seconds", "failing", "proved"),
+    *(
+        "owner",
+        "layer",
+        "cause",
+        "certainty",
+        "pattern",
+        "failed",
+        "tried",
+        "seconds",
+        "failing",
+        "proved",
+        "collector",
+    ),
 )
 
 _SCHEMA = f"""
@@ -90,6 +101,9 @@ class Row:
 
     proved: int | None = None
     """Of a `verify`: 1 if the fix is proved."""
+
+    collector: str | None = None
+    """How the collector came to where it looked from; None for the place of the tool itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,34 +156,27 @@ class Index:
 
     def each(self, wanted: Wanted = Wanted(), *, last: int | None = None) -> Iterator[Row]:
         """As `runs`, one after the other: of 100,000 of them none stays in memory."""
-        for row in self._select(", ".join(_COLUMNS), wanted, last):
-            yield Row(*row)
-
-    def each_as_json(self, wanted: Wanted = Wanted(), *, last: int | None = None) -> Iterator[str]:
-        """As `each`, as texts that the database makes: of 100,000 rows it takes a fifth of the time."""
-        columns = ", ".join(f"'{column}', {column}" for column in _COLUMNS)
-        for (text,) in self._select(f"json_object({columns})", wanted, last):
-            yield text
-
-    def _select(self, what: str, wanted: Wanted, last: int | None) -> Iterator[tuple[Any, ...]]:
         where, values = wanted.where()
-        newest = "" if last is None else f"DESC LIMIT {int(last)}"
-        rows = f"SELECT * FROM runs WHERE {where} ORDER BY sequence {newest}"  # noqa: S608 - no value stands in it
-        yield from self._database.execute(f"SELECT {what} FROM ({rows}) ORDER BY sequence", values)  # noqa: S608 - as above
+        query = f"SELECT {', '.join(_COLUMNS)} FROM runs WHERE {where} ORDER BY sequence"  # noqa: S608 - columns are constants
+        if last is not None:
+            query = f"SELECT * FROM ({query} DESC LIMIT {int(last)}) ORDER BY sequence"  # noqa: S608 - as above
+        for row in self._database.execute(query, values):
+            yield Row(*row)
 
     def count(self, wanted: Wanted = Wanted()) -> int:
         """How many runs of the chain are wanted."""
         where, values = wanted.where()
         return int(self._database.execute(f"SELECT count(*) FROM runs WHERE {where}", values).fetchone()[0])  # noqa: S608
 
-    def newest_fault(self, base_url: str, route: str, practice: str | None) -> Row | None:
-        """The newest run of this route that named a fault; None if there is none."""
-        columns = ", ".join(_COLUMNS)
+    def newest_fault(self, **known: str | None) -> Row | None:
+        """The newest run that named a fault and of which these columns hold these values; None if there is none."""
+        assert known.keys() <= set(_COLUMNS)
+        columns, conditions = ", ".join(_COLUMNS), "".join(f"{name} IS ? AND " for name in known)
         query = (
-            f"SELECT {columns} FROM runs WHERE base_url = ? AND route = ? AND practice IS ? "  # noqa: S608 - columns are constants
-            "AND cause NOT IN ('ok', 'unknown') AND state IN ('whole', 'partial') ORDER BY sequence DESC LIMIT 1"
+            f"SELECT {columns} FROM runs WHERE {conditions}"  # noqa: S608 - columns are constants
+            "cause NOT IN ('ok', 'unknown') AND state IN ('whole', 'partial') ORDER BY sequence DESC LIMIT 1"
         )
-        found = self._database.execute(query, (base_url, route, practice)).fetchone()
+        found = self._database.execute(query, tuple(known.values())).fetchone()
         return Row(*found) if found else None
 
     def query(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -343,6 +350,7 @@ def _row(archive: Path, entry: Entry) -> tuple[Any, ...]:
         sum(one for one in spent if one is not None),
         _scalar(_object(fix.get("failing")).get("run")),
         _scalar(fix.get("proved")),
+        _scalar(about.get("collector")),
         *(_number(steps.get(step)) for step in STEPS),
     )
 
@@ -374,9 +382,7 @@ def _object(item: Any) -> dict[str, Any]:
 
 def _scalar(item: Any) -> Any:
     """What SQLite can hold; a manifest that somebody made may hold anything."""
-    if isinstance(item, float):
-        return item if math.isfinite(item) else None
-    return item if isinstance(item, str | int) and not (isinstance(item, int) and abs(item) >= 2**63) else None
+    return item if isinstance(item, str | int | float) and not (isinstance(item, int) and abs(item) >= 2**63) else None
 
 
 def _number(item: Any) -> float | None:

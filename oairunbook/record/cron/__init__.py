@@ -45,10 +45,10 @@ class Settings:
 
     archive: Path
     options: tuple[str, ...] = ()
-    """Of `oairunbook check`: what is called, and how long it may take."""
+    """Of `oairunbook check`: what is called, from where, and how long it may take."""
 
     given: tuple[tuple[str, str], ...] = ()
-    """The same as parameters of the notebooks."""
+    """What is called and how long it may take, as parameters of the notebooks; they judge what the check saw."""
 
     sign_key: str = ""
     metrics: Path | None = None
