@@ -24,6 +24,8 @@ EXIT_CALL_WRONG, EXIT_INCONCLUSIVE, EXIT_TOOL_FAILED, EXIT_INTERRUPTED = 2, 3, 4
 
 def inert(text: str) -> str:
     """Text from the network may hold terminal control sequences; they are shown, not obeyed."""
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
     return "".join(c if c in "\n\t" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 

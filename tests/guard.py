@@ -56,6 +56,8 @@ def canaries(
         monkeypatch.delenv(name, raising=False)
     for name, value in watched.canaries.environment.items():
         monkeypatch.setenv(name, value)
+    # What somebody has verified is kept with him; a test is somebody else.
+    monkeypatch.setenv("XDG_STATE_HOME", str(request.getfixturevalue("tmp_path_factory").getbasetemp() / "state"))
     caplog.set_level(logging.DEBUG, "oairunbook")
     _listen(monkeypatch, watched)
     return watched.canaries

@@ -235,7 +235,7 @@ def test_a_manifest_of_strange_types_is_listed_and_harms_nothing(tmp_path: Path)
     draft = begin(tmp_path, host="web-3", now=BEGAN)
     strange = {
         "host": ["a"],
-        "verdict": {"cause": {}, "failed": 2**70},
+        "verdict": {"cause": {}, "failed": 2**70, "tried": float("inf")},
         "steps": [],
         "notebooks": {"a": 1},
         "verify": 3,
@@ -243,7 +243,8 @@ def test_a_manifest_of_strange_types_is_listed_and_harms_nothing(tmp_path: Path)
     draft.finish("whole", strange)
     with open_index(tmp_path) as index:
         [row] = index.runs()
-    assert (row.cause, row.failed, row.host) == (None, None, None)
+    assert (row.cause, row.failed, row.tried, row.host) == (None, None, None, None)
+    assert len(names(tmp_path)) == 1
 
 
 def test_an_archive_that_cannot_be_written_is_listed_from_memory(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from oairunbook.cli import cli
-from oairunbook.record.archive import MANIFEST, begin, bucket, check, fingerprint_key, put
+from oairunbook.record.archive import MANIFEST, begin, bucket, check, fingerprint_key, put, verify_objects
 from oairunbook.record.archive.chain import ArchiveError
 from oairunbook.record.archive.find import archive_root
 from oairunbook.record.archive.mirror import SPOOL_VARIABLE, address, mirror
@@ -509,6 +509,55 @@ def test_verify_believes_nothing_that_lies_on_this_machine(s3: Storage) -> None:
     call("archive", "show", "latest")
     change_a_file(s3, run, 1)
     assert told() == [("evidence.json", "was changed since it was archived")]
+
+
+def test_verify_lists_the_bucket_once_and_fetches_each_object_once_however_many_runs_there_are(
+    s3: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = archive_root(URL)
+    for _ in range(4):
+        archived(root)
+    monkeypatch.setattr(verify_objects, "_AT_ONCE", 5)
+    monkeypatch.setattr(verify_objects, "_LARGEST_AT_ONCE_BYTES", 500)
+    s3.server.requests()
+    assert told() == []
+    asked = s3.server.requests()
+    # Before the chain, the chain itself, and the look at the mirror that comes before both.
+    assert asked.count("GET /records") == 3
+    files = [one for one in asked if one.endswith(("evidence.json", "verdict.json"))]
+    assert (len(files), len(set(files))) == (8, 8)
+
+
+def test_quick_fetches_no_file_that_the_bucket_tells_as_it_was_and_finds_what_was_put_since(s3: Storage) -> None:
+    root = archive_root(URL)
+    runs = [archived(root) for _ in range(3)]
+    assert [document("archive", "verify", "--quick")["unchanged"] for _ in range(2)] == [0, 3]
+    s3.server.requests()
+    assert document("archive", "verify", "--quick")["unchanged"] == 3
+    assert not [one for one in s3.server.requests() if one.endswith("evidence.json")]
+    change_a_file(s3, runs[1], 2)
+    checked = document("archive", "verify", "--quick")
+    assert [one["path"].rpartition("/")[2] for one in checked["problems"]] == ["evidence.json"]
+    assert checked["unchanged"] == 2
+    change_the_manifest(s3, runs[2], 3)
+    assert document("archive", "verify", "--quick")["unchanged"] == 1
+
+
+def test_a_run_that_is_put_while_it_is_verified_is_verified_with_its_files(
+    s3: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = archive_root(URL)
+    archived(root)
+    copy = verify_objects.copy_chain
+
+    def later(*arguments: Any, **keywords: Any) -> str:
+        monkeypatch.setattr(verify_objects, "copy_chain", copy)
+        archived(root)
+        return copy(*arguments, **keywords)
+
+    monkeypatch.setattr(verify_objects, "copy_chain", later)
+    checked = check(root)
+    assert (checked.problems, checked.runs, checked.unfinished) == ((), 2, ())
 
 
 # -- prune --------------------------------------------------------------------------------------------------------------

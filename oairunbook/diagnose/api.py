@@ -39,6 +39,7 @@ _ROUTER: Marks = (
     "无可用渠道",
     # LiteLLM's account of the exception that its upstream call ended in
     "error_str:",
+    "do request failed: upstream",
 )
 _REGION: Marks = (
     "country, region, or territory not supported",
@@ -69,7 +70,7 @@ _INVALID_KEY: Marks = ("incorrect api key", "invalid_api_key", "invalid api key"
                        "invalid credentials", "apikey错误", "malformed authorization", "incorrect_hostname", "you must use the same", "invalid bearer token",
                        "session key")  # fmt: skip
 _MISSING_KEY: Marks = ("didn't provide an api key", "missing bearer", "missing authorization", "no authorization header", "missing authentication", "authorization header is missing",
-                       "no api key provided", "missing api key", "api key not provided", "authentication credentials were not provided")  # fmt: skip
+                       "no api key provided", "missing api key", "not include an api key", "api key not provided", "authentication credentials were not provided")  # fmt: skip
 _ORGANIZATION: Marks = ("member of an organization", "should match organization", "mismatched_organization", "mismatched_project", "no such organization", "invalid_organization",
                         "openai-organization header", "invalid organization", "organization_not_found", "invalid_project")  # fmt: skip
 _PERMISSION: Marks = ("insufficient permissions", "insufficient_permissions", "missing scopes", "account_deactivated", "customer_storage_not_ready", "account has been deactivated",
@@ -87,8 +88,8 @@ _ENDPOINT: Marks = ("invalid url (", "not allowed to post", "method_not_supporte
                     "did you mean to use v1/", "only supported in v1/", "unknown endpoint")  # fmt: skip
 _MODEL = re.compile(
     r"model_not_found|model_not_available|model not exist|modelnotfound|invalid model name passed|not a valid model|unknown model|no such model|invalid_model|model_not_supported|"
-    r"models?\b.{0,120}(?:does not exist|doesn't exist|not found|is not available|not supported by any|has been deprecated|is not found|no access|you do not have access|unavailable for)|"
-    r"does not have access to model|no endpoints found|no allowed providers are available|try pulling it first|not have access to (?:the )?model|模型不存在|unable to find model|could not find model|no models? loaded",
+    r"models?\b.{0,120}(?:does not exist|doesn't exist|not found|is not available|not supported by any|not exist\b|has been deprecated|is not found|no access|you do not have access|unavailable for)|"
+    r"does not have access to model|no endpoints found|no allowed providers are available|try pulling it first|(?:not|n't) have access to (?:(?:the|this) )?model|模型不存在|unable to find model|could not find model|no models? loaded",
     re.DOTALL,
 )
 _REQUEST: Marks = ("maximum context length", "context_length_exceeded", "invalid_request", "unsupported_value", "unsupported_parameter", "unknown_parameter", "invalid_value", "invalid_type",
@@ -189,13 +190,14 @@ def _azure(status: int, words: str) -> str | None:
     if (
         "virtual network/firewall" in words
         or "virtual network is configured" in words
+        or "outbound network access is restricted" in words
         or "public access is disabled" in words
         or "approved private endpoint" in words
     ):
         return "api.azure_network_denied"
     if (
         "deploymentnotfound" in words
-        or "api deployment for this resource does not exist" in words
+        or re.search(r"api deployment for this ress?ource does not exist", words)
         or "no valid deployments to route to" in words
     ):
         return "api.azure_deployment_not_found"
@@ -247,6 +249,9 @@ def _gateway(status: int, error: ApiError, words: str, family: str) -> str | Non
         and (status >= 500 or status == 0)
         and _has(words, _GATEWAY_UPSTREAM)
     ):
+        return "api.gateway_upstream_failed"
+    if status >= 500 and kind and "unexpected token '<'" in words:
+        # It wanted JSON of its upstream and got a page; the API has no upstream.
         return "api.gateway_upstream_failed"
     if family == "gateway" and status == 408 and ("timeout" in words or kind == "timeout_error"):
         return "api.gateway_upstream_failed"

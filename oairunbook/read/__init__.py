@@ -32,11 +32,18 @@ PROBE = "pasted"
 
 WHOLE = "what was pasted"
 TELEMETRY = "telemetry"
-"""Target of what the text itself ascribes to tracing or telemetry, which is no call of the API."""
+"""Target of what the text itself ascribes to tracing, telemetry or another component of the application, which is no call of the API."""
 
 _TELEMETRY = re.compile(
     r"pip\._vendor|"
     r"tracing (?:client )?error|posthog|langsmith|langfuse|telemetry|opentelemetry|otlp|sentry|analytics|usage[ _]report|failed to export|smith\.langchain",
+    re.IGNORECASE,
+)
+# Home Assistant's log names who speaks: `WARNING (MainThread) [govee_api.api] …`. What neither talks to a model nor passes such talk on is another component.
+_LOGGER = re.compile(r"\([\w-]{3,40}\) \[(?P<logger>[\w.]{2,120})\]")
+_OUR_LOGGER = re.compile(
+    r"openai|conversation|gpt|llm|assist|azure|ollama|anthropic|gemini|openrouter|(?:^|[._])ai(?:[._]|$)|_task|tts|stt|whisper|"
+    r"^homeassistant\.(?:core|setup|loader|config_entries|helpers|util|bootstrap|components\.(?:websocket_api|script|automation|http|rest|image))|^(?:httpx2?|httpcore2?|aiohttp|asyncio|urllib3|root|__main__)\b",
     re.IGNORECASE,
 )
 # A content security policy lists whom the page may call, telemetry among them.
@@ -160,7 +167,7 @@ def _http_answer(shown: Shown, url: str) -> HttpAnswer:
 
 
 def _whose(shown: Shown) -> str:
-    if _TELEMETRY.search(shown.around[-160:]):
+    if _TELEMETRY.search(shown.around[-160:]) or _another_component(shown.around.rpartition("\n")[2]):
         return TELEMETRY
     hosts = called(shown.around)
     return hosts[0].host if hosts else WHOLE
@@ -169,12 +176,21 @@ def _whose(shown: Shown) -> str:
 def _raised(text: str) -> Iterator[Observation]:
     for chain in chains(text):
         layer = _LAYERS.get(chain.phase) if chain.phase else None
-        noise = tuple(link for link in chain.errors if _TELEMETRY.search(_LISTED.sub("", link.text)))
+        noise = tuple(
+            link
+            for link in chain.errors
+            if _TELEMETRY.search(_LISTED.sub("", link.text)) or _another_component(link.text)
+        )
         ours = tuple(link for link in chain.errors if link not in noise)
         if noise:
             yield _observation("pasted:error", PastedError(errors=noise), None, TELEMETRY)
         if ours:
             yield _observation("pasted:error", PastedError(errors=ours), layer, _called_by(ours))
+
+
+def _another_component(line: str) -> bool:
+    spoken = _LOGGER.search(line)
+    return spoken is not None and _OUR_LOGGER.search(spoken["logger"]) is None
 
 
 def _called_by(errors: tuple[ErrorLink, ...]) -> str:

@@ -28,6 +28,11 @@ _SETTING = re.compile(
     r"""(?P<value>https?://[^\s"'`,;<>(){}|\\]{3,300})""",
     re.IGNORECASE,
 )
+# In prose: `can openai_api_base support https://…`.
+_SAID_SETTING = re.compile(
+    r"""(?<![\w.-])["'`]?(?P<name>(?:openai[_ ])?(?:api[_ ])?base(?:[_ ]?url)?|base[_ -]?url)["'`]? (?:\w{1,12} ){1,3}["'`]?(?P<value>https?://[^\s"'`,;<>(){}|\\]{3,300})""",
+    re.IGNORECASE,
+)
 _VARIABLE = re.compile(
     r"^\s{0,20}(?:-\s|export\s+|set\s+|ENV\s+|\$env:)?(?P<name>[A-Za-z][A-Za-z0-9_]{2,60})\s?[=:]\s?[\"']?(?P<value>[^\s\"']{1,500})",
     re.MULTILINE,
@@ -53,7 +58,7 @@ _CALLED = re.compile(
     # Who set a cookie, and whom Cloudflare guards, is who answered.
     r"""|;\s?domain=\.?(?P<cookie>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})\b"""
     r"""|You are unable to access(?:</span>)? (?P<guarded>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})\b"""
-    r"""|<title>(?P<title>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}) \|"""
+    r"""|<title>(?:Access denied \| )?(?P<title>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}) (?:\||used Cloudflare)"""
     r"""|(?<!socks://)(?<!socks[45]://)(?<!socks5h://)\b(?P<local>localhost|host\.docker\.internal|127\.0\.0\.1|0\.0\.0\.0):(?!(?:3000|4200|5173|7860|8501|8888|7890|7891|7897|1080|10808|10809)\b)(?P<local_port>\d{2,5})\b""",
     re.IGNORECASE,
 )
@@ -87,6 +92,11 @@ _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"cf-aig-|AiGatewayError|gateway\.ai\.cloudflare|[\"']code[\"']:\s?2009\b", re.IGNORECASE), "", "Cloudflare AI Gateway"),
     (re.compile(r"\b(?:one|new)[-_]?api\b|(?:one|new|shell)[-_]api_error|x-oneapi-request-id|chatanywhere|上游负载已饱和|当前分组.{0,60}无可用渠道", re.IGNORECASE), "", "one-api"),
     (re.compile(r"x-kong-|\bkong/\d", re.IGNORECASE), "", "Kong"),
+    (
+        re.compile(rf"(?<![\w.-])[\"']?(?:{_BASE_URL_NAMES}|endpoint_url)[\"']?\s{{0,4}}[:=]\s{{0,4}}[\"']?(?:[x*]{{4,40}}(?![\w.])|[\[<(]redacted)", re.IGNORECASE),
+        "",
+        "a base URL that is blotted out",
+    ),
     (re.compile(r"\bvllm\b", re.IGNORECASE), "", "vLLM"),
     (re.compile(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b|\bllamafile\b|\bgpustack\b|\bkoboldcpp\b|\bsglang\b|\blmdeploy\b|\btabbyapi\b|\boobabooga\b|\bmlx[-_]lm\b|text-generation-(?:inference|webui)", re.IGNORECASE), "", "a self-hosted server"),
     (re.compile(r"\bERR_NGROK_\d+"), "", "ngrok"),
@@ -99,7 +109,7 @@ _GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "",
         "another provider",
     ),
-    (re.compile(r"\bopenai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bfor (?:the|my|a|our) local (?:LLM|model)\b", re.IGNORECASE), "", "an OpenAI-compatible service"),
+    (re.compile(r"\b(?:open|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|兼容 ?OpenAI|OpenAI ?兼容|中转(?:站|平台|服务|地址|接口|api|key)|反代|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\bfor (?:the|my|a|our) local (?:LLM|model)\b", re.IGNORECASE), "", "an OpenAI-compatible service"),
 )  # fmt: skip
 _AZURE = re.compile(
     r"AzureOpenAI|AzureChatOpenAI|AzureException|azure[_ -]openai|\bazure/|Azure\.RequestFailedException|Azure\.AI\.OpenAI|apim-request-id|DeploymentNotFound|"
@@ -208,8 +218,8 @@ def called(text: str) -> tuple[Called, ...]:
             )
             port = int(number) if number and int(number) < 65536 else None
         host = host.lower().strip("[].")
-        # A name without dots is a neighbour's (compose, Kubernetes) where the text gives it with its port.
-        dotted = "." in host or ":" in host or host == "localhost" or port is not None
+        # A name without dots is a neighbour's (compose, Kubernetes) where the text gives it with its port, or somebody blotted it out.
+        dotted = "." in host or ":" in host or host == "localhost" or port is not None or _blotted_out(host, url)
         named = url is None or bool(_CALLS.search(text[max(0, match.start() - 40) : match.start()]))
         # The web application is pointed to in prose, and called by clients that have no API key.
         page = _PAGES.search(host) and not (named and (host == "chat.openai.com" or OTHER_SERVICES.search(host)))
@@ -219,6 +229,12 @@ def called(text: str) -> tuple[Called, ...]:
             break
     return tuple(found)
 
+
+def _blotted_out(host: str, url: str | None) -> bool:
+    return url is not None and _BLOTTED.fullmatch(host) is not None and _API_PATH.search(url) is not None
+
+
+_BLOTTED = re.compile(r"[x*]{3,40}")
 
 _CALL_WORDS = (
     "://",
@@ -328,13 +344,15 @@ def _from_text(text: str, proxies: tuple[str, ...] = ()) -> tuple[str | None, st
     with_urls = "\n".join(line for line in text.split("\n") if "://" in line)
     named = [m for m in _SETTING.finditer(with_urls) if not _is_page(_legible(m["value"]))]
     calls = called(text)
+    named = named or [m for m in _SAID_SETTING.finditer(with_urls) if not _is_page(m["value"])]
     broken = None if named else _BROKEN_SETTING.search(text)
     if broken is not None:
         return broken["value"], f"the text: {broken['name']}"
     direct = [c for c in calls if _OWN_HOSTS.search(c.host)]
     if named:
         match = named[-1]
-        return _legible(match["value"]).rstrip("."), f"the text: {match['name'] or '--' + match['flag']}"
+        name = match["name"] or f"--{match['flag']}"
+        return _legible(match["value"]).rstrip(".?"), f"the text: {name}"
     for call in reversed(calls):
         if call.port and any(f"{call.host}:{call.port}" in value for value in proxies):
             continue

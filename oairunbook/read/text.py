@@ -149,7 +149,7 @@ WORDS = (
     # other languages: Chinese, German, Spanish, French, Portuguese, Russian, Japanese, Korean
     "拒绝", "超时", "渠道", "负载", "失败", "连接", "主机", "答复", "强迫", "不支持", "错误", "unbekannt", "solcher host", "verweigerte", "verbindung", "zeitspanne", "desconocido", "sconosciuto", "conectada", "equipo de destino", "conexi", "inconnu", "ordinateur cible",
     "parti connect", "connexion", "conhecido", "máquina de destino", "maquina de destino", "componente conectado", "conexao", "conexão", "хост", "соединение", "подключение", "компьютер", "ホスト", "接続", "コンピューター", "호스트", "컴퓨터", "연결",
-    "target machine", "networkproblem", "network problem", "network error", "networkerror", "noroute",
+    "appears to be offline", "app transport security", "target machine", "networkproblem", "network problem", "network error", "networkerror", "noroute",
 )  # fmt: skip
 """What a line holds that may tell of a failure, in lower case. Searching for words is many times faster here than one expression for all.
 

@@ -69,7 +69,17 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
             return reading("http.gateway_error", _EDGE)
         if error.shape == "flat" and error.message and error.message.lower() in ("not found", "method not allowed"):
             return reading("http.not_an_api", _EDGE)
-        cause = api.named(status, error, family)
+        if error.shape == "string" and _NO_SUCH_PATH.match(error.message or ""):
+            return reading("http.not_an_api", _EDGE)
+        told = _told_by_an_envelope(error)
+        if told == 0 and family == "direct":
+            return reading("unknown", NOTHING + 1, missing=fetch.CHAIN)
+        if told:
+            return _status_alone(reading, told, "", family, by_the_api=False, vendor=vendor)
+        cause = _of_the_provider_behind(status, error, body.sample)
+        if cause is not None:
+            return reading(cause, _ANSWER + 1)
+        cause = _by_host(evidence.route.host, api.named(status, error, family))
         if cause is not None:
             return reading(cause, _ANSWER + 1, "proven" if _certain(status, error) else "likely")
         if (status in (502, 504) or status >= 520) and not (error.code or error.type):
@@ -86,7 +96,8 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
         return reading("http.gateway_error", _EDGE)
     # Reason phrases name no cause: `Too Many Requests` is what every 429 says.
     beyond = _REASON_PHRASE.sub(" ", words)
-    cause = api.named(status, ApiError(message=beyond), family) if beyond.strip() else None
+    named = api.named(status, ApiError(message=beyond), family) if beyond.strip() else None
+    cause = _by_host(evidence.route.host, named)
     by_edge = cause == "api.server_error" and status in (502, 504)
     if cause is not None and not by_edge and not _guesses(beyond, family):
         return reading(cause, _ANSWER if status else _ANSWER - 1)
@@ -106,6 +117,8 @@ _VENDORS = re.compile(
     r"(?:^|\.)(?:deepseek\.com|groq\.com|mistral\.ai|x\.ai|together\.(?:xyz|ai)|fireworks\.ai|moonshot\.(?:cn|ai)|siliconflow\.(?:cn|com)|aliyuncs\.com|bigmodel\.cn|z\.ai|cerebras\.ai|nvidia\.com|perplexity\.ai|volces\.com|"
     r"minimaxi?\.(?:chat|com|io)|googleapis\.com|cohere\.(?:com|ai)|deepinfra\.com|hyperbolic\.xyz|novita\.ai|sambanova\.ai)$"
 )
+# LM Studio, whatever status it puts on it.
+_NO_SUCH_PATH = re.compile(r"Unexpected endpoint or method", re.IGNORECASE)
 _IN_PROSE = re.compile(
     r"errors?\b|错误|报错|异常|(?:receiv|get|got|giv|gave|throw|threw|return)\w{0,3} .{0,16}\b[45]\d{2}\b",
     re.IGNORECASE,
@@ -182,6 +195,36 @@ def _edge_json(status: int, error: ApiError, family: str) -> bool:
         and status in (502, 503, 504, 520, 521, 522, 523, 524)
         and (not error.code_is_string or message in ("bad gateway", "gateway timeout", "gateway time-out"))
     )
+
+
+def _by_host(host: str, cause: str | None) -> str | None:
+    """OpenRouter checks no keys but its own; what a provider of its refuses stands under `Provider returned error`."""
+    return "api.gateway_auth_failed" if cause == "api.invalid_key" and host == "openrouter.ai" else cause
+
+
+# What applications put into an error object of their own: the SDK's words for no answer, or the status of one.
+_NO_ANSWER_INSIDE = re.compile(
+    r"\W*(?:connection error|request timed out|fetch failed|network error)\W*", re.IGNORECASE
+)
+_STATUS_INSIDE = re.compile(r"[^{}]{0,120}\bstatus code:? (?P<status>[45]\d\d)\W*", re.IGNORECASE)
+
+
+def _told_by_an_envelope(error: ApiError) -> int | None:
+    """The status that an application's own error tells of; 0 where it tells that no answer came; None for an error that speaks for itself."""
+    message = error.message or ""
+    if _NO_ANSWER_INSIDE.fullmatch(message):
+        return 0
+    inside = _STATUS_INSIDE.fullmatch(message)
+    return int(inside["status"]) if inside else None
+
+
+def _of_the_provider_behind(status: int, error: ApiError, sample: str) -> str | None:
+    """What a gateway passes on of its provider's refusal of the request itself: that is the caller's to mend, whoever says it."""
+    if status not in (400, 413, 422) or "provider returned error" not in (error.message or "").lower():
+        return None
+    _, shown, raw = sample.partition('"raw"')
+    cause = api.named(status, ApiError(message=raw), "direct") if shown else "api.bad_request"
+    return cause if cause in ("api.bad_request", "api.model_not_found", "api.endpoint_not_found") else None
 
 
 def _certain(status: int, error: ApiError) -> bool:

@@ -10,7 +10,7 @@ import re
 from oairunbook.diagnose.pasted import fetch
 from oairunbook.diagnose.pasted.reading import Missing, Reading
 from oairunbook.diagnose.pasted.signs import SIGNS
-from oairunbook.diagnose.pasted.signs.sign import PROXY, TLS
+from oairunbook.diagnose.pasted.signs.sign import NOTHING, PROXY, TLS
 from oairunbook.evidence import ErrorLink, Observation, PastedError, Route
 from oairunbook.verdict import Owner
 
@@ -25,20 +25,45 @@ _SHOWS_TARGET = re.compile(
     r"(?:NewConnectionError\(|ConnectTimeoutError\(|Cannot connect to host|dial tcp|Failed to connect to|I/O error on|ENOTFOUND|EAI_AGAIN|lookup |Could not resolve host)"
 )
 _URLLIB3_PROXY = "ProxyError("
+# Whom a call went to, and another name that did not resolve: node-fetch with an agent, Go without `proxyconnect`.
+_OTHER_NAME = re.compile(
+    r"https?://(?P<host>[\w.-]{1,253})\S{0,300}[^\n]{1,60}\b(?:ENOTFOUND|EAI_AGAIN|lookup) (?P<name>[\w.-]{1,253})",
+)
+# Go's `proxyconnect tcp`, broken by a narrow window.
+_PROXY_CONNECT = re.compile(r"\bproxy ?connect\b")
+# No route off the machine is local, whatever the route of the call.
+_NO_ROUTE = re.compile(
+    r"Network is unreachable|unreachable network|ENETUNREACH|ENETDOWN|ERR_INTERNET_DISCONNECTED|无法连接的网络",
+    re.IGNORECASE,
+)
 
 
 def read_errors(route: Route, observation: Observation, errors: tuple[ErrorLink, ...]) -> Reading | None:
     """What the errors of one chain show; None where none of them is known."""
     best: Reading | None = None
     for link in errors:
-        found = _link(observation, link)
+        found = _of_a_gateways_own(route, observation, link) or _link(observation, link)
         # Deeper links come later; among equals the deepest is cited.
         if found is not None and (best is None or found.weight >= best.weight):
             best = found
     if best is None:
         return None
-    best = _by_phase(observation, best)
-    return _by_address(route, best, " ".join(link.text for link in errors))
+    words = " ".join(link.text for link in errors)
+    best = _by_name(_by_phase(observation, best), words)
+    return _by_address(route, best, words)
+
+
+# LiteLLM's own log of its call: its SDK got no answer, and says nothing of why.
+_UPSTREAM_SILENT = re.compile(r"(?:OpenAI|Azure)(?:AI)?Exception - (?:Connection error|Request timed out)\.?\s*$")
+
+
+def _of_a_gateways_own(route: Route, observation: Observation, link: ErrorLink) -> Reading | None:
+    if "LiteLLM's proxy" not in route.family_reason or not _UPSTREAM_SILENT.search(link.text):
+        return None
+    fact = f"{link.type}: {link.text}"[:400]
+    return Reading(
+        cause="api.gateway_upstream_failed", weight=NOTHING + 2, certainty="likely", observation=observation, fact=fact
+    )
 
 
 def _link(observation: Observation, link: ErrorLink) -> Reading | None:
@@ -56,6 +81,8 @@ def _link(observation: Observation, link: ErrorLink) -> Reading | None:
     fact = f"{link.type}: {link.text}"[:400] if link.type else link.text[:400]
     missing: Missing = ()
     owner: Owner | None = None
+    if best.cause == "tcp.unreachable" and _NO_ROUTE.search(words):
+        owner = "connection_path"
     if best.cause == "unknown":
         if re.search(
             r"Failed to fetch|NetworkError when|Load failed|ERR_NETWORK|ERR_FAILED|did not succeed|access control checks",
@@ -122,6 +149,24 @@ def _by_phase(observation: Observation, found: Reading) -> Reading:
         return found
     weight = TLS if moved.startswith("tls") else found.weight
     return dataclasses.replace(found, cause=moved, weight=max(weight, found.weight), also=_ALSO.get(moved, ()))
+
+
+def _by_name(found: Reading, words: str) -> Reading:
+    """The name that did not resolve, where it is another than that of the call: a forward proxy's."""
+    if not found.cause.startswith("dns."):
+        return found
+    other = _OTHER_NAME.search(found.fact)
+    if other is not None and not _same_name(other["host"], other["name"]):
+        fact = f"{found.fact}; {other['name']} is not the host of the call: a proxy's name was looked up"
+        return dataclasses.replace(found, cause="proxy.unresolvable", weight=PROXY + 4, fact=fact, also=())
+    if _PROXY_CONNECT.search(words):
+        return dataclasses.replace(found, cause="proxy.unresolvable", weight=PROXY + 4, also=())
+    return found
+
+
+def _same_name(host: str, name: str) -> bool:
+    """Whether the resolver was asked for the host itself, also with a search domain behind it."""
+    return f"{name.lower().rstrip('.')}.".startswith(f"{host.lower().rstrip('.')}.")
 
 
 def _by_address(route: Route, found: Reading, words: str) -> Reading:

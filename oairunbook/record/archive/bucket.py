@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ _CALL_SECONDS = 60
 
 _TAKEN = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
 _MOST_DELETED = 1000
+_MOST_CONNECTIONS = 32
 _LONGEST_ERROR = 300
 
 
@@ -31,6 +33,18 @@ class BucketError(OSError):
         super().__init__(errno.EIO, text)
         self.taken = taken
         """Whether there is an object already, or is being created, where one was to be created."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One object, as the bucket's listing tells it."""
+
+    key: str
+    size: int
+    """In bytes."""
+
+    version: str
+    """Entity tag and time: every put makes another one, and nobody who puts can choose it."""
 
 
 class Bucket:
@@ -60,6 +74,8 @@ class Bucket:
                 config_kwargs={
                     "connect_timeout": _CONNECT_SECONDS,
                     "read_timeout": _READ_SECONDS,
+                    # Of so many objects that are asked for at once.
+                    "max_pool_connections": _MOST_CONNECTIONS,
                     # s3fs tries again by itself.
                     "retries": {"total_max_attempts": 1},
                 },
@@ -121,12 +137,21 @@ class Bucket:
 
     def objects(self, below: str = "", after: str = "") -> Iterator[tuple[str, int]]:
         """Keys and sizes in bytes, in the order of the keys; only those behind *after*, if a key is given."""
+        for item in self.listed(below, after):
+            yield item.key, item.size
+
+    def listed(self, below: str = "", after: str = "") -> Iterator[Listed]:
+        """As `objects`, with all that a listing says."""
         more = {"StartAfter": self._prefix + after} if after else {}
         while True:
             with self._told():
                 page = self._call("list_objects_v2", Prefix=self._prefix + below, **more)
             for item in page.get("Contents", ()):
-                yield item["Key"].removeprefix(self._prefix), int(item["Size"])
+                yield Listed(
+                    item["Key"].removeprefix(self._prefix),
+                    int(item["Size"]),
+                    f"{item.get('ETag', '')} {item.get('LastModified', '')}",
+                )
             if not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}

@@ -125,7 +125,7 @@ def list_runs(
         ]
         if json_file:
             rest = {"matching": matching, "unfinished": [asdict(row) for row in unfinished]}
-            write_pieces(_pieces(address(folder), index.each(wanted, last=last or None), rest), json_file)
+            write_pieces(_pieces(address(folder), index.each_as_json(wanted, last=last or None), rest), json_file)
             if json_file == "-":
                 return
         runs = index.runs(wanted, last=last or None)
@@ -179,11 +179,20 @@ def show(run: str, root: str, json_file: str | None) -> None:
     metavar="SHA256",
     help="A chain's newest line as an earlier verify told it; it must still be there.",
 )
-@json_option('{"archive", "intact", "problems", "runs", "pruned", "unfinished", "signed", "newest"}')
-def verify(root: str, public_keys: tuple[str, ...], knows: str, json_file: str | None) -> None:
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Do not read again the runs that you have verified before and whose files look the same since: inode, size, times.",
+)
+@json_option(
+    '{"archive", "intact", "problems", "runs", "pruned", "unfinished", "signed", "newest", "unchanged", "unchanged_since"}'
+)
+def verify(root: str, public_keys: tuple[str, ...], knows: str, quick: bool, json_file: str | None) -> None:
     """Check every file, every manifest, the chain, and signatures.
 
-    Says which run was changed, removed or inserted. Nothing is changed, and no index is used.
+    Says which run was changed, removed or inserted. Nothing is changed, and no index is used. Every file is read; with --quick only
+    those of runs that are new to you or were touched, and it says of how many runs no file was read. What you have verified is kept
+    with you, in ~/.local/state/oairunbook/verified, and not in the archive.
 
     Exit status: 0 all is as it was left, 1 something is not, 2 there is no archive.
     """
@@ -201,7 +210,7 @@ def verify(root: str, public_keys: tuple[str, ...], knows: str, json_file: str |
             refresh(folder)
         if not folder.is_dir() or not ((folder / CHAIN).exists() or any(run_folders(folder))):
             raise click.UsageError(inert(f"{address(folder)} is no archive: it holds neither a {CHAIN} nor a run."))
-        checked = check(folder, keys, knows=knows)
+        checked = check(folder, keys, knows=knows, quick=quick)
     if json_file:
         write_json({"archive": address(folder), "intact": checked.intact, **asdict(checked)}, json_file)
     if json_file != "-":
@@ -210,6 +219,13 @@ def verify(root: str, public_keys: tuple[str, ...], knows: str, json_file: str |
         told += [f"{checked.signed} signed"] * bool(keys)
         end = "intact" if checked.intact else f"NOT intact, {_number(len(checked.problems), 'problem')}"
         lines.append(f"{end}: {', '.join(told)}")
+        if quick:
+            since = (
+                f" since they were read, the first of them at {checked.unchanged_since}" if checked.unchanged else ""
+            )
+            lines.append(
+                f"{_number(checked.runs - checked.unchanged, 'run')} read, {checked.unchanged} unchanged{since}; all are read without --quick"
+            )
         if checked.newest:
             lines.append(f"newest line of the chain: {checked.newest} (keep it elsewhere; --knows checks it)")
         say(inert("\n".join(lines) + "\n"))
@@ -269,13 +285,12 @@ def prune(
         say(inert("\n".join(lines) + "\n"))
 
 
-def _pieces(archive: str, rows: Iterator[Row], rest: Mapping[str, Any]) -> Iterator[str]:
+def _pieces(archive: str, rows: Iterator[str], rest: Mapping[str, Any]) -> Iterator[str]:
     """The list as JSON, one run a line."""
     yield f'{{"archive": {json.dumps(archive, ensure_ascii=False)}, "runs": ['
     first = True
     while some := list(islice(rows, _PIECE)):
-        lines = ",\n".join(json.dumps(asdict(row), ensure_ascii=False, allow_nan=False) for row in some)
-        yield ("\n" if first else ",\n") + lines
+        yield ("\n" if first else ",\n") + ",\n".join(some)
         first = False
     yield f"],\n{json.dumps(rest, ensure_ascii=False, allow_nan=False)[1:]}\n"
 

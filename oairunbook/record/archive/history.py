@@ -117,32 +117,44 @@ def periods(index: Index, wanted: Wanted) -> tuple[Period, ...]:
     """The periods of every path, in the order in which they began."""
     where, values = wanted.where()
     rows = index.query(
+        # One window over few columns: of 100,000 runs each further pass, and each text that it carries, takes as long again.
         f"""
         WITH told AS (
-            SELECT {_SERIES}, sequence, owner, cause, started_at, run,
-                   lag(cause) OVER path AS before, row_number() OVER path AS number, count(*) OVER (PARTITION BY {_SERIES}) AS runs
+            SELECT sequence AS place, cause AS now, lag(cause) OVER path AS before, lead(sequence) OVER path AS after, row_number() OVER path AS number
             FROM runs WHERE {_COUNTS} AND {where} WINDOW path AS (PARTITION BY {_SERIES} ORDER BY sequence)
-        ), begun AS (
-            SELECT *, lead(started_at) OVER path AS ended, coalesce(lead(number) OVER path, runs + 1) - number AS length
-            FROM told WHERE before IS NOT cause WINDOW path AS (PARTITION BY {_SERIES} ORDER BY sequence)
         )
-        SELECT {_SERIES}, owner, cause, started_at, ended, length, run FROM begun ORDER BY sequence
+        SELECT {_SERIES}, sequence, owner, cause, started_at, run, number, before IS NOT now, after IS NULL
+        FROM told JOIN runs ON sequence = place WHERE before IS NOT now OR after IS NULL ORDER BY {_SERIES}, sequence
         """,  # noqa: S608 - constants and the marks of the values
         values,
     )
-    return tuple(
-        Period(
-            host=host or "",
-            base_url=url or "",
-            practice=practice,
-            owner=owner or "",
-            cause=cause,
-            began=began,
-            ended=ended,
-            runs=length,
-            run=run,
-        )
-        for host, url, practice, owner, cause, began, ended, length, run in rows
+    found: list[tuple[int, Period]] = []
+    begun: tuple[Any, ...] = ()
+    for row in rows:
+        began, number, begins, last = row[6], row[8], row[9], row[10]
+        if begins and begun:
+            found.append(_period(begun, ended=began, until=number))
+        if begins:
+            begun = row
+        if last:
+            found.append(_period(begun, ended=None, until=number + 1))
+            begun = ()
+    return tuple(period for _, period in sorted(found, key=lambda one: one[0]))
+
+
+def _period(begun: tuple[Any, ...], *, ended: str | None, until: int) -> tuple[int, Period]:
+    """The period that began with this row, and the place of that row in the chain."""
+    host, url, practice, sequence, owner, cause, began, run, number, *_ = begun
+    return sequence, Period(
+        host=host or "",
+        base_url=url or "",
+        practice=practice,
+        owner=owner or "",
+        cause=cause,
+        began=began,
+        ended=ended,
+        runs=until - number,
+        run=run,
     )
 
 

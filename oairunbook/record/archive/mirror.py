@@ -57,7 +57,7 @@ def mirror(url: str, environment: Mapping[str, str] = os.environ) -> Path:
     archive = f"s3://{found[1]}{found[2]}"
     digest = hashlib.sha256(f"{endpoint}\n{archive}".encode()).hexdigest()[:12]
     label = re.sub(r"[^a-z0-9]+", "-", archive.removeprefix(_SCHEME).lower())[:60].strip("-")
-    folder = _mirrors(environment) / f"{label}-{digest}"
+    folder = state_folder(environment) / f"{label}-{digest}"
     if url_of(folder) != archive:
         make_private(folder)
         write_whole(folder / _ADDRESS, f"{archive}\n".encode())
@@ -88,7 +88,8 @@ def address(path: Path) -> str:
     return "/".join((url_of(folder) or "", *path.relative_to(folder).parts))
 
 
-def _mirrors(environment: Mapping[str, str]) -> Path:
+def state_folder(environment: Mapping[str, str]) -> Path:
+    """Where all mirrors are, and what this machine alone keeps."""
     if environment.get(SPOOL_VARIABLE):
         return Path(environment[SPOOL_VARIABLE]).absolute()
     state = environment.get("XDG_STATE_HOME") or ""

@@ -10,8 +10,9 @@ from typing import Any
 from oairunbook.evidence import EvidenceError, to_document
 from oairunbook.record.archive.chain import MANIFEST, UNFINISHED
 from oairunbook.record.archive.draft import is_running
+from oairunbook.record.archive.held import hashes_in
 from oairunbook.record.archive.mirror import address, mirror_of
-from oairunbook.record.archive.verify import Problem, check_files
+from oairunbook.record.archive.verify import Problem, compare_files
 from oairunbook.record.table import verdict_text
 from oairunbook.verdict import Verdict, load_verdict
 
@@ -68,7 +69,7 @@ def read_run(folder: Path) -> Shown:
         notebooks=tuple(_notebook(path) for path in sorted(folder.glob("*.ipynb"))),
         problems=()
         if unfinished
-        else tuple(check_files(folder.name, folder, files if isinstance(files, dict) else {})),
+        else tuple(compare_files(folder.name, hashes_in(str(folder)), files if isinstance(files, dict) else {})),
     )
 
 

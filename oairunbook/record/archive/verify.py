@@ -5,18 +5,22 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, Entry, pending, read_chain, read_small, sha256
-from oairunbook.record.archive.draft import hash_file
+from oairunbook.record.archive.held import Held, InFolders
 from oairunbook.record.archive.mirror import url_of
+from oairunbook.record.archive.seen import Seen, seen_before
 from oairunbook.record.archive.signing import SIGNATURE, PublicKey
 from oairunbook.record.archive.tombstone import Removed, is_tombstone, read_tombstone
+
+_UNSETTLED_NS = 3 * 10**9
+"""File systems keep times by a tick; the coarsest (FAT, some NFS) tick every two seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,12 @@ class Checked:
     newest: str | None
     """SHA-256 of the last line of the chain. Whoever keeps it elsewhere notices when the newest runs are cut off."""
 
+    unchanged: int = 0
+    """Runs that were not read again: this user has verified them before, and their files have the same state since."""
+
+    unchanged_since: str | None = None
+    """When those were read, at the earliest."""
+
     @property
     def intact(self) -> bool:
         """Whether all is as it was left."""
@@ -60,31 +70,45 @@ def verify(archive: Path) -> tuple[Problem, ...]:
     return check(archive).problems
 
 
-def check(archive: Path, public_keys: Sequence[PublicKey] = (), *, files: bool = True, knows: str = "") -> Checked:
-    """Check the whole archive; nothing is changed.
+def check(
+    archive: Path,
+    public_keys: Sequence[PublicKey] = (),
+    *,
+    files: bool = True,
+    knows: str = "",
+    quick: bool = False,
+) -> Checked:
+    """Check the whole archive; nothing of it is changed.
 
     Args:
         archive: Root of the archive.
         public_keys: Whose signatures count. With a key, every run from the first signed one on must be signed.
         files: Whether to hash every file of every run; without, only manifests and chain are checked.
         knows: SHA-256 of a line that the chain must still hold; empty for none.
+        quick: Leave out reading the runs that this user has verified before, and whose files have the same state since (see `seen`, `held`).
+            Chain, names and places of all runs are checked all the same.
 
-    Of an archive on object storage the bucket is checked, and not its mirror: all of it is fetched anew, one run after another.
+    Of an archive on object storage the bucket is checked, and not its mirror: all of it is fetched anew.
 
     Raises:
         OSError: The archive cannot be read.
         oairunbook.record.archive.ArchiveError: Its bucket does not exist.
     """
-    if url_of(archive):
-        from oairunbook.record.archive.verify_objects import check_objects
+    url = url_of(archive)
+    what = ("files" if files else "manifests", *sorted(key.key_id for key in public_keys))
+    with seen_before(url or os.path.realpath(archive), what, believed=quick) as seen:
+        if url:
+            from oairunbook.record.archive.verify_objects import check_objects
 
-        return check_objects(archive, public_keys, files=files, knows=knows)
-    # Folders first: a run that is entered meanwhile is then in the chain, and not in this list.
-    return walk_through(Walk(archive, public_keys, files), knows=knows)
+            return check_objects(archive, public_keys, files=files, knows=knows, seen=seen)
+        names = () if files else (MANIFEST, SIGNATURE) if public_keys else (MANIFEST,)
+        held = InFolders(archive, names, time.time_ns() - _UNSETTLED_NS)
+        return walk_through(Walk(archive, public_keys, files, held, seen), knows=knows)
 
 
 def walk_through(walk: Walk, *, knows: str = "") -> Checked:
     """The check of what a walk sees; see `check`."""
+    # Folders first: a run that is entered meanwhile is then in the chain, and not in this list.
     present, unfinished = _folders(walk.archive)
     entries = walk.chain()
     walk.tombstones(entries)
@@ -101,6 +125,8 @@ def walk_through(walk: Walk, *, knows: str = "") -> Checked:
         unfinished=tuple(unfinished),
         signed=walk.signed,
         newest=entries[-1].sha256 if entries else None,
+        unchanged=walk.seen.unchanged,
+        unchanged_since=walk.seen.since,
     )
 
 
@@ -111,9 +137,8 @@ class Walk:
     archive: Path
     public_keys: Sequence[PublicKey]
     files: bool
-    fetched: Callable[[str], AbstractContextManager[object]] = nullcontext
-    """Around the look at a run's files: brings them into its folder, where they are not there already."""
-
+    held: Held
+    seen: Seen
     problems: list[Problem] = field(default_factory=list)
     removed: dict[str, Removed] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
@@ -164,6 +189,18 @@ class Walk:
     def run(self, entry: Entry) -> None:
         """One run of the chain."""
         before, self.before = self.before, entry
+        # Before anything is read: what is changed meanwhile has another state the next time.
+        state = self.held.state(entry.run)
+        if self.seen.knows(entry, state):
+            self.there += 1
+            self.signed += self.seen.skip(entry)
+            return
+        found, signatures = len(self.problems), self.signed
+        self._look(entry, before)
+        if len(self.problems) == found and entry.run not in self.elsewhere:
+            self.seen.read(entry, state, self.signed > signatures)
+
+    def _look(self, entry: Entry, before: Entry | None) -> None:
         try:
             manifest = read_small(f"{self.archive}/{entry.run}/{MANIFEST}")
         except (FileNotFoundError, NotADirectoryError):
@@ -191,8 +228,7 @@ class Walk:
         if self.public_keys:
             self._signature(entry, manifest, document)
         if self.files:
-            with self.fetched(entry.run):
-                self.problems.extend(check_files(entry.run, self.archive / entry.run, document["files"]))
+            self.problems.extend(compare_files(entry.run, self.held.hashes(entry.run), document["files"]))
 
     def rest(self, present: set[str], entries: Sequence[Entry]) -> None:
         """Runs that are there and in no line."""
@@ -294,16 +330,14 @@ def _document(manifest: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) and isinstance(document.get("files"), dict) else None
 
 
-def check_files(run: str, folder: Path, files: dict[str, Any]) -> Iterator[Problem]:
-    """Compare what is in a run's folder with the hashes of its manifest."""
-    with os.scandir(folder) as found:
-        present = {item.name for item in found} - {MANIFEST, SIGNATURE}
+def compare_files(run: str, present: Mapping[str, str | None], files: dict[str, Any]) -> Iterator[Problem]:
+    """Compare the hashes of what is there of a run (None: it is no file) with those of its manifest."""
     for file, expected in sorted(files.items()):
         if file not in present:
             yield Problem(path=f"{run}/{file}", what="is missing")
-        elif not (folder / file).is_file() or hash_file(folder / file) != expected:
+        elif present[file] is None or present[file] != expected:
             yield Problem(path=f"{run}/{file}", what="was changed since it was archived")
-    for file in sorted(present - set(files)):
+    for file in sorted(present.keys() - files.keys()):
         yield Problem(path=f"{run}/{file}", what="was added since the run was archived")
 
 

@@ -1,22 +1,30 @@
-"""Check an archive on object storage: a copy of its chain is fetched anew and checked like a folder's, run by run with the files of each."""
+"""Check an archive on object storage: a copy of its chain is fetched anew and checked like a folder's; the files of many runs are fetched at once."""
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-from oairunbook.record.archive.bucket import Bucket
-from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError, Entry, newest, read_chain
-from oairunbook.record.archive.objects import bring, bucket_of, copy_chain, is_known, run_of
+from oairunbook.record.archive.bucket import Bucket, Listed
+from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError, Entry, newest, read_chain, sha256
+from oairunbook.record.archive.draft import hash_file
+from oairunbook.record.archive.objects import bucket_of, copy_chain, file_name, is_known, run_of
+from oairunbook.record.archive.seen import Seen
 from oairunbook.record.archive.signing import SIGNATURE, PublicKey
 from oairunbook.record.archive.verify import Checked, Problem, Walk, run_folders, walk_through
 
+_AT_ONCE = 200
+_AT_ONCE_BYTES = 16 << 20
+"""So many files, and so much of them, are fetched at once."""
 
-def check_objects(mirror: Path, public_keys: Sequence[PublicKey], *, files: bool, knows: str) -> Checked:
+_LARGEST_AT_ONCE_BYTES = 4 << 20
+"""A larger one goes over the disk, by itself: whoever writes the bucket decides how large."""
+
+
+def check_objects(mirror: Path, public_keys: Sequence[PublicKey], *, files: bool, knows: str, seen: Seen) -> Checked:
     """See `oairunbook.record.archive.verify.check`. Of the mirror itself nothing is believed.
 
     Files of a run that no object of the chain names count for nothing, as those of a killed run in a folder: somebody is putting them,
@@ -25,15 +33,17 @@ def check_objects(mirror: Path, public_keys: Sequence[PublicKey], *, files: bool
     with bucket_of(mirror) as bucket, tempfile.TemporaryDirectory(prefix="oairunbook-verify-") as folder:
         copy = Path(folder)
         # Before the chain: a run that is entered meanwhile is in the chain by then.
-        keys = [key for key, _ in bucket.objects()] if files else []
+        held = InBucket(copy, bucket, files=files)
         copy_chain(copy, bucket, verbatim=True)
-        known = {entry.run for entry in read_chain(copy) if isinstance(entry, Entry)}
-        checked = walk_through(Walk(copy, public_keys, files, partial(_fetched, copy, bucket)), knows=knows)
-        strange = {key for key in keys if not is_known(key) and not run_of(key)}
-        lost = {run for key in keys if (run := run_of(key))} - known
+        known = [entry for entry in read_chain(copy) if isinstance(entry, Entry)]
+        held.ahead = dict.fromkeys(one.run for one in known if not seen.knows(one, held.state(one.run)))
+        checked = walk_through(Walk(copy, public_keys, files, held, seen), knows=knows)
+        lost = held.listed.keys() - {entry.run for entry in known}
         pruned = _pruned_since(copy, bucket) if checked.problems else set()
         problems = [one for one in checked.problems if "/".join(one.path.split("/")[:4]) not in pruned]
-        problems += [Problem(path=key, what="was inserted: it is no part of an archive") for key in sorted(strange)]
+        problems += [
+            Problem(path=key, what="was inserted: it is no part of an archive") for key in sorted(held.strange)
+        ]
         return replace(
             checked,
             problems=tuple(problems),
@@ -43,14 +53,73 @@ def check_objects(mirror: Path, public_keys: Sequence[PublicKey], *, files: bool
         )
 
 
-@contextmanager
-def _fetched(copy: Path, bucket: Bucket, run: str) -> Iterator[None]:
-    """The files of one run, as long as they are looked at: an archive may be larger than this disk."""
-    bring(bucket, run, copy / run)
-    yield
-    for path in (copy / run).iterdir():
-        if path.name not in (MANIFEST, SIGNATURE):
-            path.unlink()
+class InBucket:
+    """The files of the runs of a bucket; those of runs that will be asked for next are fetched with the one that is asked for."""
+
+    def __init__(self, copy: Path, bucket: Bucket, *, files: bool) -> None:
+        self._copy, self._bucket, self._files = copy, bucket, files
+        self.listed: dict[str, list[Listed]] = {}
+        """By run."""
+
+        self.strange: set[str] = set()
+        """Keys that no archive has."""
+
+        self.ahead: dict[str, None] = {}
+        """Runs that will be asked for, in this order."""
+
+        self._hashes: dict[str, dict[str, str | None]] = {}
+        for item in bucket.listed() if files else ():
+            if run := run_of(item.key):
+                self.listed.setdefault(run, []).append(item)
+            elif not is_known(item.key):
+                self.strange.add(item.key)
+
+    def state(self, run: str) -> bytes | None:
+        """Manifest and signature, which were fetched, and what the listing says of each file."""
+        if run not in self.listed:
+            return None
+        digest = hashlib.blake2b(digest_size=16)
+        for name in (MANIFEST, SIGNATURE):
+            path = self._copy / run / name
+            digest.update(f"{hash_file(path) if path.exists() else None}\n".encode())
+        for item in self.listed[run]:
+            digest.update(f"{item.key}\0{item.size}\0{item.version}\n".encode("utf-8", "surrogateescape"))
+        return digest.digest()
+
+    def hashes(self, run: str) -> dict[str, str | None]:
+        """All files are fetched."""
+        if run not in self._hashes:
+            self._fetch(run)
+        return self._hashes.pop(run)
+
+    def _fetch(self, run: str) -> None:
+        # Of a run that was entered after the listing, the listing knows nothing.
+        files = list(self.listed.get(run) or self._bucket.listed(f"{run}/"))
+        size = sum(one.size for one in files)
+        self._hashes = {run: {}}
+        while run in self.ahead:
+            self.ahead.pop(next(iter(self.ahead)))
+        for later in self.ahead:
+            more = self.listed.get(later, [])
+            size += sum(one.size for one in more)
+            if len(files) + len(more) > _AT_ONCE or size > _AT_ONCE_BYTES:
+                break
+            files += more
+            self._hashes[later] = {}
+        small = [one for one in files if one.size <= _LARGEST_AT_ONCE_BYTES]
+        for item, body in zip(small, self._bucket.get_many([one.key for one in small]) if small else (), strict=True):
+            if body is not None:
+                self._note(item.key, sha256(body))
+        for item in files:
+            if item.size > _LARGEST_AT_ONCE_BYTES:
+                with tempfile.TemporaryDirectory(prefix="large-", dir=self._copy) as folder:
+                    self._bucket.download([item.key], Path(folder))
+                    for path in Path(folder).iterdir():
+                        self._note(item.key, hash_file(path))
+
+    def _note(self, key: str, digest: str) -> None:
+        if (run := run_of(key)) in self._hashes:
+            self._hashes[run][file_name(key, run)] = digest
 
 
 def _pruned_since(copy: Path, bucket: Bucket) -> set[str]:

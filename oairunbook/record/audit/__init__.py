@@ -102,7 +102,7 @@ def read_audit(archive: str = "", since: str = "", host: str = "", cause: str = 
                 at=now,
                 wanted=asked,
                 problem="" if index.count() else f"{address(root)} holds no archived run yet.",
-                checked=check(root, files=False),
+                checked=check(root, files=False, quick=True),
                 runs=index.count(wanted),
                 series=history.series(index, wanted),
                 periods=history.periods(index, wanted),

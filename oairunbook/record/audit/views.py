@@ -8,6 +8,7 @@ from oairunbook import __version__
 from oairunbook.diagnose.pattern import interval
 from oairunbook.record.archive.history import Period
 from oairunbook.record.archive.mirror import address
+from oairunbook.record.archive.verify import Checked
 from oairunbook.record.audit import Audit, picture
 from oairunbook.record.audit.picture import utc
 from oairunbook.record.show import AUDIT_MIME, RUN_VARIABLE
@@ -46,6 +47,7 @@ def chain(audit: Audit) -> View:
             "as they were left" if checked.intact else f"NOT as they were left: {len(checked.problems)} found",
         ),
         ("Runs in the chain", f"{checked.runs} there, {checked.pruned} pruned"),
+        ("Manifests read now", _read_now(checked)),
         ("Unfinished", f"{len(checked.unfinished)}; they are no part of the chain"),
         ("Newest line of the chain", checked.newest or "none"),
     ]
@@ -60,6 +62,16 @@ def chain(audit: Audit) -> View:
                 paragraph(f"And {len(checked.problems) - _MOST_PROBLEMS} more: oairunbook archive verify lists all.")
             )
     return together(*parts)
+
+
+def _read_now(checked: Checked) -> str:
+    """How many manifests were read, and of how many it is only known that nobody has touched them."""
+    if not checked.unchanged:
+        return "all"
+    return (
+        f"{checked.runs - checked.unchanged}; the other {checked.unchanged} have the same inode, size and times as when this user "
+        f"verified them, the first of them at {utc(checked.unchanged_since or '')}"
+    )
 
 
 def verdicts(audit: Audit) -> View:

@@ -143,6 +143,7 @@ SIGNS = (
         r"URL rejected: ",
         r"No host part in the URL",
         r"Port number was not a decimal number",
+        r"NSURLErrorDomain.{0,12}-100[02]\b",
         certainty="proven",
     ),
     sign(
@@ -193,6 +194,8 @@ SIGNS = (
         r"(?:Operation not permitted|Permission denied) \(os error (?:1|13)\)",
         r"SocketException: Operation not permitted",
         r"missing INTERNET permission",
+        r"App Transport Security policy requires",
+        r"NSURLErrorDomain.{0,12}-1022\b",
     ),
     sign(
         "client.pool_timeout",

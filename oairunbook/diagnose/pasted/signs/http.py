@@ -22,6 +22,8 @@ SIGNS = (
         r"SocketTimeoutException: (?:Read timed out|timeout)",
         r"TimeoutException: request timed out",
         r"HttpClient\.Timeout",
+        r"exceeded the configured timeout of \d",
+        r"Unable to read data from the transport connection: Operation cancell?ed",
         r"timed out after \d{1,9} milliseconds with \d{1,9} (?:bytes|out of)",
         r"ServerTimeoutError",
         r"Net::ReadTimeout",
@@ -130,6 +132,8 @@ SIGNS = (
         EXCHANGE + 5,
         r"Sorry, you have been blocked",
         r"\bblock_headline\b",
+        r"\bcf-error-10\d\d\b",
+        r"\bError reference number: 10\d\d\b",
         r"Attention Required! \| Cloudflare",
         r"\bCloudflare (?:HTTP )?errors? (?:code:? )?10(?:06|07|08|09|10|12|15|20)\b",
     ),
@@ -215,6 +219,8 @@ SIGNS = (
         r"разорвал существующее подключение",
         r"既存の接続はリモート ?ホストに強制的に",
         r"현재 연결은 원격 호스트에 의해 강제로",
+        r"NSURLErrorDomain.{0,12}-1005\b",
+        r"网络连接已中断",
     ),
     # undici says so of every body that broke off; a cause that it names says more.
     sign(

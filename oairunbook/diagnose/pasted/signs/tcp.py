@@ -25,6 +25,10 @@ SIGNS = (
         r"unreachable network",
         # n8n tells the codes in words of its own, here and below.
         r"The host is unreachable, perhaps the server is offline",
+        # Apple, here and below: the codes of NSURLErrorDomain and what they say.
+        r"Internet connection appears to be offline",
+        r"NSURLErrorDomain.{0,12}-1009\b",
+        r"似乎已断开与互联网的连接",
     ),
     sign(
         "tcp.refused",
@@ -49,6 +53,8 @@ SIGNS = (
         r"компьютер отверг запрос",
         r"対象のコンピューターによって拒否",
         r"대상 컴퓨터에서 연결을 거부",
+        r"Could not connect to the server\.",
+        r"NSURLErrorDomain.{0,12}-1004\b",
     ),
     sign(
         "tcp.timeout",

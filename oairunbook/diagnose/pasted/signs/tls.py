@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from oairunbook.diagnose.pasted.signs.sign import TLS, sign
 
+_APPLE = r"(?:kCFStreamErrorCodeKey|SSLErrorOriginalValue|OSStatus error|SSLHandshake failed)[ =(]{1,2}"
+"""Apple's Secure Transport names its failures by number (SecureTransport.h)."""
+
 SIGNS = (
     sign(
         "tls.client_certificate_required",
@@ -15,6 +18,7 @@ SIGNS = (
         r"No required SSL certificate was sent",
         r"ERR_SSL_CLIENT_AUTH_CERT_NEEDED",
         r"ERR_BAD_SSL_CLIENT_AUTH",
+        r"NSURLErrorDomain.{0,12}-120[56]\b",
     ),
     sign(
         "tls.not_tls",
@@ -61,6 +65,7 @@ SIGNS = (
         r"SEC_E_WRONG_PRINCIPAL",
         r"SNI or certificate check failed",
         r"unrecognized[_ ]name",
+        _APPLE + r"-9843\b",
     ),
     sign(
         "tls.not_yet_valid",
@@ -72,6 +77,8 @@ SIGNS = (
         r"certificate not valid yet",
         r"CertificateNotYetValidException",
         r"CertificateNotYetValid",
+        _APPLE + r"-9815\b",
+        r"NSURLErrorDomain.{0,12}-1204\b",
     ),
     sign(
         "tls.expired",
@@ -86,6 +93,8 @@ SIGNS = (
         r"SEC_E_CERT_EXPIRED",
         r"SEC_ERROR_EXPIRED",
         r"validity check failed",
+        _APPLE + r"-9814\b",
+        r"NSURLErrorDomain.{0,12}-1201\b",
     ),
     sign(
         "tls.self_signed",
@@ -142,6 +151,9 @@ SIGNS = (
         r"server certificate verification failed",
         r"certificate is not standards compliant",
         r"cURL error 60\b",
+        _APPLE + r"-98(?:07|08|12|13)\b",
+        r"NSURLErrorDomain.{0,12}-120[23]\b",
+        r"The certificate for this server is invalid",
     ),
     sign(
         "tls.protocol_mismatch",
@@ -170,6 +182,7 @@ SIGNS = (
         r"INSUFFICIENT_SECURITY",
         r"CA_MD_TOO_WEAK",
         r"EE_KEY_TOO_SMALL",
+        _APPLE + r"-98(?:01|24|36)\b",
     ),
     sign(
         "tls.timeout",
@@ -208,5 +221,6 @@ SIGNS = (
         r"alert[_ ]access[_ ]denied|tls: access denied|fatal alert: access_?denied",
         r"tls: handshake.{0,60}(?:EOF|reset)",
         r"SSL handshake.{0,30}(?:eof|reset|aborted)",
+        _APPLE + r"-98(?:05|06|16)\b",
     ),
 )

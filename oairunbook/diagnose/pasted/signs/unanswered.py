@@ -63,6 +63,8 @@ SIGNS = (
         r"\btls: failed to verify|\bx509: ",
         r"Faraday::(?:ConnectionFailed|TimeoutError|SSLError)",
         r"Failed to connect to",
+        # Home Assistant's key for an integration that reached nobody.
+        r"\bcannot_connect\b",
         r"unable to connect",
         r"Unable to reach",
         r"(?:cannot|can.t|could not|couldn.t) be reached",
@@ -80,5 +82,9 @@ SIGNS = (
         r"CURLE_(?:OPERATION_TIMEDOUT|COULDNT_CONNECT|SSL_CONNECT_ERROR)",
         r"cURL error (?:7|28|35)\b",
         r"curl: \((?:7|28|35)\)",
+        r"NSURLErrorDomain",
+        r"secure connection to the server cannot be made",
+        r"无法建立.{0,12}安全连接",
+        r"未能连接到服务器",
     ),
 )

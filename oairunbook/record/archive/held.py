@@ -1,0 +1,91 @@
+"""The files of runs that lie in folders: their hashes, and what the file system says of them without reading one."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
+from typing import Protocol
+
+from oairunbook.record.archive.chain import MANIFEST
+from oairunbook.record.archive.signing import SIGNATURE
+
+_PART_BYTES = 1 << 18
+
+
+class Held(Protocol):
+    """The files of runs, wherever they lie."""
+
+    def state(self, run: str) -> bytes | None:
+        """What the storage says of a run's files: other bytes, if one of them was touched. None if it says nothing that can be relied on."""
+
+    def hashes(self, run: str) -> dict[str, str | None]:
+        """SHA-256 of every file of a run but its manifest and signature, by name; None of what is no file."""
+
+
+@dataclass(slots=True)
+class InFolders:
+    """The runs of an archive that is a folder."""
+
+    archive: Path
+    names: tuple[str, ...]
+    """The files whose state is a run's state; empty for its folder and all that is in it."""
+
+    settled_ns: int
+    """Nothing that was changed later than this has a state: a change within one tick of the clock would not show."""
+
+    def state(self, run: str) -> bytes | None:
+        """Inode, size, and the times of the last change of content and of status (stat(2)); the kernel alone sets the last one."""
+        folder = f"{self.archive}/{run}"
+        try:
+            # Of paths, those of 100,000 runs would take longer than the look at them.
+            names = self.names or ("", *sorted(os.listdir(folder)))  # noqa: PTH208
+            looked = [os.lstat(f"{folder}/{name}") for name in names]
+        except OSError:
+            return None
+        numbers: list[int] = []
+        for name, one in zip(names, looked, strict=True):
+            # What a link leads to may be changed behind it.
+            if one.st_ctime_ns > self.settled_ns or (name and not S_ISREG(one.st_mode)):
+                return None
+            numbers += (one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns)
+        told = struct.pack(f"{len(numbers)}q", *numbers)
+        if self.names:
+            return told
+        return hashlib.blake2b(told + "/".join(names).encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+    def hashes(self, run: str) -> dict[str, str | None]:
+        """All files are read."""
+        return hashes_in(f"{self.archive}/{run}")
+
+
+def hashes_in(folder: str) -> dict[str, str | None]:
+    """SHA-256 of every file in a folder but manifest and signature; None of what is no file."""
+    found: dict[str, str | None] = {}
+    for name in os.listdir(folder):  # noqa: PTH208 - as above
+        if name not in (MANIFEST, SIGNATURE):
+            found[name] = _sha256(f"{folder}/{name}")
+    return found
+
+
+def _sha256(path: str) -> str | None:
+    """Of 100,000 runs' files `hashlib.file_digest` would take twice as long. None of what is no file; a pipe is not waited for."""
+    digest = hashlib.sha256()
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    try:
+        if not S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        while part := os.read(descriptor, _PART_BYTES):
+            digest.update(part)
+    finally:
+        os.close(descriptor)
+    return digest.hexdigest()

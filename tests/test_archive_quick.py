@@ -1,0 +1,259 @@
+"""`archive verify --quick`: what has been verified before is believed as long as nothing of it was touched, and no longer."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from oairunbook.cli import cli
+from oairunbook.record.archive import MANIFEST, Checked, begin, check, verify
+from oairunbook.record.archive.chain import CHAIN
+from oairunbook.record.archive.prune import prune
+from oairunbook.record.archive.signing import MAKE_A_KEY, load_public_keys, load_signer
+from oairunbook.record.audit import read_audit, views
+
+from .test_archive_commands import BEGAN, archived
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's user keeps what he has verified; whatever was written before a check counts as settled."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(sys.modules[check.__module__], "_UNSETTLED_NS", 0)
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def runs(tmp_path: Path, state: Path) -> list[Path]:
+    """Three runs of one archive."""
+    return [archived(tmp_path / "archive", began=BEGAN + timedelta(days=day)) for day in range(3)]
+
+
+def quick(run: Path) -> Checked:
+    return check(run.parents[3], quick=True)
+
+
+def read(checked: Checked) -> int:
+    assert checked.intact, checked.problems
+    return checked.runs - checked.unchanged
+
+
+def test_what_was_verified_is_not_read_again_and_what_is_new_is(runs: list[Path]) -> None:
+    first = quick(runs[0])
+    assert (read(first), first.unchanged_since) == (3, None)
+    again = quick(runs[0])
+    assert (read(again), again.unchanged) == (0, 3)
+    assert again.unchanged_since is not None
+    archived(runs[0].parents[3])
+    assert read(quick(runs[0])) == 1
+    assert read(quick(runs[0])) == 0
+
+
+def test_without_quick_every_file_is_read_and_is_known_to_the_next_quick_one(runs: list[Path]) -> None:
+    for _ in range(2):
+        assert read(check(runs[0].parents[3])) == 3
+    assert read(quick(runs[0])) == 0
+
+
+def changed_in_place(run: Path) -> None:
+    """As many bytes as before, and the times of content set back: the time of the change of status cannot be."""
+    path = run / "evidence.json"
+    before = path.stat()
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(bytes(data))
+    path.chmod(0o400)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def replaced(run: Path) -> None:
+    other = run.parents[3].parent / "other"
+    other.write_text("{}")
+    other.replace(run / "evidence.json")
+
+
+def removed(run: Path) -> None:
+    (run / "evidence.json").unlink()
+
+
+def added(run: Path) -> None:
+    (run / "more.json").write_text("{}")
+
+
+def manifest_changed(run: Path) -> None:
+    (run / MANIFEST).chmod(0o600)
+    (run / MANIFEST).write_bytes((run / MANIFEST).read_bytes().replace(b"tcp.refused", b"tcp.timeout"))
+
+
+def folder_exchanged(run: Path) -> None:
+    copy = run.with_name("copy")
+    shutil.copytree(run, copy)
+    (copy / "verdict.json").chmod(0o600)
+    (copy / "verdict.json").write_text("{}")
+    shutil.rmtree(run)
+    copy.rename(run)
+
+
+def run_removed(run: Path) -> None:
+    shutil.rmtree(run)
+
+
+def run_inserted(run: Path) -> None:
+    shutil.copytree(run, run.with_name(run.name[:-1] + "x"))
+
+
+def line_changed(run: Path) -> None:
+    chain = run.parents[3] / CHAIN
+    chain.write_bytes(chain.read_bytes().replace(b'"sequence": 2', b'"sequence": 7'))
+
+
+@pytest.mark.parametrize(
+    "touch",
+    [
+        changed_in_place,
+        replaced,
+        removed,
+        added,
+        manifest_changed,
+        folder_exchanged,
+        run_removed,
+        run_inserted,
+        line_changed,
+    ],
+    ids=lambda touch: touch.__name__,
+)
+def test_whatever_is_done_to_a_run_that_was_verified_quick_finds_it_each_time(
+    runs: list[Path], touch: Callable[[Path], None]
+) -> None:
+    assert read(quick(runs[0])) == 3
+    touch(runs[1])
+    found = verify(runs[0].parents[3])
+    assert found, "it is found by the whole check"
+    for _ in range(2):
+        assert quick(runs[0]).problems == found
+
+
+def test_what_was_only_touched_is_read_again_and_is_as_it_was_left(runs: list[Path]) -> None:
+    assert read(quick(runs[0])) == 3
+    (runs[1] / "evidence.json").chmod(0o440)
+    assert read(quick(runs[0])) == 1
+    assert read(quick(runs[0])) == 0
+
+
+def test_a_file_behind_a_link_is_read_each_time(runs: list[Path], tmp_path: Path) -> None:
+    (runs[1] / "evidence.json").rename(tmp_path / "elsewhere.json")
+    (runs[1] / "evidence.json").symlink_to(tmp_path / "elsewhere.json")
+    for _ in range(2):
+        assert read(quick(runs[0])) >= 1
+    (tmp_path / "elsewhere.json").chmod(0o600)
+    (tmp_path / "elsewhere.json").write_text("{}")
+    assert [problem.what for problem in quick(runs[0]).problems] == ["was changed since it was archived"]
+
+
+@pytest.mark.parametrize("make", [lambda path: os.mkfifo(path), lambda path: path.symlink_to("nowhere")])
+def test_what_is_no_file_is_told_and_not_waited_for(runs: list[Path], make: Callable[[Path], None]) -> None:
+    removed(runs[1])
+    make(runs[1] / "evidence.json")
+    assert [problem.what for problem in verify(runs[0].parents[3])] == ["was changed since it was archived"]
+
+
+def test_what_has_changed_just_now_is_not_believed_yet(runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second change within one tick of the file system's clock would leave the same state."""
+    monkeypatch.setattr(sys.modules[check.__module__], "_UNSETTLED_NS", 3600 * 10**9)
+    for _ in range(2):
+        assert read(quick(runs[0])) == 3
+
+
+def test_what_is_known_lies_with_who_verifies_and_nothing_in_the_archive_vouches_for_it(
+    runs: list[Path], state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path for path in runs[0].parents[3].rglob("*") if path.is_file()}
+    quick(runs[0])
+    assert {path for path in runs[0].parents[3].rglob("*") if path.is_file()} == before
+    [kept] = state.rglob("*.sqlite")
+    assert (kept.stat().st_mode & 0o077, kept.parent.stat().st_mode & 0o077) == (0, 0)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody else's"))
+    assert read(quick(runs[0])) == 3
+
+
+def test_where_nothing_can_be_kept_or_what_was_kept_is_damaged_all_is_read(
+    runs: list[Path], state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(runs[0])
+    [kept] = state.rglob("*.sqlite")
+    kept.write_bytes(b"no database" * 1000)
+    assert read(quick(runs[0])) == 3
+    kept.unlink()
+    assert (read(quick(runs[0])), read(quick(runs[0]))) == (3, 0)
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
+    for _ in range(2):
+        assert read(quick(runs[0])) == 3
+
+
+def test_manifests_that_were_verified_do_not_vouch_for_the_files(runs: list[Path]) -> None:
+    root = runs[0].parents[3]
+    check(root, files=False, quick=True)
+    assert read(check(root, files=False, quick=True)) == 0
+    assert read(quick(runs[0])) == 3
+
+
+def test_a_signature_that_was_verified_counts_by_the_same_key_and_no_other(tmp_path: Path, state: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        subprocess.run(MAKE_A_KEY, shell=True, check=True, cwd=tmp_path / name, capture_output=True)
+    root = tmp_path / "archive"
+    one, two = (load_public_keys([str(tmp_path / name / "sign.pub")]) for name in ("one", "two"))
+    begin(root, host="web-3", signer=load_signer(str(tmp_path / "one" / "sign.pem"))).finish("whole", {})
+    first, again = (check(root, one, quick=True) for _ in range(2))
+    assert (first.signed, first.unchanged, again.signed, again.unchanged) == (1, 0, 1, 1)
+    assert not check(root, two, quick=True).intact
+    [signature] = root.rglob("manifest.sig")
+    signature.chmod(0o600)
+    signature.write_bytes(bytes(64))
+    assert not check(root, one, quick=True).intact
+
+
+def test_a_prune_leaves_what_is_known_of_the_other_runs(runs: list[Path]) -> None:
+    root = runs[0].parents[3]
+    quick(runs[0])
+    prune(root, keep=None, before=BEGAN + timedelta(days=1), signer=None, only_look=False)
+    checked = quick(runs[0])
+    assert (checked.problems, checked.pruned, checked.unchanged) == ((), 1, 2)
+
+
+def test_the_command_says_how_much_was_read_and_how_much_was_believed_since_when(runs: list[Path]) -> None:
+    def call(*arguments: str) -> str:
+        result = CliRunner().invoke(cli, ["archive", "verify", "--archive", str(runs[0].parents[3]), *arguments])
+        assert result.exit_code == 0, result.stderr
+        return result.stdout
+
+    assert call("--quick").splitlines()[1] == "3 runs read, 0 unchanged; all are read without --quick"
+    told = call("--quick").splitlines()[1]
+    document = json.loads(call("--quick", "--json", "-"))
+    assert (document["unchanged"], document["intact"]) == (3, True)
+    since = document["unchanged_since"]
+    assert told == (
+        f"0 runs read, 3 unchanged since they were read, the first of them at {since}; all are read without --quick"
+    )
+    assert "unchanged" not in call()
+
+
+def test_the_audit_says_that_it_did_not_read_what_nobody_has_touched(runs: list[Path]) -> None:
+    root = str(runs[0].parents[3])
+    assert "Manifests read now" in (text := views.chain(read_audit(root)).text)
+    assert "all" in text
+    assert "0; the other 3 have the same inode, size and times as when this user verified them" in " ".join(
+        views.chain(read_audit(root)).text.split()
+    )
+    manifest_changed(runs[1])
+    assert "NOT as they were left" in views.chain(read_audit(root)).text
