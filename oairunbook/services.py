@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from oairunbook.phrases import Phrases
 
-OTHER_SERVICES = re.compile(
+OTHER_SERVICES = Phrases(
     r"(?:^|\.)(?:"
     r"posthog\.com|sentry\.io|segment\.(?:io|com)|mixpanel\.com|amplitude\.com|datadoghq\.(?:com|eu)|smith\.langchain\.com|langfuse\.com|telemetry\.[\w.]+|statsig\.com|"
     r"featuregates\.org|newrelic\.com|honeycomb\.io|grafana\.net|applicationinsights\.azure\.com|wandb\.ai|google-analytics\.com|googletagmanager\.com|traceloop\.com|arize\.com|crewai\.com|litellm\.ai|"

@@ -335,7 +335,7 @@ def test_every_line_that_a_sign_knows_is_looked_at() -> None:
     passed_over = [
         (sign.cause, text.replace("\0", "…"))
         for sign in SIGNS
-        for text in possible_texts(re._parser.parse(sign.pattern.pattern, re.IGNORECASE | re.ASCII))  # type: ignore[attr-defined]
+        for text in possible_texts(re._parser.parse(sign.phrases.expression, re.IGNORECASE | re.ASCII))  # type: ignore[attr-defined]
         if not any(word in text for word in WORDS)
     ]
     assert passed_over == []

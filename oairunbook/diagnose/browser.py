@@ -24,7 +24,7 @@ def _holds(because: tuple[Because, ...], certainty: Certainty, *, steps: tuple[s
 
 def _shows(cause: str, line: str) -> bool:
     """Whether a line of a browser's console shows a cause, by the texts that triage reads as well."""
-    return any(sign.cause == cause and sign.pattern.search(line) for sign in SIGNS)
+    return any(sign.cause == cause and sign.phrases.search(line) for sign in SIGNS)
 
 
 def _key_exposed(evidence: Evidence) -> Finding | None:

@@ -11,22 +11,23 @@ from typing import Any
 
 from oairunbook.evidence import ApiError, Body
 from oairunbook.observe.bodies import api_error
+from oairunbook.phrases import Phrases
 
 _MOST = 60
 _LONGEST_OBJECT = 16_000
 
-_START = re.compile(
+_START = Phrases(
     r"""\{\s{0,40}\\{0,3}["']?(?:error|errors|message|code|type|detail|statusCode|status|object|success|html-message|title|request_id|error_code|param)\\{0,3}["']?\s?:"""
 )
 _ERROR_FIRST = re.compile(r"""\{\s{0,40}\\{0,3}["']error\\{0,3}["']""")
 # A gateway's error with the answer of its provider inside: whoever answers is the gateway, also where broken quotes hide that it is inside.
-_PASSED_ON = re.compile(r""".{0,300}["']metadata\\{0,3}["']\s?:\s?\{.{0,60}["']raw\\{0,3}["']\s?:""", re.DOTALL)
-_HEADLESS = re.compile(r"""^[ \t]{0,40}["']message["']\s?:\s?["']""", re.MULTILINE)
-_FIELD = re.compile(
+_PASSED_ON = Phrases(r""".{0,300}["']metadata\\{0,3}["']\s?:\s?\{.{0,60}["']raw\\{0,3}["']\s?:""", flags=re.DOTALL)
+_HEADLESS = Phrases(r"""^[ \t]{0,40}["']message["']\s?:\s?["']""", flags=re.MULTILINE)
+_FIELD = Phrases(
     r"""(?<![\w-])\\{0,3}["']?(?P<name>message|type|code|param)\\{0,3}["']?\s{0,3}[:=]\s{0,3}(?:\\{0,3}'(?P<single>(?:[^'\\\n]|\\.){0,1500})(?:'|\\?$)|\\{0,3}"(?P<double>(?:[^"\\\n]|\\[^"\n]){0,1500})(?:\\{0,3}"|\\?$)|`(?P<tick>[^`\n]{0,1500})`|(?P<bare>null|None|undefined|\d{1,6})\b)""",
-    re.MULTILINE,
+    flags=re.MULTILINE,
 )
-_STATUS = re.compile(
+_STATUS = Phrases(
     r"""Error code:\W{1,4}(?P<a>\d{3})\b"""
     r"""|HTTP/[\d.]{1,3}"?\s(?P<b>\d{3})\b"""
     r"""|\bstatus(?:[_ ]?code)?\\?["']?(?:\s(?:of|returned))?\s{0,2}[:=]{0,2}\s{0,2}\(?["']?(?P<c>[1-5]\d{2})\b(?!ms)"""
@@ -55,11 +56,11 @@ _STATUS = re.compile(
     r"""|(?:Reason|Error|错误|Fehler)\W{1,3}\[(?P<x>[45]\d{2})\]"""
     # In prose: a number that a word of amount follows is none.
     r"""|\b(?:receiv(?:e[sd]?|ing)|gets?|got|getting|gives?|gave|throws?|threw|return(?:s|ed|ing)?)(?: me)? (?:an? |the )?(?:HTTP )?["'`]?(?P<w>40[0-9]|413|422|429|50[0-4]|52[0-9])(?=["'`]?(?:[.,;:!)\n]|$| (?:when|on|from|for|and|but|back|after|every|not found)\b))""",
-    re.IGNORECASE | re.MULTILINE | re.ASCII,
+    flags=re.IGNORECASE | re.MULTILINE | re.ASCII,
 )
 _NO_BODY = re.compile(r"(\d{3}) status code \(no body\)")
-_HTML = re.compile(r"<!doctype html|<html[\s>]|<head>|<title[\s>]", re.IGNORECASE)
-_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,300})</title", re.IGNORECASE)
+_HTML = Phrases(r"<!doctype html|<html[\s>]|<head>|<title[\s>]", flags=re.IGNORECASE)
+_TITLE = Phrases(r"<title[^>]{0,200}>([^<]{1,300})</title", flags=re.IGNORECASE)
 
 _TOLD = re.compile(
     r"(?:receiv|get|got|giv|gave|throw|threw|return)\w{0,3} (?:me )?(?:an? |the )?(?:HTTP )?[\"'`]?[45]\d{2}\b",
@@ -68,7 +69,7 @@ _TOLD = re.compile(
 """A status that somebody tells of."""
 
 # Classes of the SDKs and of litellm that stand for one status (openai 0.28 `error.py`, 1.x `_exceptions.py`, openai-node `core/error.ts`, litellm `exceptions.py`).
-_CLASS = re.compile(
+_CLASS = Phrases(
     r"(?<![\w])(?P<class>AuthenticationError|PermissionDeniedError|PermissionError|NotFoundError|BadRequestError|InvalidRequestError|UnprocessableEntityError|ConflictError|"
     r"RateLimitError|InternalServerError|ServiceUnavailableError|BadGatewayError|ContextWindowExceededError|ContentPolicyViolationError|InsufficientQuotaError|TryAgain|APIError|APIStatusError|OpenAIError)"
     r"(?:\s?:\s?|\(['\"](?=[A-Z]))(?P<text>[^\n]{1,1500})"
@@ -85,16 +86,16 @@ _NO_WORDS = re.compile(r"\w{1,40}(?:Exception|Error)\W{0,4}")
 
 # `RetryError[<Future … raised RateLimitError>]` keeps nothing but the class.
 # A title or a last line may be no more.
-_CLASS_ALONE = re.compile(
+_CLASS_ALONE = Phrases(
     rf"(?:\braised |^[ \t#*`]{{0,6}}(?:openai\.(?:error\.)?)?)(?P<class>{'|'.join(CLASS_STATUS)})\b(?=[>\]\s*`]{{0,10}}$)",
-    re.MULTILINE,
+    flags=re.MULTILINE,
 )
 
 # Where a status line came without a body, some SDKs (Vercel's) say nothing but its reason phrase.
-_PHRASE = re.compile(
+_PHRASE = Phrases(
     r"(?:Error|Exception)\]?: (?P<phrase>Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Method Not Allowed|Unprocessable Entity|Too Many Requests|"
     r"Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)\s*$",
-    re.MULTILINE,
+    flags=re.MULTILINE,
 )
 _PHRASE_STATUS = {
     "Bad Request": 400, "Unauthorized": 401, "Payment Required": 402, "Forbidden": 403, "Not Found": 404, "Method Not Allowed": 405, "Unprocessable Entity": 422,
@@ -102,7 +103,7 @@ _PHRASE_STATUS = {
 }  # fmt: skip
 
 # n8n tells statuses in words of its own (its workflow package, `STATUS_CODE_MESSAGES`).
-_IN_OTHER_WORDS = re.compile(
+_IN_OTHER_WORDS = Phrases(
     r"(?P<s400>Bad request - please check your parameters)|(?P<s401>Authorization failed - please check your credentials)|(?P<s402>Payment required - perhaps check your payment details)|"
     r"(?P<s403>Forbidden - perhaps check your credentials)|(?P<s404>The resource you are requesting could not be found)|(?P<s429>The service is receiving too many requests from you)|"
     r"(?P<s500>The service was not able to process your request)|(?P<s502>Bad gateway - the service failed to handle your request)|(?P<s503>Service unavailable - try again later or consider)|"
@@ -110,7 +111,7 @@ _IN_OTHER_WORDS = re.compile(
 )
 
 # Sentences of the API, Azure and gateways that name themselves without status or braces.
-_SENTENCES = re.compile(
+_SENTENCES = Phrases(
     (
         r"You exceeded your current quota[^\n\"'}]{0,200}|Incorrect API key provided[^\n\"'}]{0,200}|Country, region, or territory not supported|You didn't provide an API key[^\n\"'}]{0,120}|"
         r"The model:? [`'\"\\]{0,3}[\w./:@-]{1,80}[`'\"\\]{0,3} does not exist[^\n\"'}]{0,120}|Rate limit reached for [^\n\"'}]{1,400}|(?:That |The )?model is (?:currently )?overloaded[^\n\"'}]{0,200}|"
@@ -131,7 +132,7 @@ _SENTENCES = re.compile(
 """Terminals break long lines, so any white space counts as a space."""
 
 # Codes that only an API gives, named alone; not those that code compares with.
-_CODES = re.compile(
+_CODES = Phrases(
     r"(?<![\w=(,\[])(?<![=(,\[|] )(?<!case )(?:(?P<quote>['\"`])|(?<!['\"`]))"
     r"\b(?P<code>unsupported_country_region_territory|insufficient_quota|model_not_found|invalid_api_key|context_length_exceeded|rate_limit_exceeded)\b(?(quote)(?P=quote)|(?!['\"`]))"
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from oairunbook.evidence import ErrorLink
+from oairunbook.phrases import Phrases
 from oairunbook.read.text import tells
 
 Phase = Literal["resolve", "connect", "proxy", "tls", "send", "headers", "body"]
@@ -49,23 +50,23 @@ _ERRNO_NAMES = {
 
 # Numbers that are common outside of sockets count only where the line speaks of one.
 _NEEDS_CONTEXT = {1, 13, 8, 32, 53, 54, 55, 60, 61, 64, 65, 97, 99, 49, 51, -1, 23, 24}
-_NUMBER = re.compile(
+_NUMBER = Phrases(
     r"\[?(?:WinError|Errno|errno|os error|WSA error|error code|socket error|SocketException)\s?[:=]?\s?\(?(-?\d{1,5})\)?|\bgaierror[:(]+\s?\[?(?:Errno\s)?(-?\d{1,5})|"
     r"(?:OSError|TimeoutError|ConnectionResetError|ConnectionRefusedError|ConnectionAbortedError|BrokenPipeError|NewConnectionError|PermissionError)\(\s?(-?\d{1,5}),|"
     r"System\.Net\.Sockets\.SocketException \((\d{1,5})\)"
 )
-_NAMED = re.compile(
+_NAMED = Phrases(
     r"\b(ECONNREFUSED|ECONNRESET|ECONNABORTED|ETIMEDOUT|ESOCKETTIMEDOUT|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|EPIPE|EMFILE|ENFILE|ENOBUFS|EHOSTDOWN|ENETDOWN|"
     r"EAI_AGAIN|EAI_NONAME|EAI_FAIL|EAI_NODATA|ENOTFOUND|ESERVFAIL|EREFUSED|ENODATA|ETIMEOUT|UND_ERR_CONNECT_TIMEOUT)\b"
     r"|\bconnect (EACCES|EPERM)\b",
-    re.ASCII,
+    flags=re.ASCII,
 )
 _SOCKET_WORDS = re.compile(
     r"connect|socket|host|network|getaddrinfo|resol|nodename|peer|address|pipe|route|open files|ssl|http", re.IGNORECASE
 )
 
-_VERIFY: tuple[tuple[re.Pattern[str], int], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), code)
+_VERIFY: tuple[tuple[Phrases, int], ...] = tuple(
+    (Phrases(pattern, flags=re.IGNORECASE), code)
     for pattern, code in (
         (r"self[- ]?signed certificate in (?:certificate )?chain|SELF_SIGNED_CERT_IN_CHAIN", 19),
         (r"unable to get (?:local )?issuer certificate|UNABLE_TO_GET_ISSUER_CERT", 20),
@@ -80,7 +81,7 @@ _VERIFY: tuple[tuple[re.Pattern[str], int], ...] = tuple(
         (r"(?<!in )self[- ]?signed certificate|DEPTH_ZERO_SELF_SIGNED_CERT", 18),
     )
 )
-_REASON = re.compile(
+_REASON = Phrases(
     r"\[(?:SSL|X509|ASN1|PEM)(?::\s?([A-Z0-9_]{3,60}))?\]|\b(TLSV1\d?_ALERT_[A-Z_]{3,40}|SSLV3_ALERT_[A-Z_]{3,40}|WRONG_VERSION_NUMBER|UNEXPECTED_EOF_WHILE_READING|CERTIFICATE_VERIFY_FAILED)\b"
 )
 _SECRET_HEADER = re.compile(
@@ -100,21 +101,21 @@ _PHASES: tuple[tuple[Phase, frozenset[str]], ...] = (
 
 
 # What frames and messages of other languages say of the same.
-_OTHER_PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
+_OTHER_PHASES: tuple[tuple[Phase, Phrases], ...] = (
     (
         "tls",
-        re.compile(
+        Phrases(
             r"SSL connection could not be established|EstablishSslConnection|AuthenticateAsClient|startHandshake|performInitialHandshake|SSLHandshakeException|connectTls|TLSSocket\.onConnectEnd|"
             r"SslHandler|during handshake|in the handshake"
         ),
     ),
     (
         "connect",
-        re.compile(
+        Phrases(
             r"ConnectToTcpHost|TCPConnectWrap\.afterConnect|PlainSocketImpl\.\w*[cC]onnect|SocksSocketImpl\.connect|Net\.connect0|connectSocket"
         ),
     ),
-    ("resolve", re.compile(r"GetAddrInfoReqWrap|Dns\.GetHost|InetAddress\.getAllByName|Inet\dAddressImpl\.lookup")),
+    ("resolve", Phrases(r"GetAddrInfoReqWrap|Dns\.GetHost|InetAddress\.getAllByName|Inet\dAddressImpl\.lookup")),
 )
 
 
@@ -249,7 +250,7 @@ def _link(text: str) -> ErrorLink | None:
         errno=number,
         errno_name=name,
         verify_code=next((code for pattern, code in _VERIFY if pattern.search(text)), None),
-        ssl_reason=(reason[1] or reason[2] or None) if reason else None,
+        ssl_reason=next(filter(None, reason.groups()), None) if reason else None,
     )
 
 
@@ -260,7 +261,7 @@ def _number(text: str) -> tuple[int | None, str | None]:
             return number, _ERRNO_NAMES[number]
     named = _NAMED.search(text)
     if named is not None:
-        name = named[1] or named[2]
+        name = next(filter(None, named.groups()))
         return None, {
             "ENOTFOUND": "EAI_NONAME",
             "ESOCKETTIMEDOUT": "ETIMEDOUT",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from oairunbook.evidence import Family, Route, Setting
+from oairunbook.phrases import Phrases
 from oairunbook.redaction import without_credentials
 from oairunbook.route import resolve
 from oairunbook.route.base_url import DEFAULT_BASE_URL
@@ -23,15 +24,15 @@ _BASE_URL_NAMES = (
     # names that applications make up for the same
     r"(?:[a-z0-9]{1,20}_){0,3}[a-z0-9]{0,12}(?:llm|openai|gpt|chat|lmstudio|lm_studio)[a-z0-9]{0,12}_(?:base_url|api_base|api_url|endpoint|base|url|host)"
 )
-_SETTING = re.compile(
+_SETTING = Phrases(
     rf"""(?:(?<![\w.-])["']?(?P<name>{_BASE_URL_NAMES})["']?\s{{0,4}}(?:=|:(?!//)|=>)\s{{0,4}}(?:str\()?|--(?P<flag>[a-z-]{{0,20}}(?:base-url|api-base|api-url|endpoint))[ =])["'`]?"""
     r"""(?P<value>https?://[^\s"'`,;<>(){}|\\]{3,300})""",
-    re.IGNORECASE,
+    flags=re.IGNORECASE,
 )
 # In prose: `can openai_api_base support https://…`.
-_SAID_SETTING = re.compile(
+_SAID_SETTING = Phrases(
     r"""(?<![\w.-])["'`]?(?P<name>(?:openai[_ ])?(?:api[_ ])?base(?:[_ ]?url)?|base[_ -]?url)["'`]? (?:\w{1,12} ){1,3}["'`]?(?P<value>https?://[^\s"'`,;<>(){}|\\]{3,300})""",
-    re.IGNORECASE,
+    flags=re.IGNORECASE,
 )
 _VARIABLE = re.compile(
     r"^\s{0,20}(?:-\s|export\s+|set\s+|ENV\s+|\$env:)?(?P<name>[A-Za-z][A-Za-z0-9_]{2,60})\s?[=:]\s?[\"']?(?P<value>[^\s\"']{1,500})",
@@ -40,13 +41,13 @@ _VARIABLE = re.compile(
 _PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _OTHER_NAMES = ("OPENAI_API_VERSION", "AZURE_OPENAI_DEPLOYMENT", "OPENAI_API_TYPE", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
                 "NODE_EXTRA_CA_CERTS")  # fmt: skip
-_PROXY_IN_CODE = re.compile(
+_PROXY_IN_CODE = Phrases(
     r"""(?:(?:https?|all)_proxy["'\]]{0,3}\s?[=:]|proxy(?:_url|Url|URL)?["']?\s?[=:]|ProxyAgent\(|\bproxy\(|openai\.proxy\s?=)\s?["'`]?(?P<value>(?:https?|socks[45]?h?)://[^\s"'`,;<>(){}|]{3,200})""",
-    re.IGNORECASE,
+    flags=re.IGNORECASE,
 )
 
 # Where a failing call says whom it called. Ports at which page servers for developers stand by default are the page's own.
-_CALLED = re.compile(
+_CALLED = Phrases(
     r"""HTTPS?ConnectionPool\(host=\\?['"](?P<pool_host>[^'"\\]{1,253})\\?['"],\s?port=(?P<pool_port>\d{1,5})"""
     r"""|Cannot connect to host (?P<aio_host>[\w.:\[\]-]{1,253}):(?P<aio_port>\d{1,5})"""
     r"""|(?:Connection to|getaddrinfo(?:\s\w+)?|ENOTFOUND|EAI_AGAIN|lookup|Connected to|Host|Could not resolve host:|Failed to resolve|Failed to connect to) ['"]?(?P<name>[a-z0-9](?:[a-z0-9-]{0,62}\.){1,8}[a-z]{2,24})(?::(?P<name_port>\d{1,5}))?"""
@@ -60,11 +61,11 @@ _CALLED = re.compile(
     r"""|You are unable to access(?:</span>)? (?P<guarded>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})\b"""
     r"""|<title>(?:Access denied \| )?(?P<title>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}) (?:\||used Cloudflare)"""
     r"""|(?<!socks://)(?<!socks[45]://)(?<!socks5h://)\b(?P<local>localhost|host\.docker\.internal|127\.0\.0\.1|0\.0\.0\.0):(?!(?:3000|4200|5173|7860|8501|8888|7890|7891|7897|1080|10808|10809)\b)(?P<local_port>\d{2,5})\b""",
-    re.IGNORECASE,
+    flags=re.IGNORECASE,
 )
 
 # Pages that error texts point to; nobody's call goes there.
-_PAGES = re.compile(
+_PAGES = Phrases(
     r"^(?:platform|help|community|beta|docs|developers|cookbook|status|chat|www)\.openai\.com$|^(?:www\.)?openai\.com$|^github\.com$|"
     r"(?:^|\.)stackoverflow\.com$|^learn\.microsoft\.com$|^docs\.|^aka\.ms$|^go\.microsoft\.com$|^portal\.azure\.com$|(?:^|\.)python\.org$|^js\.langchain\.com$|"
     r"^(?:python|api)\.langchain\.com$|readthedocs\.io$|^errors\.pydantic\.dev$|^urllib3\.readthedocs|^curl\.se$|^nextjs\.org$|^httpstatuses\.com$|^developer\.mozilla\.org$|"
@@ -74,67 +75,68 @@ _PAGES = re.compile(
 
 _VENDORS = "anthropic|gemini|deepseek|groq|mistral|cohere|grok|xai|together_?ai|fireworks_?ai|vertex_?ai|moonshot|kimi|dashscope|qwen|siliconflow|perplexity|cerebras|nvidia_nim|volcengine|zhipu|minimax|z[. ]?ai"
 
-_GATEWAYS: tuple[tuple[re.Pattern[str], str, str], ...] = (
-    (re.compile(r"\bcli-?proxy-?api\b|(?<![a-z])cc[- ]?switch(?![a-z])|\bcopilot-api\b|claude-code-router", re.IGNORECASE), "", "a proxy of a subscription"),
-    (re.compile(r"openrouter", re.IGNORECASE), "https://openrouter.ai/api/v1", "OpenRouter"),
-    (re.compile(r"ollama|:11434\b|port=11434\b", re.IGNORECASE), "http://localhost:11434/v1", "Ollama"),
-    (re.compile(r"lm[ _-]?studio", re.IGNORECASE), "http://localhost:1234/v1", "LM Studio"),
+_GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
+    (Phrases(r"\bcli-?proxy-?api\b|(?<![a-z])cc[- ]?switch(?![a-z])|\bcopilot-api\b|claude-code-router", flags=re.IGNORECASE), "", "a proxy of a subscription"),
+    (Phrases(r"openrouter", flags=re.IGNORECASE), "https://openrouter.ai/api/v1", "OpenRouter"),
+    (Phrases(r"ollama|:11434\b|port=11434\b", flags=re.IGNORECASE), "http://localhost:11434/v1", "Ollama"),
+    (Phrases(r"lm[ _-]?studio", flags=re.IGNORECASE), "http://localhost:1234/v1", "LM Studio"),
     (
-        re.compile(
+        Phrases(
             r"x-litellm-|litellm[./\\]proxy|proxy_server\.py|litellm[_ ]proxy|No api key passed in|Virtual Key expected",
-            re.IGNORECASE,
+            flags=re.IGNORECASE,
         ),
         "",
         "LiteLLM's proxy",
     ),
-    (re.compile(r"html-message|portkey", re.IGNORECASE), "https://api.portkey.ai/v1", "Portkey"),
-    (re.compile(r"helicone", re.IGNORECASE), "https://oai.helicone.ai/v1", "Helicone"),
-    (re.compile(r"cf-aig-|AiGatewayError|gateway\.ai\.cloudflare|[\"']code[\"']:\s?2009\b", re.IGNORECASE), "", "Cloudflare AI Gateway"),
-    (re.compile(r"\b(?:one|new)[-_]?api\b|(?:one|new|shell)[-_]api_error|x-oneapi-request-id|chatanywhere|上游负载已饱和|当前分组.{0,60}无可用渠道", re.IGNORECASE), "", "one-api"),
-    (re.compile(r"x-kong-|\bkong/\d", re.IGNORECASE), "", "Kong"),
+    (Phrases(r"html-message|portkey", flags=re.IGNORECASE), "https://api.portkey.ai/v1", "Portkey"),
+    (Phrases(r"helicone", flags=re.IGNORECASE), "https://oai.helicone.ai/v1", "Helicone"),
+    (Phrases(r"cf-aig-|AiGatewayError|gateway\.ai\.cloudflare|[\"']code[\"']:\s?2009\b", flags=re.IGNORECASE), "", "Cloudflare AI Gateway"),
+    (Phrases(r"\b(?:one|new)[-_]?api\b|(?:one|new|shell)[-_]api_error|x-oneapi-request-id|chatanywhere|上游负载已饱和|当前分组.{0,60}无可用渠道", flags=re.IGNORECASE), "", "one-api"),
+    (Phrases(r"x-kong-|\bkong/\d", flags=re.IGNORECASE), "", "Kong"),
     (
-        re.compile(rf"(?<![\w.-])[\"']?(?:{_BASE_URL_NAMES}|endpoint_url)[\"']?\s{{0,4}}[:=]\s{{0,4}}[\"']?(?:[x*]{{4,40}}(?![\w.])|[\[<(]redacted)", re.IGNORECASE),
+        Phrases(rf"(?<![\w.-])[\"']?(?:{_BASE_URL_NAMES}|endpoint_url)[\"']?\s{{0,4}}[:=]\s{{0,4}}[\"']?(?:[x*]{{4,40}}(?![\w.])|[\[<(]redacted)", flags=re.IGNORECASE),
         "",
         "a base URL that is blotted out",
     ),
-    (re.compile(r"\bvllm\b", re.IGNORECASE), "", "vLLM"),
-    (re.compile(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b|\bllamafile\b|\bgpustack\b|\bkoboldcpp\b|\bsglang\b|\blmdeploy\b|\btabbyapi\b|\boobabooga\b|\bmlx[-_]lm\b|text-generation-(?:inference|webui)", re.IGNORECASE), "", "a self-hosted server"),
-    (re.compile(r"\bERR_NGROK_\d+"), "", "ngrok"),
+    (Phrases(r"\bvllm\b", flags=re.IGNORECASE), "", "vLLM"),
+    (Phrases(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b|\bllamafile\b|\bgpustack\b|\bkoboldcpp\b|\bsglang\b|\blmdeploy\b|\btabbyapi\b|\boobabooga\b|\bmlx[-_]lm\b|text-generation-(?:inference|webui)", flags=re.IGNORECASE), "", "a self-hosted server"),
+    (Phrases(r"\bERR_NGROK_\d+"), "", "ngrok"),
     (
-        re.compile(
+        Phrases(
             rf"\b(?:{_VENDORS})(?:_?AI)?Exception\b|\b(?:us(?:e|es|ing)|via|through|calls?|calling) (?:the |my |a )?(?:official |native )?(?:Google )?(?:{_VENDORS}) (?:(?:API|models?)\b|for the model\b)|(?<![A-Za-z])(?:{_VENDORS})(?:_?AI)?(?: API ?(?:error|request|call|请求|报错)| provider\b|:listModels)|"
             rf"\bprovider[\"']?\s?[:=]\s?[\"'`*]{{0,3}}(?:xai-)?(?:{_VENDORS})\b",
-            re.IGNORECASE,
+            flags=re.IGNORECASE,
         ),
         "",
         "another provider",
     ),
-    (re.compile(r"\b(?:open|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|兼容 ?OpenAI|OpenAI ?兼容|中转(?:站|平台|服务|地址|接口|api|key)|反代|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\bfor (?:the|my|a|our) local (?:LLM|model)\b", re.IGNORECASE), "", "an OpenAI-compatible service"),
+    (Phrases(r"\b(?:open|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|兼容 ?OpenAI|OpenAI ?兼容|中转(?:站|平台|服务|地址|接口|api|key)|反代|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\bfor (?:the|my|a|our) local (?:LLM|model)\b", flags=re.IGNORECASE), "", "an OpenAI-compatible service"),
 )  # fmt: skip
-_AZURE = re.compile(
+_AZURE = Phrases(
     r"AzureOpenAI|AzureChatOpenAI|AzureException|azure[_ -]openai|\bazure/|Azure\.RequestFailedException|Azure\.AI\.OpenAI|apim-request-id|DeploymentNotFound|"
     r"API deployment for this resource|subscription key or wrong API endpoint|\bunder Azure OpenAI|Virtual Network/Firewall|"
     r"openai/deployments/|AZURE_OPENAI|lib[/\\]azure\.py|CognitiveServices|Azure Open ?AI|Azure\b[^\n]{0,200}\bprivate endpoints?\b|\bprivate endpoints?\b[^\n]{0,200}\bAzure\b",
-    re.IGNORECASE,
+    flags=re.IGNORECASE,
 )
 # Hosts and paths of APIs; a page whose title speaks of one (`/blog/python-openai-chatgpt/`) is none.
-_API_HOST = re.compile(
-    r"openai|gpt|llm|ollama|openrouter|\bapi\b|gateway|(?:^|[.-])ai[.-]|\.ai$|model|inference|proxy", re.IGNORECASE
+_API_HOST = Phrases(
+    r"openai|gpt|llm|ollama|openrouter|\bapi\b|gateway|(?:^|[.-])ai[.-]|\.ai$|model|inference|proxy",
+    flags=re.IGNORECASE,
 )
-_API_PATH = re.compile(
+_API_PATH = Phrases(
     r"/(?:chat/)?completions\b|/v\d+(?:beta\d?)?(?:/|$)|/embeddings\b|/responses\b|/api/(?:chat|generate|tags)\b|/models\b|^/(?:api/)?(?:openai|llm|gpt|ai|ollama)\b|/openai/deployments/",
-    re.IGNORECASE,
+    flags=re.IGNORECASE,
 )
-_OF_A_PAGE = re.compile(
+_OF_A_PAGE = Phrases(
     r"/(?:blog|docs?|articles?|questions|posts?|issues|pull|wiki|tree|blob|community|support|help|forum|threads?|discussions?|tutorials?|news|home)/|\.(?:html?|md|py|js|ts|ipynb|pdf|png|jpe?g)\b",
-    re.IGNORECASE,
+    flags=re.IGNORECASE,
 )
 
 _SDK_VERSION = re.compile(
     r"\bopenai(?:==|[ @/]v?|-python[ /]v?|: v?)(\d{1,2}\.\d{1,3}\.\d{1,3})\b|\bOpenAI/(?:Python|JS) (\d{1,2}\.\d{1,3}\.\d{1,3})"
 )
 _TRANSPORT = re.compile(r"\b(httpx2|httpx)(?:==|[ @/])(\d{1,2}\.\d{1,3}\.\d{1,3})\b")
-_MODEL = re.compile(
+_MODEL = Phrases(
     r"""(?:["']?model["']?\s?[=:]\s?["'`]|The model ["'`]|--model[= ]["']?|model=)(?P<model>[A-Za-z0-9][\w./:@-]{1,79})"""
 )
 
@@ -146,9 +148,9 @@ _FORM = re.compile(
 )
 
 # A base URL whose scheme is broken: no SDK can use it.
-_BROKEN_SETTING = re.compile(
+_BROKEN_SETTING = Phrases(
     rf"""(?<![\w.-])["']?(?P<name>{_BASE_URL_NAMES})["']?\s{{0,4}}(?:=|:|=>)\s{{0,4}}["'`]?(?P<value>https?(?:;?//|:/(?!/))[^\s"'`,;<>(){{}}|\\]{{3,300}})""",
-    re.IGNORECASE,
+    flags=re.IGNORECASE,
 )
 
 # Hosts of OpenAI itself beside the API's: Codex and other clients with a ChatGPT login call them, tiktoken fetches its tables from one.
@@ -183,7 +185,7 @@ def called(text: str) -> tuple[Called, ...]:
     found = []
     for match in _matches(text):
         groups = match.groupdict()
-        url = groups["url"]
+        url = groups.get("url")
         if url:
             parts = _split(url)
             host, port = parts if parts else ("", None)
@@ -204,7 +206,7 @@ def called(text: str) -> tuple[Called, ...]:
                         "guarded",
                         "local",
                     )
-                    if groups[k]
+                    if groups.get(k)
                 ),
                 "",
             )
@@ -212,7 +214,7 @@ def called(text: str) -> tuple[Called, ...]:
                 (
                     groups[k]
                     for k in ("pool_port", "aio_port", "name_port", "address_port", "curl_port", "local_port")
-                    if groups[k]
+                    if groups.get(k)
                 ),
                 None,
             )
@@ -261,11 +263,14 @@ _CALL_WORDS = (
 
 def _matches(text: str) -> Iterator[re.Match[str]]:
     """Places that name whom a call went to; lines without any word of one are passed over, for speed."""
+    pattern = _CALLED.among(text)
+    if pattern is None:
+        return
     position = 0
     for line in text.split("\n"):
         low = line.lower()
         if any(word in low for word in _CALL_WORDS):
-            yield from _CALLED.finditer(text, position, position + len(line))
+            yield from pattern.finditer(text, position, position + len(line))
         position += len(line) + 1
 
 

@@ -13,25 +13,26 @@ from oairunbook.diagnose.pasted import fetch
 from oairunbook.diagnose.pasted.reading import Missing, Reading
 from oairunbook.diagnose.pasted.signs.sign import NOTHING, PROXY, VAGUE
 from oairunbook.evidence import ApiError, Evidence, HttpAnswer, Observation
+from oairunbook.phrases import Phrases
 from oairunbook.verdict import Owner
 
 _ANSWER, _EDGE, _STATUS = 75, 74, 30
-_BLOCK_PAGE = re.compile(
+_BLOCK_PAGE = Phrases(
     r"just a moment|attention required|access denied|access is denied|blocked|web filter|zscaler|fortiguard|netskope|forcepoint|umbrella|captive|request was blocked|error code: 10(?:06|07|08|09|10|12|15|20)\b|"
     r"enable javascript and cookies|verify you are human|checking your browser|cf-mitigated|incident id|security policy|sorry, you have been|ray id|forbidden by policy|policy violation",
-    re.IGNORECASE,
+    flags=re.IGNORECASE,
 )
-_GATEWAY_WORDS = re.compile(
+_GATEWAY_WORDS = Phrases(
     r"bad gateway|gateway time-?out|upstream connect error|no healthy upstream|upstream request timeout|service (?:temporarily )?unavailable|error code: 5\d\d|web server is down|connection timed out|"
     r"host error|origin|cloudflare tunnel|could not reach",
-    re.IGNORECASE,
+    flags=re.IGNORECASE,
 )
-_ENVOY = re.compile(
+_ENVOY = Phrases(
     r"no[_ ]healthy[_ ]upstream|upstream connect error|upstream request timeout|disconnect/reset before headers"
 )
-_NOT_API = re.compile(
+_NOT_API = Phrases(
     r"404 page not found|cannot (?:post|get) /|unexpected endpoint|file not found|\bnot found\b|no such route|method not allowed|page not found|<!doctype|the requested url|no static resource|welcome to nginx|it works",
-    re.IGNORECASE,
+    flags=re.IGNORECASE,
 )
 
 
@@ -113,7 +114,7 @@ _REASON_PHRASE = re.compile(
     re.IGNORECASE,
 )
 # Hosts of model vendors' own APIs: a gateway checks a key of its own, a vendor checks the caller's.
-_VENDORS = re.compile(
+_VENDORS = Phrases(
     r"(?:^|\.)(?:deepseek\.com|groq\.com|mistral\.ai|x\.ai|together\.(?:xyz|ai)|fireworks\.ai|moonshot\.(?:cn|ai)|siliconflow\.(?:cn|com)|aliyuncs\.com|bigmodel\.cn|z\.ai|cerebras\.ai|nvidia\.com|perplexity\.ai|volces\.com|"
     r"minimaxi?\.(?:chat|com|io)|googleapis\.com|cohere\.(?:com|ai)|deepinfra\.com|hyperbolic\.xyz|novita\.ai|sambanova\.ai)$"
 )
@@ -123,7 +124,7 @@ _IN_PROSE = re.compile(
     r"errors?\b|错误|报错|异常|(?:receiv|get|got|giv|gave|throw|threw|return)\w{0,3} .{0,16}\b[45]\d{2}\b",
     re.IGNORECASE,
 )
-_RIGHT_PATH = re.compile(
+_RIGHT_PATH = Phrases(
     r"https://(?:[a-z0-9-]+\.)?api\.openai\.com/v1/(?:chat/completions|completions|responses|embeddings|moderations|images/generations|audio/(?:speech|transcriptions))\b"
 )
 

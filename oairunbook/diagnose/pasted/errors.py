@@ -72,9 +72,9 @@ def _link(observation: Observation, link: ErrorLink) -> Reading | None:
         words += f" {link.errno_name}"
     if _OTHER_WORDS.search(words.partition("directive")[0]) and "openai" not in words.lower():
         return None
-    best = None
+    best, lowered = None, words.lower()
     for sign in SIGNS:
-        if (best is None or sign.weight > best.weight) and sign.pattern.search(words):
+        if (best is None or sign.weight > best.weight) and sign.phrases.search(words, lowered):
             best = sign
     if best is None:
         return None

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from oairunbook.diagnose.catalogue import Certainty
+from oairunbook.phrases import Phrases
 
 CLIENT, BROWSER, PROXY, NAME, TLS, CONNECT, EXCHANGE, VAGUE, NOTHING = 90, 85, 80, 70, 65, 60, 50, 20, 10
 """In one text the heaviest sign decides, because the outermost class name says least: a reset inside a handshake, a proxy's own name inside
@@ -19,7 +20,7 @@ class Sign:
     cause: str
     """`unknown` for texts that show only that no answer came."""
 
-    pattern: re.Pattern[str]
+    phrases: Phrases
     weight: int
     certainty: Certainty = "likely"
 
@@ -29,5 +30,6 @@ def sign(cause: str, weight: int, *phrases: str, certainty: Certainty = "likely"
 
     Word boundaries are those of ASCII: prose without spaces stands right beside a code (`返回ECONNRESET错误`).
     """
-    pattern = re.compile("|".join(phrases), re.IGNORECASE | re.ASCII)
-    return Sign(cause=cause, weight=weight, pattern=pattern, certainty=certainty)
+    return Sign(
+        cause=cause, weight=weight, phrases=Phrases(*phrases, flags=re.IGNORECASE | re.ASCII), certainty=certainty
+    )
