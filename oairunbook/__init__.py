@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -13,9 +13,23 @@ if TYPE_CHECKING:
 
     from oairunbook.collector.place import Place
     from oairunbook.evidence import Evidence
+    from oairunbook.observe.application.block import Observing as observe  # noqa: N813 - what it is called with, it is
+    from oairunbook.observe.application.recording import recording
     from oairunbook.verdict import Verdict
 
-__all__ = ["Checked", "__version__", "check"]
+__all__ = ["Checked", "__version__", "check", "observe", "recording"]
+
+
+def __getattr__(name: str) -> Any:
+    """What an application calls, loaded when it is: `import oairunbook` costs a command that needs none of it nothing."""
+    import importlib
+
+    if name == "observe":
+        # The package of the probes; it can be called (`oairunbook.observe._CallableModule`).
+        return importlib.import_module("oairunbook.observe")
+    if name == "recording":
+        return importlib.import_module("oairunbook.observe.application.recording").recording
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,6 +160,7 @@ def check(
     epilog=examples(
         "oairunbook diagnose archive/2026/11/25/*/evidence.json",
         "kubectl cp app-7d4b9:/tmp/check.json check.json && oairunbook diagnose check.json",
+        "kubectl logs deploy/api | oairunbook diagnose -",
     )
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
@@ -169,27 +170,35 @@ def diagnose(files: tuple[str, ...], json_file: str | None) -> None:
 
     Nothing is sent, and the evidence may come from another machine.
 
-    FILE is an evidence.json of a run, or what `check --json` wrote; - is standard input. With several files the exit status is the
-    highest one.
+    FILE is an evidence.json of a run, what `check --json` or `oairunbook.observe()` wrote, or a log with lines of the latter; - is standard
+    input. With several records the exit status is the highest one.
     """
     from oairunbook.diagnose import diagnose as judge
     from oairunbook.evidence import EvidenceError, load_evidence
+    from oairunbook.read.logged import records_in
     from oairunbook.record.table import verdict_text
 
-    verdicts = []
+    records: list[tuple[str, str | bytes]] = []
     for name in files:
         try:
             data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-            evidence = load_evidence(data)
         except OSError as error:
             raise click.UsageError(f"{name} cannot be read: {error.strerror}") from error
+        logged = records_in(data)
+        # A log with one record is named like a file that is one.
+        records += [(f"{name}, record {n}" if len(logged) > 1 else name, text) for n, text in enumerate(logged, 1)]
+        records += [] if logged else [(name, data)]
+    verdicts = []
+    for name, record in records:
+        try:
+            evidence = load_evidence(record)
         except EvidenceError as error:
             raise click.UsageError(f"{name}: {error}") from error
         verdict = judge(evidence)
         verdicts.append({"file": name, "evidence": evidence, "verdict": verdict})
         if json_file != "-":
-            heading = f"{name}\n" if len(files) > 1 else ""
-            say(inert(heading + verdict_text(verdict)) + "\n" * (len(files) > 1))
+            heading = f"{name}\n" if len(records) > 1 else ""
+            say(inert(heading + verdict_text(verdict)) + "\n" * (len(records) > 1))
     if json_file:
         write_json(verdicts[0] if len(verdicts) == 1 else verdicts, json_file)
     raise SystemExit(max(item["verdict"].exit_status for item in verdicts))  # type: ignore[attr-defined]

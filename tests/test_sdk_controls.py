@@ -31,7 +31,7 @@ from oairunbook.evidence import (
     dumps,
     read_document,
 )
-from oairunbook.observe import sdk
+from oairunbook.observe import clients, sdk
 from oairunbook.observe.callers import Plan
 from oairunbook.observe.credential import may_send_own_credential
 from oairunbook.observe.debug_log import LOGGERS, debug_log
@@ -189,7 +189,7 @@ def test_the_key_goes_to_loopback_and_a_placeholder_where_a_proxy_is_in_play(
     proxied = replace(seen, route=replace(seen.route, proxy=ProxyDecision(url="http://127.0.0.1:1", rule="a test")))
     observe_controls(proxied, Secrets.from_environment(os.environ), timeout=2.0)
     assert running.keys
-    assert all(sdk.PLACEHOLDER_KEY in key for key in running.keys)
+    assert all(clients.PLACEHOLDER_KEY in key for key in running.keys)
 
 
 def test_https_needs_a_verified_handshake_before_the_key_may_go_out() -> None:

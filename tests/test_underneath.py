@@ -11,7 +11,7 @@ import trustme
 from oairunbook.evidence import SdkFailed
 from oairunbook.lab import wire
 from oairunbook.lab.listener import Handle, Listener, reset
-from oairunbook.observe import sdk
+from oairunbook.observe import clients, sdk
 from oairunbook.observe.stream import Deadline
 from oairunbook.route import resolve
 from tests.world.authority import context
@@ -42,7 +42,7 @@ def test_an_answer_that_breaks_off_says_whether_it_was_a_reset(
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     with Listener(handle, tls=context(authority.issue_cert("localhost"))) as listener:
         route = resolve(base_url=f"https://localhost:{listener.port}/v1", environment={"OPENAI_API_KEY": "sk-test"})
-        _, client = sdk.build_client(route, {"OPENAI_API_KEY": "sk-test"})
+        _, client = clients.build_client(route, {"OPENAI_API_KEY": "sk-test"})
         assert client is not None
         outcome = sdk.minimal_request(
             client, model="m", stream=False, own_credential=True, timeout=20.0, deadline=Deadline.after(20.0)
@@ -66,9 +66,9 @@ def test_small_segments_are_announced_to_the_peer(tmp_path: Path, monkeypatch: p
 
     with Listener(look, tls=context(authority.issue_cert("localhost"))) as listener:
         route = resolve(base_url=f"https://localhost:{listener.port}/v1", environment={"OPENAI_API_KEY": "sk-test"})
-        _, client = sdk.build_client(route, {"OPENAI_API_KEY": "sk-test"})
+        _, client = clients.build_client(route, {"OPENAI_API_KEY": "sk-test"})
         assert client is not None
-        for one in (client, sdk.in_small_segments(client)):
+        for one in (client, clients.in_small_segments(client)):
             outcome = sdk.minimal_request(
                 one, model="m", stream=False, own_credential=True, timeout=20.0, deadline=Deadline.after(20.0)
             )

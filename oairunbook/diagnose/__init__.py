@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from oairunbook.diagnose import api, browser, client, dns, http, pasted, pattern, proxy, tcp, tls
+from oairunbook.diagnose import api, browser, client, dns, http, pasted, pattern, proxy, raised, tcp, tls
 from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding, do_nots, owner_of, steps
 from oairunbook.diagnose.chain import failed_step
 from oairunbook.diagnose.control import Compared, compare
@@ -56,9 +56,21 @@ def diagnose(evidence: Evidence) -> Verdict:
     """
     probed, text = pasted.split(evidence)
     if text is None:
-        return _as_far_as_it_goes(evidence, _of_probes(evidence))
+        return _as_far_as_it_goes(evidence, _of_what_was_seen(evidence))
     said = pasted.judge(text, _BY_ID)
-    return said if probed is None else _as_far_as_it_goes(evidence, pasted.combine(_of_probes(probed), said))
+    return said if probed is None else _as_far_as_it_goes(evidence, pasted.combine(_of_what_was_seen(probed), said))
+
+
+def _of_what_was_seen(evidence: Evidence) -> Verdict:
+    """Judge what probes saw, what an application's own call showed when it failed, or both."""
+    own, tested = raised.split(evidence)
+    if own is None:
+        return _of_probes(evidence)
+    said = raised.alone(own, _of_probes(own))
+    if tested is None:
+        return said
+    counted = tally(tested)
+    return raised.together(said, _of_probes(tested), counted.path_tried - counted.path_failed + counted.own_tried)
 
 
 def _as_far_as_it_goes(evidence: Evidence, verdict: Verdict) -> Verdict:

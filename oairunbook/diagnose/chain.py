@@ -48,10 +48,11 @@ def failed_step(evidence: Evidence) -> tuple[str, Because] | None:
 
 
 def _cause(failed: SdkFailed) -> str | None:
-    step, errors = _step(failed), failed.errors
+    step, errors = _step(failed), _of_the_transport(failed.errors)
     if "connect_tcp" in step:
         name = errno_name(errors)
-        if name == "EAI_AGAIN" and _seconds_of_failure(failed) >= SHORTEST_WAIT_SECONDS:
+        waited = _seconds_of_failure(failed)
+        if name == "EAI_AGAIN" and (waited is None or waited >= SHORTEST_WAIT_SECONDS):
             return "dns.timeout"
         if name in _BY_ERRNO:
             return _BY_ERRNO[name]
@@ -66,18 +67,43 @@ def _cause(failed: SdkFailed) -> str | None:
     return None
 
 
-def _seconds_of_failure(failed: SdkFailed) -> float:
-    """How long the step took that the request failed in."""
+def _seconds_of_failure(failed: SdkFailed) -> float | None:
+    """How long the step took that the request failed in; None where its beginning was not watched."""
     ended = next((event for event in reversed(failed.trace) if event.name.endswith(".failed")), None)
     if ended is None:
-        return 0.0
+        return None
     begun = [e.seconds for e in failed.trace if e.name == ended.name.replace(".failed", ".started")]
-    return ended.seconds - begun[-1] if begun else 0.0
+    return ended.seconds - begun[-1] if begun else None
 
 
 def _step(failed: SdkFailed) -> str:
-    """Name of the trace event that the request failed in, for example `connection.connect_tcp.failed`."""
-    return next((event.name for event in reversed(failed.trace) if event.name.endswith(".failed")), "")
+    """Name of the trace event that the request failed in, for example `connection.connect_tcp.failed`.
+
+    aiohttp has no trace; there the class of its exception names the step.
+    """
+    traced = next((event.name for event in reversed(failed.trace) if event.name.endswith(".failed")), "")
+    if traced:
+        return traced
+    return next((step for name, step in _BY_CLASS for link in failed.errors if link.type.endswith(name)), "")
+
+
+_BY_CLASS = (
+    ("ClientConnectorDNSError", "connect_tcp"),
+    ("ClientConnectorCertificateError", "start_tls"),
+    ("ClientConnectorSSLError", "start_tls"),
+    ("ClientProxyConnectionError", "connect_tcp"),
+    ("ClientConnectorError", "connect_tcp"),
+    ("ConnectionTimeoutError", "connect_tcp"),
+)
+"""Classes of aiohttp to the steps that they end, the specific ones first."""
+
+
+def _of_the_transport(errors: tuple[ErrorLink, ...]) -> tuple[ErrorLink, ...]:
+    """The chain from aiohttp's own exception on: the bridge in front of it calls most of them a timeout."""
+    for number, link in enumerate(errors):
+        if link.type.startswith("aiohttp."):
+            return errors[number:]
+    return errors
 
 
 def _mentions(errors: tuple[ErrorLink, ...], *marks: str) -> bool:

@@ -79,8 +79,12 @@ def _failed_exchanges(evidence: Evidence) -> list[_Exchange]:
             known=failed.ended is not None,
         )
         for observation, failed in failed_requests(evidence)
-        if _request_was_sent(failed.trace)
+        if _request_was_sent(failed.trace) or _mentions(failed.errors, *_AFTER_SENDING)
     ]
+
+
+_AFTER_SENDING = ("aiohttp.ServerDisconnectedError", "aiohttp.ClientPayloadError", "aiohttp.SocketTimeoutError")
+"""aiohttp has no trace; these are raised by it once the request is on its way."""
 
 
 def _request_was_sent(trace: tuple[TraceEvent, ...]) -> bool:
@@ -117,12 +121,25 @@ def _idle_reset(evidence: Evidence) -> Finding | None:
         counter_test(evidence, HttpAnswer, "http.idle.fresh"),
     )
     if dead is None or fresh is None:
-        return None
+        return _reused_connection_failed(evidence)
     because = (
         cite(dead[0], f"{dead[0].changed}: {words(dead[1].errors)}"),
         cite(fresh[0], f"a new connection at the same moment is answered with status {fresh[1].status}"),
     )
     return Finding(because=because, certainty="proven", beside_success=True)
+
+
+def _reused_connection_failed(evidence: Evidence) -> Finding | None:
+    """An application's request over a connection that was there already, which ended before a response."""
+    for observation, failed in evidence.of(SdkFailed, "application"):
+        names = [event.name for event in failed.trace]
+        sent = any(name.endswith("send_request_headers.started") for name in names)
+        dialled = any("connect_tcp" in name or "start_tls" in name for name in names)
+        closed = _mentions(failed.errors, *_CLOSED, "ECONNRESET", "EPIPE")
+        if failed.answer is None and sent and not dialled and closed and not _headers_came(failed.trace):
+            fact = f"the request went over a connection that was open already, and no response came: {words(failed.errors)}"
+            return Finding(because=(cite(observation, fact),), certainty="likely")
+    return None
 
 
 def _reset(evidence: Evidence) -> Finding | None:

@@ -42,7 +42,9 @@ class ProxyDecision:
 class TrustStore:
     """The roots that the transport trusts, by SDK and transport version (sdk_python facts, section 6)."""
 
-    origin: Literal["ssl_cert_file", "ssl_cert_dir", "certifi", "system", "truststore", "none"]
+    origin: Literal["ssl_cert_file", "ssl_cert_dir", "certifi", "system", "truststore", "none", "application"]
+    """`application`: the application's own client brings it along."""
+
     path: str | None
     """File or folder; None if the operating system keeps the store, or if there is none."""
 

@@ -81,4 +81,7 @@ class SdkFailed:
     ended: Ending | None = None
     """How the connection under a response that had begun ended; None where it did not, or where that is not known."""
 
+    headers: tuple[Header, ...] = ()
+    """Of a response that had begun and did not come to its end; empty where none had, or where they were not watched."""
+
     kind: Literal["sdk_failed"] = "sdk_failed"

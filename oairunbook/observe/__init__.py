@@ -1,16 +1,21 @@
 """Looking at the path: every probe in the order in which a request meets it, side by side where the path allows it.
 
 Probes judge nothing. Credentials go only where TLS verified, or to loopback; the control and status hosts never get any.
+
+This module can be called: `oairunbook.observe()` watches a block of an application (`oairunbook.observe.application`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from typing import Any
 
 from oairunbook.evidence import Evidence, Route
 from oairunbook.observe.collection import DEFAULT_REPEAT, Collection, Progress
@@ -36,6 +41,7 @@ def observe(
     progress: Progress | None = None,
     cancelled: threading.Event | None = None,
     environment: Mapping[str, str] | None = None,
+    build: Callable[[], Any] | None = None,
 ) -> Evidence:
     """Look at the whole path once, and return what was seen, redacted.
 
@@ -50,6 +56,7 @@ def observe(
         progress: Called with a short text as each step begins.
         cancelled: Once it is set, nothing more is begun, and what had been seen is in the CutShortError; None if nobody will ask.
         environment: Variables to take credentials from; those of this process if None.
+        build: Makes the client for the minimal request, see `oairunbook.observe.clients`; the SDK's default one for *route* if None.
 
     Raises:
         CutShortError: It was interrupted or cancelled, or the tool failed; what had been seen is in it.
@@ -72,7 +79,7 @@ def observe(
         control_url=CONTROL_URL if control_url is None else control_url,
         status_url=rehearsal.status_url if rehearsal else STATUS_URL,
     )
-    walk = Walk(route, environment, collection, options).run
+    walk = Walk(route, environment, collection, options, build).run
     ended: BaseException | None = None
     try:
         if cancelled is None:
@@ -134,3 +141,20 @@ class CutShortError(Exception):
     def __init__(self, evidence: Evidence) -> None:
         super().__init__(f"the check was cut short after {len(evidence.observations)} observations")
         self.evidence = evidence
+
+
+_Observing: Any = None
+"""What a call makes, once it has been imported: a block of an application is entered with every request."""
+
+
+class _CallableModule(types.ModuleType):
+    """This package of probes has the name under which an application asks to be observed, and `import oairunbook.observe` binds that name."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        global _Observing
+        if _Observing is None:
+            from oairunbook.observe.application.block import Observing as _Observing
+        return _Observing(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule

@@ -22,7 +22,7 @@ from oairunbook.evidence import (
     TlsHandshake,
 )
 from oairunbook.identity import token_source
-from oairunbook.observe import dns, sdk
+from oairunbook.observe import clients, dns
 from oairunbook.observe.control import is_literal
 from oairunbook.observe.counter.looking import answered
 from oairunbook.observe.path import Path
@@ -90,7 +90,7 @@ def _added(evidence: Evidence, looks: Iterator[_Noted]) -> Evidence:
 
 def _path(route: Route, environment: Mapping[str, str]) -> Path:
     """This route with the TLS context that the SDK's transport would use."""
-    _, client = sdk.build_client(route, environment)
+    _, client = clients.build_client(route, environment)
     return Path(route=route, environment=environment, context=lambda: client.context if client else None)
 
 

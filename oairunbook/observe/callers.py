@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oairunbook.controls import Call, CallOutcome, SentRequest
-from oairunbook.evidence import ErrorLink, HttpAnswer, HttpFailed, Route, SdkAnswered, SdkFailed, TraceEvent
-from oairunbook.observe import sdk
+from oairunbook.evidence import ErrorLink, HttpAnswer, HttpFailed, Route, SdkAnswered, SdkFailed
+from oairunbook.observe import clients, sdk
 from oairunbook.observe.bodies import classify
 from oairunbook.observe.errors import error_chain
 from oairunbook.observe.http import MOST_BODY_BYTES, kept_headers
 from oairunbook.observe.stream import Deadline
+from oairunbook.observe.trace import Trace
 from oairunbook.redaction import without_credentials
 from oairunbook.route.credential import find_credential
 
@@ -54,7 +55,7 @@ class Plan:
     def key(self) -> str:
         """The key that is sent: the runtime's own, or a placeholder that opens nothing."""
         found = find_credential(self.environment, self.route.surface) if self.own_credential else None
-        return found[1] if found else sdk.PLACEHOLDER_KEY
+        return found[1] if found else clients.PLACEHOLDER_KEY
 
     @property
     def credential_header(self) -> tuple[str, str]:
@@ -155,13 +156,18 @@ def _see(item: _Sent, info: Mapping[str, Any]) -> None:
 
 
 def by_the_sdk(
-    client: sdk.Client, watch: Watch, plan: Plan, identity: str, caller: str, *, retries: int = 0, stream: bool = False
+    client: clients.Client,
+    watch: Watch,
+    plan: Plan,
+    identity: str,
+    caller: str,
+    *,
+    retries: int = 0,
+    stream: bool = False,
 ) -> Call:
     """The SDK's synchronous client, with so many retries."""
     again = f"max_retries {retries}" + (", streamed" if stream else "")
-    configured = sdk.Client(
-        sdk=client.sdk.with_options(max_retries=retries), context=client.context, recorder=client.recorder
-    )
+    configured = clients.Client(sdk=client.sdk.with_options(max_retries=retries), context=client.context)
     began = time.monotonic()
     sent = watch.begin()
     try:
@@ -191,8 +197,8 @@ def by_the_asynchronous_sdk(plan: Plan, identity: str, caller: str) -> Call:
     began = time.monotonic()
     watch = Watch()
     sent = watch.begin()
-    trace: list[TraceEvent] = []
-    watch.local.record = sdk.record_into(trace, began)
+    trace = Trace(began)
+    watch.local.record = trace
     outcome = asyncio.run(_ask(plan, watch, trace))
     return Call(
         id=identity,
@@ -205,15 +211,15 @@ def by_the_asynchronous_sdk(plan: Plan, identity: str, caller: str) -> Call:
     )
 
 
-async def _ask(plan: Plan, watch: Watch, trace: list[TraceEvent]) -> SdkAnswered | SdkFailed:
+async def _ask(plan: Plan, watch: Watch, trace: Trace) -> SdkAnswered | SdkFailed:
     import openai
 
     common = plan.request
     try:
-        async with sdk.construct(plan.route, plan.environment, asynchronous=True) as client:
+        async with clients.construct(plan.route, plan.environment, asynchronous=True) as client:
             client._client.event_hooks["request"].append(watch.on_request_async)
             client._client.event_hooks["response"].append(watch.on_response_async)
-            asked = client if plan.own_credential else client.with_options(api_key=sdk.PLACEHOLDER_KEY)
+            asked = client if plan.own_credential else client.with_options(api_key=clients.PLACEHOLDER_KEY)
             kind = type(client._client.timeout)
             asked = asked.with_options(timeout=kind(plan.read_seconds, connect=plan.connect_seconds))
             create = asked.chat.completions.with_raw_response.create
@@ -225,14 +231,14 @@ async def _ask(plan: Plan, watch: Watch, trace: list[TraceEvent]) -> SdkAnswered
                     raise
                 raw = await create(**body, max_tokens=sdk.MOST_TOKENS)
     except Exception as error:
-        return SdkFailed(**common, errors=error_chain(error), trace=tuple(trace), answer=sdk.answer_of(error))
+        return SdkFailed(**common, errors=error_chain(error), trace=trace.events(), answer=sdk.answer_of(error))
     completed, came, shape = sdk.whole_answer(raw)
     return SdkAnswered(
         **common,
         status=int(raw.status_code),
         request_id=raw.headers.get("x-request-id"),
         headers=kept_headers(list(raw.headers.multi_items())),
-        trace=tuple(trace),
+        trace=trace.events(),
         shape=shape,
         completed=completed,
         body=came,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno as errno_names
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from oairunbook.evidence import ErrorLink
 
@@ -14,13 +14,18 @@ _MOST_LINKS = 24
 _EAI_NAMES = {value: name for name, value in vars(socket).items() if name.startswith("EAI_") and isinstance(value, int)}
 
 
-def error_chain(error: BaseException) -> tuple[ErrorLink, ...]:
-    """Every exception behind *error*, outermost first.
+def error_chain(error: BaseException, text_of: Callable[[BaseException], str] = str) -> tuple[ErrorLink, ...]:
+    """Every exception behind *error*, outermost first, as records; *text_of* says what is kept of the text of each."""
+    return tuple(_link(current, relation, text_of(current)) for current, relation in every_exception(error))
+
+
+def every_exception(error: BaseException) -> tuple[tuple[BaseException, str], ...]:
+    """Every exception behind *error*, outermost first, and how the one before leads there.
 
     Walks `__cause__`, `__context__` also where it is suppressed (the transports hide the original OSError there), exceptions in `args`, and
     the members of groups (`exceptions`).
     """
-    links: list[ErrorLink] = []
+    links: list[tuple[BaseException, str]] = []
     seen: set[int] = set()
     pending: list[tuple[BaseException, str]] = [(error, "raised")]
     while pending and len(links) < _MOST_LINKS:
@@ -28,7 +33,7 @@ def error_chain(error: BaseException) -> tuple[ErrorLink, ...]:
         if id(current) in seen:
             continue
         seen.add(id(current))
-        links.append(_link(current, relation))
+        links.append((current, relation))
         pending = list(_behind(current)) + pending
     return tuple(links)
 
@@ -47,7 +52,7 @@ def _behind(error: BaseException) -> Iterator[tuple[BaseException, str]]:
             yield member, "member"
 
 
-def _link(error: BaseException, relation: str) -> ErrorLink:
+def _link(error: BaseException, relation: str, text: str) -> ErrorLink:
     kind = type(error)
     name = (
         kind.__qualname__ if kind.__module__ == "builtins" else f"{_public_module(kind.__module__)}.{kind.__qualname__}"
@@ -55,7 +60,6 @@ def _link(error: BaseException, relation: str) -> ErrorLink:
     if isinstance(error, socket.timeout):
         # Python 3.9 calls it socket.timeout; since 3.10 that is another name of TimeoutError.
         name = "TimeoutError"
-    text = str(error)
     if "Illegal header value" in text:
         # The transport's text holds the whole header, and with it the whole key.
         text = "Illegal header value (value not shown: it holds a credential)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import io
 
@@ -34,11 +35,12 @@ _KEPT_PREFIXES = ("x-ratelimit-", "x-litellm-", "x-portkey-", "cf-aig-", "x-kong
 
 def kept_headers(pairs: list[tuple[str, str]]) -> tuple[Header, ...]:
     """The headers that identify who answered; the values of all others never enter a record."""
-    return tuple(
-        Header(name=name.lower(), value=value[:500])
-        for name, value in pairs
-        if name.lower() in KEPT_HEADERS or name.lower().startswith(_KEPT_PREFIXES)
-    )
+    return tuple(Header(name=name.lower(), value=value[:500]) for name, value in pairs if _is_kept(name))
+
+
+@functools.lru_cache(maxsize=512)
+def _is_kept(name: str) -> bool:
+    return name.lower() in KEPT_HEADERS or name.lower().startswith(_KEPT_PREFIXES)
 
 
 class StreamSocket:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from oairunbook.evidence import HttpAnswer, Route, SdkAnswered, SdkFailed
-from oairunbook.observe import sdk
+from oairunbook.observe import clients, sdk
 from oairunbook.observe.collection import Collection, Task
 from oairunbook.observe.counter import PATIENCE_SECONDS
 from oairunbook.observe.stream import SMALL_SEGMENT_BYTES
@@ -29,7 +29,14 @@ class OwnRequests:
         self._until = until
 
     def begin(
-        self, client: sdk.Client, model: str | None, *, stream: bool, own: bool, number: int = 1, small: bool = False
+        self,
+        client: clients.Client,
+        model: str | None,
+        *,
+        stream: bool,
+        own: bool,
+        number: int = 1,
+        small: bool = False,
     ) -> Task:
         """Begin one request: a POST, or a listing of models where no model is known; *number* from 2 on makes it once more."""
         identity = ("sdk.stream" if stream else "sdk") + (f".again:{number}" if number > 1 else "")
@@ -43,7 +50,7 @@ class OwnRequests:
             "api",
             f"the SDK's minimal request ({what})",
             lambda: sdk.minimal_request(
-                sdk.in_small_segments(client) if small else client,
+                clients.in_small_segments(client) if small else client,
                 model=model,
                 stream=stream,
                 own_credential=own,
@@ -53,7 +60,7 @@ class OwnRequests:
             changed=changed,
         )
 
-    def once_more(self, client: sdk.Client, model: str, whole: Task, streamed: Task) -> None:
+    def once_more(self, client: clients.Client, model: str, whole: Task, streamed: Task) -> None:
         """Make both requests some more times, where one of the two failed at once or somebody was told to slow down.
 
         Only that tells a fault of one kind of request from one that every so many requests meet.
@@ -70,9 +77,10 @@ class OwnRequests:
                     task.stop("no answer in time")
                     return
 
-    def in_small_segments(self, client: sdk.Client, model: str) -> tuple[Task, ...]:
+    def in_small_segments(self, client: clients.Client, model: str) -> tuple[Task, ...]:
         """A large answer may never arrive where small ones do: the same request again, and once in small segments."""
-        if self._route.proxy.url:
+        if self._route.proxy.url or client.of_the_application:
+            # The transport is made anew for it: of an application's own it is not known how.
             return ()
         again = self.begin(client, model, stream=False, own=True, number=2 + _MORE_OF_EACH)
         small = self.begin(client, model, stream=False, own=True, small=True)

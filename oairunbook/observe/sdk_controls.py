@@ -17,7 +17,7 @@ from oairunbook.evidence import (
     Stopped,
     ToolFailed,
 )
-from oairunbook.observe import sdk, sdk_defaults
+from oairunbook.observe import clients, sdk, sdk_defaults
 from oairunbook.observe.callers import Plan, Watch, by_the_asynchronous_sdk, by_the_sdk, by_the_transport
 from oairunbook.observe.credential import may_send_own_credential
 from oairunbook.observe.debug_log import debug_log
@@ -61,7 +61,7 @@ def observe_controls(
     began = time.monotonic()
     collected_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     plan = _plan(seen, environment, timeout)
-    _, client = sdk.build_client(seen.route, environment)
+    _, client = clients.build_client(seen.route, environment)
     found_defaults: Defaults | None = None
     classes: tuple[ExceptionClass, ...] = ()
     if client is not None:

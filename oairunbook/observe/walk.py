@@ -13,6 +13,8 @@ from pathlib import Path as FilePath
 from urllib.parse import urlsplit
 
 from oairunbook.evidence import (
+    ClientBuilt,
+    ClientRefused,
     Connected,
     ConnectFailed,
     DnsAnswer,
@@ -27,7 +29,7 @@ from oairunbook.evidence import (
     StatusPage,
     TlsHandshake,
 )
-from oairunbook.observe import control, dns, http, idle, proxy, sdk, tcp, tls
+from oairunbook.observe import clients, control, dns, http, idle, proxy, sdk, tcp, tls
 from oairunbook.observe.attempts import Attempts
 from oairunbook.observe.collection import DEFAULT_REPEAT, Collection, Task
 from oairunbook.observe.control import control_route, is_literal
@@ -86,7 +88,9 @@ class Walk:
         environment: Mapping[str, str],
         collection: Collection,
         options: Options,
+        build: Callable[[], tuple[ClientBuilt | ClientRefused, clients.Client | None]] | None = None,
     ) -> None:
+        """*build* makes the client; the SDK's default one for this route is built if it is None."""
         self._route = route
         self._environment = environment
         self._collection = collection
@@ -95,6 +99,7 @@ class Walk:
         self._path = Path(route=route, environment=environment, context=self._context)
         self._side: list[Task] = []
         self._tests: dict[str, Task] = {}
+        self._build = build or (lambda: clients.build_client(route, environment))
         self._client: Task | None = None
         self._arrived = threading.Event()
         self._tick = threading.Event()
@@ -107,9 +112,7 @@ class Walk:
         """Begin everything that can begin, follow the path, and leave nothing unrecorded."""
         begin = self._collection.begin
         begin("client.resources", "client", "client", "this process", _local_resources).wait(1.0)
-        self._client = begin(
-            "client.sdk", "client", "client", "the SDK", lambda: sdk.build_client(self._route, self._environment)
-        )
+        self._client = begin("client.sdk", "client", "client", "the SDK", self._build)
         if self._route.problems:
             self._client.wait(self._collection.deadline.left)
             for probe, layer in (("dns", "dns"), ("tcp", "tcp"), ("tls", "tls"), ("http", "http"), ("sdk", "api")):
@@ -299,7 +302,11 @@ class Walk:
             )
             self._until(lambda: plain.done, self._timeout + 0.5)
             return False
-        own = may_go_out(self._route, verified=True)  # only a verified handshake leads here
+        own = may_go_out(self._route, verified=client.verifies)  # only a completed handshake leads here
+        if client.of_the_application and not own:
+            self._keeps_its_key()
+            self._until(lambda: plain.done, self._timeout + 0.5)
+            return False
         model = self._route.model.value if self._route.model else None
         if model is None and own and self._route.family != "azure":
             model = sdk.pick_model(self._models(client))
@@ -338,7 +345,7 @@ class Walk:
             self._own.once_more(client, model, *tasks)
         return all(getattr(task.outcome, "kind", "") == "sdk_answered" for task in tasks)
 
-    def _models(self, client: sdk.Client) -> tuple[str, ...]:
+    def _models(self, client: clients.Client) -> tuple[str, ...]:
         """The models that this key sees; none if they do not come within one step's time."""
         found: list[tuple[str, ...]] = []
         step = self._step
@@ -350,7 +357,7 @@ class Walk:
         self._until(lambda: not asking.is_alive(), step.left)
         return found[0] if found else ()
 
-    def _sdk_on_a_broken_path(self, client: sdk.Client | None) -> None:
+    def _sdk_on_a_broken_path(self, client: clients.Client | None) -> None:
         """The exception that the application sees, if the path fails at once. It gets a placeholder for a key."""
         what = "the SDK's minimal request"
         if client is None:
@@ -359,10 +366,18 @@ class Walk:
         if self._path_is_silent():
             self._collection.skip("sdk", "sdk", "api", what, "the path is silent; the SDK would wait as long again")
             return
+        if client.of_the_application and not (self._route.scheme == "https" and client.verifies):
+            # Should the path work after all, the client sends its key over whatever is there.
+            self._keeps_its_key()
+            return
         model = self._route.model.value if self._route.model else sdk.PREFERRED_MODELS[0]
-        task = self._own.begin(client, model, stream=False, own=False)
+        task = self._own.begin(client, model, stream=False, own=client.of_the_application)
         if not self._until(lambda: task.done, min(self._timeout, 3.0)):
             task.stop("no answer in time")
+
+    def _keeps_its_key(self) -> None:
+        reason = "the application's client would send its key where no certificate is verified"
+        self._collection.skip("sdk", "sdk", "api", "the SDK's minimal request", reason)
 
     def _unreached_addresses(self) -> int:
         """How many addresses of the dialled host have not accepted a connection, or not yet."""
@@ -455,11 +470,11 @@ class Walk:
         """One step's time from now, inside the budget."""
         return self._collection.deadline.sooner(self._timeout)
 
-    def _built_client(self) -> sdk.Client | None:
+    def _built_client(self) -> clients.Client | None:
         assert self._client is not None
         if not self._client.wait(self._collection.deadline.left):
             self._client.stop("the SDK was not imported in time")
-        client: sdk.Client | None = self._client.extra
+        client: clients.Client | None = self._client.extra
         return client
 
     def _context(self) -> ssl.SSLContext | None:

@@ -15,6 +15,9 @@ _VARIABLES = {
 }
 """Surface to the variables that hold its key; the first that is set counts."""
 
+KEY_VARIABLES = tuple(dict.fromkeys(name for names in _VARIABLES.values() for name in names))
+"""Every variable that may hold a key of some surface."""
+
 _PLACEHOLDER = re.compile(r"^(?:your[-_ ]|sk-(?:your|xxx|\.\.\.|<)|<|\$\{|changeme|todo\b)", re.IGNORECASE)
 
 

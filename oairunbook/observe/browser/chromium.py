@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from oairunbook.evidence import PageRequest, PageTried
-from oairunbook.observe import sdk
+from oairunbook.observe import clients, sdk
 
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
 _MOST_LINES = 20
@@ -81,9 +81,9 @@ def try_page(
         BrowserError: The browser failed, not the call.
     """
     values = {
-        "authorization": f"Bearer {sdk.PLACEHOLDER_KEY}",
+        "authorization": f"Bearer {clients.PLACEHOLDER_KEY}",
         "content-type": "application/json",
-        "api-key": sdk.PLACEHOLDER_KEY,
+        "api-key": clients.PLACEHOLDER_KEY,
     }
     script = _SCRIPT % {
         "url": json.dumps(url),

@@ -19,7 +19,7 @@ from oairunbook.evidence import (
     ProxyFailed,
     TlsFailed,
 )
-from oairunbook.observe import sdk
+from oairunbook.observe import clients, sdk
 from oairunbook.observe.credential import may_send_own_credential
 from oairunbook.observe.path import NoPathError, Path
 from oairunbook.observe.stream import Deadline, Stream
@@ -47,7 +47,7 @@ class Exchange:
         self._mode: Any = "include" if credentials else "omit"
         self._addresses = addresses or (seen.route.dialled_host,)
         self._timeout = timeout
-        _, client = sdk.build_client(seen.route, environment)
+        _, client = clients.build_client(seen.route, environment)
         self._client = client
         context = client.context if client is not None else ssl.create_default_context()
         self._path = Path(route=seen.route, environment=environment, context=lambda: context)
@@ -65,7 +65,7 @@ class Exchange:
         """The request itself, with the key only where the SDK's own request would get it, else with a placeholder."""
         own = may_send_own_credential(self._seen)
         found = find_credential(self._environment, self._seen.route.surface) if own else None
-        key = found[1] if found else sdk.PLACEHOLDER_KEY
+        key = found[1] if found else clients.PLACEHOLDER_KEY
         azure_key = (
             self._seen.route.surface == "azure-dated" and self._seen.route.credential.source != "AZURE_OPENAI_AD_TOKEN"
         )
