@@ -30,7 +30,7 @@ from oairunbook.output import (
 )
 
 _COMMAND_GROUPS = (
-    ("In an incident", ("check", "collect", "triage", "explain", "open", "run", "packet")),
+    ("In an incident", ("check", "collect", "fleet", "triage", "explain", "open", "run", "packet")),
     ("Unattended", ("schedule",)),
     ("Afterwards", ("verify", "archive", "report", "diagnose", "compare")),
     ("For practice", ("lab",)),
@@ -39,6 +39,10 @@ _COMMAND_GROUPS = (
 _ELSEWHERE: dict[str, tuple[str, str]] = {
     "triage": ("oairunbook.read.command:triage", "Judge a pasted error: traceback, log, body, console."),
     "collect": ("oairunbook.collector.command:collect", "Collect evidence where a COMMAND leads, or a process runs."),
+    "fleet": (
+        "oairunbook.record.fleet_command:fleet",
+        "Compare the workers of a fleet: which fail, and what tells them from the others.",
+    ),
     "explain": ("oairunbook.explain.command:explain", "Explain one cause, or list all of them."),
     "open": ("oairunbook.record.front_commands:open_command", "Open the runbook in JupyterLab, at triage."),
     "run": ("oairunbook.record.commands:run", "Run the runbook's notebooks headless, and archive them."),

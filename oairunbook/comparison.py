@@ -247,25 +247,27 @@ def _refusal(refused: Sequence[Variable]) -> str:
 
 
 def _step(layer: Layer, first: Evidence, second: Evidence) -> Step:
-    one, other = _side(layer, first), _side(layer, second)
+    one, other = side(layer, first), side(layer, second)
     return Step(layer=layer, first=one, second=other, difference=_difference(layer, one, other))
 
 
-_NO_PROXY = "no proxy in play"
+NO_PROXY = "no proxy in play"
+"""How the proxy's layer ends where there is none."""
 
 
 def _difference(layer: Layer, one: Side, other: Side) -> Difference:
     if one.outcome == other.outcome:
         return "none" if one.facts == other.facts else "fact"
-    if layer == "proxy" and _NO_PROXY in (one.outcome, other.outcome):
+    if layer == "proxy" and NO_PROXY in (one.outcome, other.outcome):
         # That one of them has a proxy is told by its conditions; here it counts only if the proxy failed.
         return "outcome" if any("failed" in side.outcome for side in (one, other)) else "fact"
     return "outcome" if one.outcome and other.outcome else "unknown"
 
 
-def _side(layer: Layer, evidence: Evidence) -> Side:
+def side(layer: Layer, evidence: Evidence) -> Side:
+    """How one layer ended in a record, on the path itself: counter-tests and repeated attempts are left out."""
     if layer == "proxy" and not evidence.route.proxy.url:
-        return Side(outcome=_NO_PROXY)
+        return Side(outcome=NO_PROXY)
     own = [o for o in evidence.observations if o.layer == layer and o.changed is None and o.attempt == 1]
     told = [(o, digest) for o in own if (digest := _digest(o)) is not None]
     outcomes = sorted({outcome for _, (outcome, _) in told if outcome})

@@ -7,6 +7,7 @@ import os
 import platform
 import socket
 import ssl
+import struct
 import sys
 import time
 from collections.abc import Mapping
@@ -75,6 +76,12 @@ _PLATFORM_TEXTS = (
     # The asset tag that every virtual machine of Azure has.
     ("/sys/class/dmi/id/chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77", "Azure virtual machine"),
 )
+_NODE_VARIABLES = ("NODE_NAME", "K8S_NODE_NAME", "KUBERNETES_NODE_NAME", "KUBE_NODE_NAME", "MY_NODE_NAME")
+"""How manifests name what the downward API gives as `spec.nodeName`."""
+
+_ELSEWHERE = (("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INET6))
+"""Addresses of documentation (RFC 5737, RFC 3849), which nobody has: only the default route leads there."""
+
 _REGION_VARIABLES = ("AWS_REGION", "REGION_NAME", "VERCEL_REGION", "FLY_REGION", "DENO_REGION", "AWS_DEFAULT_REGION")
 
 
@@ -91,6 +98,10 @@ def this_runtime(environment: Mapping[str, str]) -> Runtime:
         platforms=tuple(_platforms(environment)),
         region=next((environment[name] for name in _REGION_VARIABLES if environment.get(name)), None),
         timezone=time.strftime("%Z"),
+        node=next((environment[name] for name in _NODE_VARIABLES if environment.get(name)), None),
+        distribution=_distribution(),
+        source_address=_source_address(),
+        gateway=_gateway(),
     )
 
 
@@ -123,3 +134,42 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+def _distribution() -> str | None:
+    lines = _lines("/etc/os-release") or _lines("/usr/lib/os-release")
+    named = {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in lines)}
+    image = " ".join(filter(None, (named.get("IMAGE_ID"), named.get("IMAGE_VERSION"))))
+    return ", ".join(filter(None, (named.get("PRETTY_NAME"), image))) or None
+
+
+def _source_address() -> str | None:
+    """Connecting a UDP socket looks up the route and sends nothing (connect(2))."""
+    for address, family in _ELSEWHERE:
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((address, 9))
+                return str(probe.getsockname()[0])
+        except OSError:
+            # No route by this family, or no such family.
+            pass
+    return None
+
+
+def _gateway() -> str | None:
+    rows = [line.split() for line in _lines("/proc/net/route")]
+    if not rows:
+        return None
+    # Destination and mask 0 are the default route; addresses stand in this machine's byte order.
+    through = [row[2] for row in rows[1:] if len(row) > 7 and row[1] == row[7] == "00000000"]
+    try:
+        return socket.inet_ntoa(struct.pack("=I", int(through[0], 16))) if through else ""
+    except (ValueError, struct.error):
+        return None
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return []

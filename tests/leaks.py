@@ -32,9 +32,6 @@ from oairunbook.lab.running import KEY
 from oairunbook.record import runbooks
 from tests.world.canary import forms
 
-_ENOUGH_SECONDS = 3600
-"""For one command, of which the longest runs every notebook; on a machine that does much else it takes its time."""
-
 NOTEBOOK_FAULTS = ("ok", "api.invalid_key", "proxy.auth_required", "tls.untrusted_issuer")
 """What all notebooks meet; `check` meets every fault."""
 
@@ -125,7 +122,7 @@ class Table:
         """Run one command, keep its outputs beside its files; gives its standard output."""
         self._commands[command] = self._commands.get(command, 0) + 1
         call = [sys.executable, "-P", "-m", "oairunbook.cli", *arguments]
-        done = subprocess.run(call, env=environment, cwd=folder, capture_output=True, timeout=_ENOUGH_SECONDS)
+        done = subprocess.run(call, env=environment, cwd=folder, capture_output=True, timeout=600)
         number = self._commands[command]
         for name, output in (("stdout", done.stdout), ("stderr", done.stderr)):
             (folder / f"{command.replace(' ', '_')}-{number}.{name}").write_bytes(output)
@@ -247,6 +244,9 @@ def _notebooks(table: Table, here: Path, beside: Path, environment: dict[str, st
     }
     names = [name for name in runbooks.names() if name not in ("game_day", "triage")]
     table.run("collect", ["collect", "--json", "collect.json", "--", sys.executable, "-"], here, environment)
+    table.run(
+        "fleet", ["fleet", "--via", f"{sys.executable} -", "--repeat", "2", "--json", "fleet.json"], here, environment
+    )
     table.run("run", ["run", *names], here, environment)
     table.run("run", ["run", "04_browser", "-p", "page", str(beside / "page.html")], here, environment)
     table.run("run", ["run", "01_response_evidence", "-p", "error_text", plants.text], here, environment)

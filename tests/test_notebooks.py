@@ -28,6 +28,9 @@ INTERACTIVE = tuple(name for name in ("game_day", "triage") if name in NAMES)
 AUDITS = tuple(name for name in ("09_audit",) if name in NAMES)
 """They look at an archive and at no path, so they end in no verdict; tests/test_audit.py reads what they show."""
 
+FLEETS = tuple(name for name in ("10_fleet",) if name in NAMES)
+"""They compare records of many runtimes, so they end in no verdict either; tests/test_fleet.py reads what they show."""
+
 HIDDEN = "remove-input"
 
 
@@ -103,6 +106,9 @@ def test_the_first_view_says_what_this_is_and_the_last_is_the_verdict_with_the_w
     if name in AUDITS:
         assert (views[0], views[-1]) == ("show.header(audit)", "show.conclusion(audit)")
         return
+    if name in FLEETS:
+        assert (views[0], views[-1]) == ("show.header(fleet)", "show.conclusion(fleet)")
+        return
     assert views[0] == "show.header(seen, verdict, evidence)"
     if views[-1].startswith("show.follows("):
         assert views.pop() == f'show.follows(seen, verdict, "{name}")'
@@ -169,6 +175,8 @@ def test_plain_papermill_runs_every_notebook_with_no_parameters(tmp_path: Path) 
     for name, notebook in executed.items():
         if name in AUDITS:
             assert "is no archive" in text_of(notebook)
+        elif name in FLEETS:
+            assert "No records are named" in text_of(notebook)
         else:
             assert verdict_of(notebook)["cause"] == ("unknown" if name in INTERACTIVE else "tls.untrusted_issuer"), name
             assert ("controls" if name in INTERACTIVE else "PRACTICE") in text_of(notebook)
@@ -182,7 +190,7 @@ def test_plain_papermill_with_a_base_url_ends_in_a_verdict_also_where_no_name_se
     with lab.start("dns.resolver_unreachable") as running:
         executed = papermill_all(tmp_path, environment_of(running), "-p", "base_url", "https://other.lab.test/v1")
     for name, notebook in executed.items():
-        if name in AUDITS:
+        if name in (*AUDITS, *FLEETS):
             continue
         assert verdict_of(notebook)["cause"] == ("unknown" if name in INTERACTIVE else "dns.resolver_unreachable"), name
         if "base_url" in {parameter.name for parameter in runbooks.declared(read(name).cells)}:

@@ -65,7 +65,7 @@ def test_the_wheel_says_what_it_is_and_needs(wheel: Path) -> None:
     assert metadata["Version"] == __version__
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert set(metadata.get_all("Provides-Extra", [])) == {"browser", "lab", "s3", "test"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"browser", "dask", "lab", "s3", "test"}
     assert "oairunbook = oairunbook.cli:main" in scripts
 
 

@@ -10,6 +10,7 @@ import os
 import secrets as random
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from oairunbook.collector import stream
@@ -58,6 +59,45 @@ def look_there(
         CutShortError: It was interrupted or cancelled, or the tool failed there; what had been seen is in it.
         KeyboardInterrupt: It was interrupted before anything had been seen.
     """
+    errand = prepare(
+        place, budget=budget, idle=idle, sent=sent, fingerprint_key=fingerprint_key, progress=progress, **options
+    )
+    came = carry(
+        place.argv,
+        place.preface + errand.stream,
+        errand.answers,
+        environment=place.environment,
+        seconds=errand.seconds + _START_SECONDS,
+        interrupt=place.interrupt,
+        cancelled=cancelled,
+    )
+    return brought_back(place, errand, came, sent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """What is sent to one place, and what will be read of its answer."""
+
+    stream: bytes = field(repr=False)
+    answers: Answers
+    seconds: float
+    """After which the collector there is gone by itself."""
+
+    mark: str
+    """Of the fingerprints that come from there; empty where they are this archive's own."""
+
+
+def prepare(
+    place: Place,
+    *,
+    budget: float = 30.0,
+    idle: float | None = None,
+    sent: Mapping[str, str] | None = None,
+    fingerprint_key: bytes | None = None,
+    progress: Callable[[str], None] | None = None,
+    **options: Any,
+) -> Errand:
+    """The text for the standard input of a Python in that place; see `look_there`."""
     seconds = budget + (idle or 0.0) + _OVERTIME_SECONDS
     nonce = random.token_hex(8)
     key, mark = _of_the_place(fingerprint_key, place.fingerprinted_as)
@@ -68,20 +108,15 @@ def look_there(
         "fingerprint_key": key.hex() if key else None,
         "seconds": seconds,
     }
-    answers = Answers(nonce, progress)
-    came = carry(
-        place.argv,
-        place.preface + stream.make(job),
-        answers,
-        environment=place.environment,
-        seconds=seconds + _START_SECONDS,
-        interrupt=place.interrupt,
-        cancelled=cancelled,
-    )
+    return Errand(stream=stream.make(job), answers=Answers(nonce, progress), seconds=seconds, mark=mark)
+
+
+def brought_back(place: Place, errand: Errand, came: Came, sent: Mapping[str, str] | None = None) -> Evidence:
+    """The record in what came back; see `look_there` for what is raised where there is none."""
     secrets = _secrets(os.environ, place.environment, place.taken_over, sent or {})
-    document = answers.document()
+    document = errand.answers.document()
     if document is None:
-        raise _nothing(place, came, answers, secrets)
+        raise _nothing(place, came, errand.answers, secrets)
     if "failed" in document:
         raise _failed(document, secrets)
     try:
@@ -90,7 +125,7 @@ def look_there(
         raise NotCollectedError(f"What came back is no record that this version can read: {error}") from error
     collector = dataclasses.replace(place.collector, command=shown(place, sent))
     seen = dataclasses.replace(
-        seen, runtime=dataclasses.replace(seen.runtime, collector=collector), route=_marked(seen.route, mark)
+        seen, runtime=dataclasses.replace(seen.runtime, collector=collector), route=_marked(seen.route, errand.mark)
     )
     if document.get("cut_short"):
         if came.ended == "interrupt":

@@ -155,9 +155,9 @@ class Route:
 class Collector:
     """How the observing half came to a runtime in which the tool itself does not run."""
 
-    carrier: Literal["command", "interpreter", "process", "unit"]
-    """A command that leads to a Python's standard input, another interpreter on this machine, the place of a running process, or that of a
-    service which did not run, made from its settings."""
+    carrier: Literal["command", "interpreter", "process", "unit", "worker"]
+    """A command that leads to a Python's standard input, another interpreter on this machine, the place of a running process, that of a
+    service which did not run, made from its settings, or a worker of an engine."""
 
     command: str
     """What was started, without secrets."""
@@ -184,5 +184,17 @@ class Runtime:
 
     region: str | None = None
     timezone: str = "UTC"
+    node: str | None = None
+    """The machine below, where the platform hands its name down in a variable; None where it does not."""
+
+    distribution: str | None = None
+    """What os-release(5) calls this system, which is that of the image in a container; None if it does not say."""
+
+    source_address: str | None = None
+    """Address that packets from here bear on the default route, by the kernel's own tables; nothing is sent to learn it."""
+
+    gateway: str | None = None
+    """Gateway of IPv4's default route (/proc/net/route); empty if there is no such route, None if it could not be read."""
+
     collector: Collector | None = None
     """How it was looked at from elsewhere; None if the tool itself ran there."""

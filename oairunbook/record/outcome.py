@@ -11,7 +11,7 @@ from typing import Any, Literal
 import nbformat
 
 from oairunbook.record.files import write_whole
-from oairunbook.record.show import AUDIT_MIME, PROOF_MIME, VERDICT_MIME
+from oairunbook.record.show import AUDIT_MIME, FLEET_MIME, PROOF_MIME, VERDICT_MIME
 from oairunbook.redaction import Secrets
 
 State = Literal["ok", "failed", "timed_out", "killed", "not_run"]
@@ -86,6 +86,9 @@ class Execution:
     audit: dict[str, Any] | None = None
     """The last result of an audit that the notebook displayed."""
 
+    fleet: dict[str, Any] | None = None
+    """What the notebook said last of a fleet: how many members are in which state."""
+
     def counted(self) -> dict[str, int]:
         """How many code cells ended in each state."""
         return {state: n for state in STATES if (n := sum(cell.state == state for cell in self.cells))}
@@ -125,6 +128,7 @@ def finish(job: Job, ended: Ended, secrets: Secrets, *, seconds: float, told: st
         verdict=_last(notebook, VERDICT_MIME),
         proof=_last(notebook, PROOF_MIME),
         audit=_last(notebook, AUDIT_MIME),
+        fleet=_last(notebook, FLEET_MIME),
     )
     record = _walk(_record(notebook, execution, job), clean)
     write_whole(Path(job.target), nbformat.writes(nbformat.from_dict(record)).encode("utf-8") + b"\n")
@@ -240,6 +244,7 @@ def _record(notebook: Any, execution: Execution, job: Job) -> Any:
         "verdict": execution.verdict,
         "proof": execution.proof,
         "audit": execution.audit,
+        "fleet": execution.fleet,
     }
     if execution.state != "ok":
         counted = ", ".join(f"{number} {state}" for state, number in execution.counted().items()) or "none"

@@ -82,16 +82,23 @@ class Run:
         return self.verdict is None and any(notebook.audit for notebook in self.notebooks)
 
     @property
+    def fleet(self) -> dict[str, Any] | None:
+        """What a notebook of this run said of a fleet, which has no verdict of its own."""
+        return next((notebook.fleet for notebook in self.notebooks if notebook.fleet), None)
+
+    @property
     def whole(self) -> bool:
-        """Whether every notebook ran to its end and left a verdict, or the result of an audit."""
-        told = self.verdict is not None or self.audited
+        """Whether every notebook ran to its end and left a verdict, or the result of an audit or of a fleet."""
+        told = self.verdict is not None or self.audited or self.fleet is not None
         return told and all(notebook.state == "ok" for notebook in self.notebooks)
 
     @property
     def exit_status(self) -> int:
-        """The verdict's; of an audit 0 if the archive is as it was left, else 1."""
+        """The verdict's; of a fleet 1 if a member fails; of an audit 0 if the archive is as it was left, else 1."""
         if self.verdict is not None:
             return self.verdict.exit_status
+        if self.fleet is not None:
+            return int(self.fleet["exit_status"])
         return int(not all(notebook.audit["archive_intact"] for notebook in self.notebooks if notebook.audit))
 
     def document(self) -> dict[str, Any]:
@@ -101,7 +108,7 @@ class Run:
             "practice": self.practice,
             "evidence": to_document(self.evidence),
             "verdict": to_document(self.verdict),
-            "notebooks": [_summary(notebook) for notebook in self.notebooks],
+            "notebooks": [summary(notebook) for notebook in self.notebooks],
         }
 
 
@@ -174,7 +181,7 @@ def run(
 
     try:
         signer = load_signer(sign_key_file(sign_key, variables))
-        kind: archives.Kind = "verify" if fix_of is not None else "audit" if _only_audits(declared) else "run"
+        kind: archives.Kind = "verify" if fix_of is not None else _looks_at(declared)
         draft = archives.begin(root, host=socket.gethostname(), kind=kind, practice=practice, signer=signer)
     except SigningKeyError as error:
         raise ParameterError(f"{error}. Nothing was run.") from error
@@ -267,9 +274,12 @@ def archive_record(root: Path, evidence: Evidence, verdict: Verdict) -> Path:
     return find_run(root, str(path))
 
 
-def _only_audits(declared: Mapping[Path, Sequence[runbooks.Parameter]]) -> bool:
-    """Whether no notebook looks at a path: each takes an archive instead of a route."""
-    return all("archive" in {parameter.name for parameter in parameters} for parameters in declared.values())
+def _looks_at(declared: Mapping[Path, Sequence[runbooks.Parameter]]) -> archives.Kind:
+    """What these notebooks look at: an archive or a fleet, if each takes that instead of a route, else a path."""
+    names = [{parameter.name for parameter in parameters} for parameters in declared.values()]
+    if all("archive" in known for known in names):
+        return "audit"
+    return "fleet" if all("records" in known for known in names) else "run"
 
 
 def _after(evidence: Evidence) -> list[str]:
@@ -300,6 +310,8 @@ def _checked_together(values: Mapping[str, Value], *, alone: bool) -> Evidence |
             if values.get(name):
                 read(str(values[name]))
         recorded = read(str(values["evidence"])) if values.get("evidence") else None
+        if values.get("records"):
+            Path(str(values["records"])).stat()
     except OSError as error:
         raise ParameterError(f"{error.filename} cannot be read: {error.strerror}. Nothing was run.") from error
     except ValueError as error:
@@ -320,7 +332,7 @@ def _finish(draft: archives.Draft, result: Run, fix_of: Mapping[str, Any] | None
         draft.write("packet.json", packets.to_json(built))
     manifest = {
         "host": socket.gethostname(),
-        "notebooks": [_summary(notebook) for notebook in result.notebooks],
+        "notebooks": [summary(notebook) for notebook in result.notebooks],
         "interrupted": result.interrupted,
         **about(result.evidence, result.verdict),
     }
@@ -334,7 +346,8 @@ def _finish(draft: archives.Draft, result: Run, fix_of: Mapping[str, Any] | None
     draft.finish("whole" if result.whole and not result.interrupted else "partial", manifest)
 
 
-def _summary(notebook: Execution) -> dict[str, Any]:
+def summary(notebook: Execution) -> dict[str, Any]:
+    """A notebook's execution as the manifest says it."""
     return {
         "name": notebook.name,
         "state": notebook.state,

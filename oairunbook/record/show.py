@@ -57,6 +57,7 @@ __all__ = [
 VERDICT_MIME = "application/vnd.oairunbook.verdict+json"
 PROOF_MIME = "application/vnd.oairunbook.proof+json"
 AUDIT_MIME = "application/vnd.oairunbook.audit+json"
+FLEET_MIME = "application/vnd.oairunbook.fleet+json"
 RUN_VARIABLE = "OAIRUNBOOK_RUN"
 """Set by `oairunbook run` for the kernels that it starts: the run's id."""
 

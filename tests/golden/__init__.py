@@ -59,4 +59,5 @@ COPIES = (
     Copy("07_escalate", "tls.untrusted_issuer", recorded_by="02_same_path"),
     Copy("08_verify_fix", "ok", more=(("failing", _UNTRUSTED),)),
 )
-"""Without `09_audit`, which looks at an archive, and without `game_day` and `triage`, which wait for somebody at the controls."""
+"""Without `09_audit` and `10_fleet`, which look at archives and at many records, and without `game_day` and
+`triage`, which wait for somebody at the controls."""

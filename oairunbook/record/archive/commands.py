@@ -302,7 +302,7 @@ def _table(folder: Path, rows: list[Row]) -> str:
     where = address(folder)
     lines = [("began (UTC)", "state", "owner", "cause", "failed", "route", "run")]
     for row in rows:
-        cause = row.cause or {"prune": "pruned", "audit": "audit"}.get(row.kind, "")
+        cause = row.cause or {"prune": "pruned", "audit": "audit", "fleet": "fleet"}.get(row.kind, "")
         if row.kind == "verify":
             cause += ", fix proved" if row.proved else ", fix not proved"
         rate = f"{row.failed}/{row.tried}" if row.tried else ""

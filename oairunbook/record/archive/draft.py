@@ -23,7 +23,7 @@ from oairunbook.record.files import make_private, write_whole
 MANIFEST_SCHEMA = "oairunbook.manifest/1"
 
 State = Literal["whole", "partial"]
-Kind = Literal["run", "verify", "audit", "prune"]
+Kind = Literal["run", "verify", "audit", "fleet", "prune"]
 
 _READ_ONLY = 0o400
 
@@ -52,6 +52,13 @@ class Draft:
         path = self.folder / name
         write_whole(path, text.encode("utf-8"))
         return path
+
+    def discard(self) -> None:
+        """Leave nothing of it: it was opened, and then there was nothing to record."""
+        for file in self.folder.iterdir():
+            file.unlink()
+        os.close(self.lock)
+        self.folder.rmdir()
 
     def finish(self, state: State, about: Mapping[str, Any]) -> Path:
         """Hash what is there, enter the run in the chain and give it its name.

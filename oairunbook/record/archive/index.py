@@ -76,7 +76,7 @@ class Row:
 
     run: str
     kind: str
-    """`run`, `verify`, `audit` or `prune`."""
+    """`run`, `verify`, `audit`, `fleet` or `prune`."""
 
     state: str
     """`whole`, `partial`, `killed`, `running`; `waiting` until it can be put on object storage; `missing` or `changed` where manifest and chain disagree."""
@@ -122,7 +122,7 @@ class Wanted:
     """A family, or a base URL or part of one."""
 
     kind: str = ""
-    """`run`, `verify`, `audit` or `prune`."""
+    """`run`, `verify`, `audit`, `fleet` or `prune`."""
 
     practice: bool | None = None
     """None for both real and practice runs."""

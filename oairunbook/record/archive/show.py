@@ -85,6 +85,9 @@ def to_text(shown: Shown) -> str:
     ]
     if about.get("kind") == "prune":
         lines[-1] = f"pruned    {about.get('removed')} runs that began before {about.get('before')}"
+    fleet = about.get("fleet")
+    if isinstance(fleet, dict):
+        lines[-1] = f"fleet     {fleet.get('told')}"
     fix = about.get("verify")
     if isinstance(fix, dict):
         lines += [f"fix of    {(fix.get('failing') or {}).get('run')}", f"          {fix.get('statement')}"]

@@ -1,0 +1,564 @@
+"""A fleet compared: what tells failing members from healthy ones is found where there is something, and accident is called so."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+import random
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from xml.etree import ElementTree
+
+import nbformat
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oairunbook import lab
+from oairunbook.cli import cli
+from oairunbook.evidence import (
+    DnsAnswer,
+    DnsReply,
+    ErrorLink,
+    Evidence,
+    NameServer,
+    NotTried,
+    ProxyDecision,
+    ResolveFailed,
+    ResolverConfiguration,
+    ToolFailed,
+    dumps,
+)
+from oairunbook.fleet import Fleet, Group, chance, load_fleet, member, survey
+from oairunbook.fleet.facts import Fact, subnet
+from oairunbook.fleet.separate import Sign, Signs, separation
+from oairunbook.record import archive as archives
+from oairunbook.record.fleet import RecordsError, as_text, read_fleet, views
+from oairunbook.record.fleet.picture import grid
+from tests.fleets import BROKEN, fleet, members, strewn
+from tests.test_collector import program, variables
+from tests.world.canary import Canaries
+
+from .recorded import HOSTILE, connected, evidence, observation, refused, resolved, sdk_answered, sdk_failed
+
+
+def surveyed(records: Sequence[Evidence]) -> Fleet:
+    return survey(members(records))
+
+
+def without_proxies(records: Sequence[Evidence]) -> list[Evidence]:
+    """The same fleet on the direct way: a connection that is refused is the endpoint's then, and not a proxy's."""
+    direct = ProxyDecision(url=None, rule="no proxy variable applies")
+    return [replace(one, route=replace(one.route, proxy=direct)) for one in records]
+
+
+def told(group: Group) -> list[set[str]]:
+    """The facts of each separation."""
+    return [{str(fact) for fact in one.facts} for one in group.separations]
+
+
+# -- how surprising -------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(st.integers(0, 5), st.integers(0, 5), st.data())
+def test_the_chance_is_that_of_all_draws_counted_one_by_one(failing: int, healthy: int, data: st.DataObject) -> None:
+    with_failing, with_healthy = data.draw(st.integers(0, failing)), data.draw(st.integers(0, healthy))
+    draws = list(itertools.combinations(range(failing + healthy), with_failing + with_healthy))
+    as_good = [draw for draw in draws if sum(one < failing for one in draw) >= with_failing]
+    exact = Fraction(len(as_good), len(draws))
+    assert chance.fisher(with_failing, with_healthy, failing, healthy) == pytest.approx(float(exact), abs=1e-9)
+
+
+def test_with_two_failing_of_three_a_separation_is_found_and_not_convincing() -> None:
+    records = fleet(3, 7, lambda one: one.runtime.host != "worker-1")
+    [group] = surveyed(records).groups
+    [found] = group.separations
+    assert found.whole
+    assert found.chance == pytest.approx(1 / 3)
+    assert not found.convincing
+    assert "NOT convincing" in as_text(surveyed(records))
+
+
+def test_shuffled_labels_find_nothing_convincing() -> None:
+    """Failures that follow no fact: by its own claim at most one fleet in twenty may show such a one."""
+    convincing = 0
+    for seed in range(100):
+        dice = random.Random(seed)
+        records = [strewn(number, dice) for number in range(30)]
+        failing = set(dice.sample(range(30), dice.randrange(2, 15)))
+        spoiled = [replace(one, observations=BROKEN) if n in failing else one for n, one in enumerate(records)]
+        groups = surveyed(spoiled).groups
+        convincing += any(one.convincing for group in groups for one in (*group.separations, *group.near))
+    assert convincing <= 5
+
+
+# -- what separates -------------------------------------------------------------------------------------------------
+
+PLANTED: tuple[tuple[str, Callable[[Evidence], bool]], ...] = (
+    ("region is us-east-1", lambda one: one.runtime.region == "us-east-1"),
+    ("node is node-4", lambda one: one.runtime.node == "node-4"),
+    ("Python is 3.12.4", lambda one: one.runtime.python == "3.12.4"),
+    ("name server 10.0.0.54", lambda one: any(s.address == "10.0.0.54" for s in one.route.resolver.name_servers)),
+    ("package openai 3.1.0", lambda one: "openai 3.1.0" in one.runtime.packages),
+    ("OPENAI_TIMEOUT is 40", lambda one: any(s.value == "40" for s in one.route.settings)),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(what=st.sampled_from(PLANTED), seed=st.integers(0, 10**6))
+def test_a_planted_fact_is_found_and_nothing_smaller_or_likelier_hides_it(
+    what: tuple[str, Callable[[Evidence], bool]], seed: int
+) -> None:
+    planted, spoiled = what
+    records = without_proxies(fleet(60, seed, spoiled))
+    groups = surveyed(records).groups
+    if not groups:
+        return
+    [group] = groups
+    [found] = group.separations
+    [fact] = found.facts
+    assert planted in {str(fact), *map(str, found.equally[0])}
+    assert (found.exact, found.whole, found.bound) == (True, True, 1.0)
+    assert found.with_failing == len(group.members) == found.failing
+
+
+def test_two_planted_facts_are_found_together_and_each_alone_does_not_separate() -> None:
+    def spoiled(one: Evidence) -> bool:
+        return one.runtime.region == "us-east-1" and one.route.proxy.url == "http://proxy-a:3128"
+
+    [group] = surveyed(fleet(200, 5, spoiled)).groups
+    [found] = group.separations
+    assert {str(fact) for fact in found.facts} == {"proxy is http://proxy-a:3128", "region is us-east-1"}
+    assert found.exact
+    assert found.convincing
+
+
+def test_of_facts_that_the_same_members_have_the_likeliest_reason_comes_first_and_the_others_are_told() -> None:
+    def spoiled(one: Evidence) -> bool:
+        return one.runtime.source_address is not None and one.runtime.source_address.startswith("10.2.3.")
+
+    [group] = surveyed(without_proxies(fleet(300, 2, spoiled))).groups
+    [found] = group.separations
+    assert [str(fact) for fact in found.facts] == ["subnet is 10.2.3.0/24"]
+    assert [str(fact) for fact in found.equally[0]] == ["gateway is 10.2.3.1"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=2, max_size=12), st.data())
+def test_the_smallest_set_is_as_small_as_trying_all_sets_finds(table: list[list[bool]], data: st.DataObject) -> None:
+    labels = data.draw(st.lists(st.booleans(), min_size=len(table), max_size=len(table)))
+    rows = [{str(n): Fact(name=f"V{n}", values=(str(value),)) for n, value in enumerate(row)} for row in table]
+    failing = sum(1 << n for n, label in enumerate(labels) if label)
+    healthy = sum(1 << n for n, label in enumerate(labels) if not label)
+    patterns = Signs(rows).of(failing, healthy, "tcp")
+    found = separation(patterns, failing, healthy, "tcp")
+    smallest = next(
+        (
+            size
+            for size in range(1, 6)
+            for signs in itertools.combinations([g[0] for g in patterns], size)
+            if separates(signs, failing, healthy)
+        ),
+        None,
+    )
+    if not failing or not healthy:
+        smallest = None
+    assert (found and len(found.signs)) == smallest
+    assert found is None or (found.exact and separates(found.signs, failing, healthy))
+
+
+def separates(signs: Sequence[Sign], failing: int, healthy: int) -> bool:
+    lacking = 0
+    for sign in signs:
+        lacking |= sign.lacks
+    return all(sign.has & failing == failing for sign in signs) and lacking & healthy == healthy
+
+
+def test_where_no_small_set_separates_the_greedy_one_says_how_far_from_the_smallest_it_may_be() -> None:
+    """Each of twelve healthy members lacks one fact of its own, so all twelve are needed."""
+    rows = [
+        {f"V{n}": Fact(name=f"V{n}", values=("no" if n == number else "yes",)) for n in range(12)}
+        for number in range(13)
+    ]
+    failing, healthy = 1 << 12, (1 << 12) - 1
+    found = separation(Signs(rows).of(failing, healthy, "tcp"), failing, healthy, "tcp")
+    assert found is not None
+    assert (len(found.signs), found.exact, found.bound) == (12, False, 1 + math.log(12))
+    assert separates(found.signs, failing, healthy)
+
+
+def test_one_cause_with_two_reasons_is_told_in_two_parts() -> None:
+    def spoiled(one: Evidence) -> bool:
+        return one.runtime.node == "node-1" or one.runtime.region == "eu-west-2"
+
+    records = without_proxies(fleet(200, 4, spoiled))
+    [group] = surveyed(records).groups
+    assert told(group) == [{"region is eu-west-2"}, {"node is node-1"}]
+    assert group.unexplained == 0
+
+
+def test_what_a_record_does_not_hold_neither_separates_nor_clears() -> None:
+    records = fleet(20, 1, lambda one: one.runtime.region == "us-east-1")
+    blind = [
+        replace(one, runtime=replace(one.runtime, region=None)) if one.observations == BROKEN else one
+        for one in records
+    ]
+    texts = {str(fact) for group in surveyed(blind).groups for one in group.separations for fact in one.facts}
+    assert not any(text.startswith("region") for text in texts)
+
+
+def test_a_members_own_name_explains_nothing() -> None:
+    alike = strewn(0, random.Random(1))
+    records = [
+        replace(alike, runtime=replace(alike.runtime, host=f"web-{n}", source_address=f"10.0.0.{n}"))
+        for n in range(1, 9)
+    ]
+    records[3] = replace(records[3], observations=BROKEN)
+    [group] = surveyed(records).groups
+    assert group.separations == ()
+    assert "no fact in the records tells these workers from the 7 that passed this layer" in as_text(surveyed(records))
+
+
+# -- several faults -------------------------------------------------------------------------------------------------
+
+
+def without_a_name(one: Evidence) -> Evidence:
+    """The same member behind a name server that does not know the endpoint."""
+    server = NameServer(address="10.9.9.9")
+    error = ErrorLink(type="socket.gaierror", text="Name or service not known", errno=-2, errno_name="EAI_NONAME")
+    replies = (DnsReply(rdtype="A", rcode="NXDOMAIN"), DnsReply(rdtype="AAAA", rcode="NXDOMAIN"))
+    return replace(
+        one,
+        route=replace(one.route, resolver=ResolverConfiguration(name_servers=(server,))),
+        observations=(
+            observation("dns.system", ResolveFailed(name="api.openai.com", errors=(error,))),
+            observation("dns.server:10.9.9.9", DnsAnswer(server=server, name="api.openai.com", replies=replies)),
+            sdk_failed(),
+        ),
+    )
+
+
+def test_several_faults_at_once_are_separated_each_from_those_that_passed_its_layer() -> None:
+    """Who has no address says nothing about TCP, and who fails at TCP has resolved the name."""
+    records = without_proxies(fleet(40, 9, PLANTED[0][1]))
+    blind = {number for number, one in enumerate(records) if number % 5 == 0}
+    mixed = [without_a_name(one) if number in blind else one for number, one in enumerate(records)]
+    groups = {group.cause: group for group in surveyed(mixed).groups}
+    tcp, dns = groups["tcp.refused"], groups["dns.nxdomain"]
+    assert told(tcp) == [{"region is us-east-1"}]
+    assert told(dns) == [{"name server 10.9.9.9"}]
+    assert tcp.compared_with == len(mixed) - len(blind) - len(tcp.members)
+    assert dns.compared_with == len(mixed) - len(blind)
+
+
+def test_where_every_member_fails_alike_what_they_share_is_told_and_nothing_separates() -> None:
+    seen = surveyed(without_proxies(fleet(6, 1, lambda _: True)))
+    [group] = seen.groups
+    assert group.separations == ()
+    assert "no worker passed this layer" in as_text(seen)
+    assert "base URL is https://api.openai.com/v1" in {str(fact) for fact in group.shared}
+
+
+# -- states ---------------------------------------------------------------------------------------------------------
+
+MISSING = NotTried(reason="The worker did not answer within 15 s")
+LOST = ToolFailed(errors=(ErrorLink(type="oairunbook.NotCollected", text="ended with status 3"),))
+GOOD, BAD, BARE = evidence(resolved(), connected(), sdk_answered()), evidence(*BROKEN), evidence()
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "status"),
+    [
+        ((GOOD, GOOD), 0),
+        ((GOOD, BAD, MISSING), 1),
+        ((GOOD, MISSING), 3),
+        ((GOOD, LOST), 3),
+        ((GOOD, BARE), 3),
+        ((MISSING, LOST), 4),
+        ((), 3),
+    ],
+    ids=["healthy", "fault", "not tried", "tool failed", "undecided", "no record", "nobody"],
+)
+def test_the_exit_status_says_what_is_known_of_all(
+    outcomes: tuple[Evidence | NotTried | ToolFailed, ...], status: int
+) -> None:
+    assert survey([member(str(number), one) for number, one in enumerate(outcomes)]).exit_status == status
+
+
+def test_who_gave_no_record_is_never_a_broken_path() -> None:
+    seen = survey([member("a", GOOD), member("b", MISSING), member("c", LOST)])
+    assert [one.state for one in seen.members] == ["healthy", "not tried", "tool failed"]
+    assert seen.groups == ()
+    text = as_text(seen)
+    assert "not tried    .      .      .      .      .      .      .       The worker did not answer" in text
+    assert "3 workers: 1 healthy, 1 not tried, 1 tool failed" in text
+
+
+def test_a_separation_is_never_called_proven() -> None:
+    texts = [as_text(surveyed(fleet(60, seed, PLANTED[seed % 6][1]))) for seed in range(12)]
+    for text in texts:
+        _, _, groups = text.partition("\n\nA  ")
+        assert "separates" in groups
+        assert "proven" not in groups
+        assert "no proof of its cause" in groups
+
+
+# -- views ----------------------------------------------------------------------------------------------------------
+
+
+def hostile() -> Fleet:
+    spoiled = replace(evidence(resolved(), refused(text=HOSTILE), sdk_failed(HOSTILE)))
+    spoiled = replace(spoiled, runtime=replace(spoiled.runtime, region=HOSTILE, host=HOSTILE))
+    return survey(
+        [member(HOSTILE, spoiled), member("b", GOOD), member("c", GOOD), member("d", NotTried(reason=HOSTILE))]
+    )
+
+
+def test_the_picture_says_in_words_and_letters_what_its_colours_show_and_is_inert() -> None:
+    view = grid(hostile())
+    root = ElementTree.fromstring(view.data["image/svg+xml"])
+    assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {
+        "svg",
+        "title",
+        "desc",
+        "rect",
+        "text",
+        "path",
+        "g",
+        "circle",
+    }
+    assert view.html.count("<") == 1
+    assert "TCP is the first difference" in view.text
+    letters = [
+        element.text for element in root.iter() if element.get("fill") == "#fff" and element.tag.endswith("text")
+    ]
+    assert letters == ["A"]
+    assert "\x1b" not in view.text
+    assert "\u202e" not in view.text
+
+
+def test_a_large_fleet_is_shown_by_those_that_ended_alike() -> None:
+    seen = surveyed(fleet(600, 1, lambda one: one.runtime.node == "node-3"))
+    view = grid(seen)
+    assert len(view.data["image/svg+xml"]) < 30_000
+    assert len(as_text(seen).splitlines()) < 40
+    assert "600 workers" in view.text
+
+
+def test_a_fleet_is_read_back_as_it_was_written() -> None:
+    for seen in (hostile(), surveyed(fleet(30, 1, PLANTED[0][1]))):
+        assert load_fleet(dumps(seen)) == seen
+
+
+# -- cost -----------------------------------------------------------------------------------------------------------
+
+
+def calls(work: Callable[[], object]) -> int:
+    """How many Python functions are called: a cost that no other process on this machine changes."""
+    count = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_five_thousand_members_are_compared_and_the_cost_grows_as_their_number() -> None:
+    def spoiled(one: Evidence) -> bool:
+        return one.runtime.region == "us-east-1" and one.runtime.python == "3.12.4"
+
+    many = members(without_proxies(fleet(5000, 1, spoiled)))
+    [group] = survey(many).groups
+    [found] = group.separations
+    assert {str(fact) for fact in found.facts} == {"Python is 3.12.4", "region is us-east-1"}
+    assert calls(lambda: survey(many[:1600])) < 5 * calls(lambda: survey(many[:400]))
+
+
+def test_only_networks_are_subnets() -> None:
+    assert [subnet(a) for a in ("10.1.2.3", "2001:db8::7", "127.0.0.1", "nonsense")] == [
+        "10.1.2.0/24",
+        "2001:db8::/64",
+        None,
+        None,
+    ]
+
+
+# -- records that exist ---------------------------------------------------------------------------------------------
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["fleet", *arguments])
+
+
+def written(folder: Path, records: Sequence[Evidence]) -> Path:
+    folder.mkdir()
+    for number, one in enumerate(records):
+        (folder / f"web-{number}.json").write_text(dumps(one))
+    return folder
+
+
+def test_records_of_a_folder_or_one_by_one_are_compared_and_nothing_is_archived(tmp_path: Path) -> None:
+    folder = written(tmp_path / "records", fleet(30, 1, PLANTED[0][1]))
+    (folder / "notes.json").write_text('{"schema": "something else"}')
+    done = call("--records", str(folder), "--json", "-")
+    assert done.exit_code == 1
+    document = json.loads(done.stdout)
+    assert document["run"] is None
+    assert document["fleet"]["schema"] == "oairunbook.fleet/1"
+    assert {one["name"] for one in document["fleet"]["members"]} == {f"web-{n}" for n in range(30)}
+    alone = call(*map(str, sorted(folder.glob("web-*.json"))))
+    assert "region is us-east-1" in alone.stdout
+    assert "beside" in alone.stdout
+    assert "The first difference is at tcp" in " ".join(alone.stdout.split())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["records"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "Give one way to the workers"),
+        (("--dask", "tcp://127.0.0.1:1", "--via", "cat"), "Give one way to the workers"),
+        (("--records", "/no/such/folder"), "no such file or folder"),
+        (("--records", "empty"), "there is no record in it"),
+        (("--records", "broken.json"), "broken.json"),
+        (("--via", "/no/such/program"), "no such program here"),
+        (("--via", "cat", "--via", "cat"), "named twice"),
+        (("--via-file", "empty.txt"), "holds no command"),
+        (("--dask", "tcp://127.0.0.1:1", "--send-env", "HOME"), "--send-env goes with --via"),
+        (("--via", "cat", "--sign-key", "/no/such/key"), "cannot be read"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
+)
+def test_a_call_that_cannot_be_meant_ends_with_2_and_leaves_nothing(
+    arguments: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.txt").write_text("# nobody\n")
+    (tmp_path / "broken.json").write_text("{")
+    done = call(*arguments, "--archive", str(tmp_path / "archive"))
+    assert done.exit_code == 2
+    assert told in " ".join(done.stderr.split())
+    assert not list((tmp_path / "archive").rglob("manifest.json"))
+
+
+def test_without_dasks_client_the_call_ends_with_2_and_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    done = call("--dask", "tcp://127.0.0.1:1", "--archive", str(tmp_path / "archive"))
+    assert done.exit_code == 2
+    assert "pip install 'oairunbook[dask]'" in done.stderr
+    assert not list((tmp_path / "archive").rglob("manifest.json"))
+
+
+def test_many_records_are_read_by_several_processes_and_come_to_the_same(tmp_path: Path) -> None:
+    records = fleet(210, 3, PLANTED[0][1])
+    seen = read_fleet([str(written(tmp_path / "records", records))])
+    assert seen.groups[0].separations[0].facts == surveyed(records).groups[0].separations[0].facts
+    (tmp_path / "records" / "web-7.json").write_text('{"schema": "oairunbook.evidence/1"}')
+    with pytest.raises(RecordsError, match=r"web-7\.json"):
+        read_fleet([str(tmp_path / "records")])
+
+
+# -- through commands -----------------------------------------------------------------------------------------------
+
+
+def test_a_fleet_by_commands_is_compared_archived_and_shown_again_from_its_archive(
+    tmp_path: Path, canaries: Canaries
+) -> None:
+    """Real workers: two on a healthy path, two with another endpoint, one without a Python, one whose collector ends early."""
+    archive = tmp_path / "archive"
+    python = shlex.join([sys.executable, "-"])
+    with lab.start("ok") as running:
+        environment = variables(running) | {"OPENAI_API_KEY": canaries.openai_key}
+        lines = [f"good-{n}\t{python}" for n in range(2)]
+        lines += [f"bad-{n}\tenv OPENAI_BASE_URL=https://127.0.0.1:9/v1 AWS_REGION=zone-b {python}" for n in range(2)]
+        lines += [
+            "# two that say nothing of a path",
+            "",
+            "gone\tsh -c 'exit 127'",
+            "mute\tsh -c 'cat > /dev/null; exit 3'",
+        ]
+        (tmp_path / "workers.txt").write_text("\n".join(lines) + "\n")
+        options = ["--via-file", str(tmp_path / "workers.txt"), "--parallel", "2", "--model", running.model]
+        # A loaded machine takes its time to import an SDK.
+        options += ["--repeat", "2", "--timeout", "30", "--budget", "120"]
+        done = program(
+            "fleet", *options, "--archive", str(archive), "--json", str(tmp_path / "f.json"), environment=environment
+        )
+    assert done.returncode == 1, done.stderr
+    assert "6 workers: 2 healthy, 2 failing, 1 not tried, 1 tool failed" in done.stdout
+    document = json.loads((tmp_path / "f.json").read_text())
+    [group] = document["fleet"]["groups"]
+    assert (group["cause"], group["members"]) == ("tcp.refused", ["bad-0", "bad-1"])
+    assert "region is zone-b" in done.stdout or "base URL is https://127.0.0.1:9/v1" in done.stdout
+
+    [folder] = [path.parent for path in archive.rglob("fleet.json")]
+    assert folder.name.endswith("-fleet-practice") or folder.name.endswith("-fleet")
+    assert len(list(folder.glob("worker-*.json"))) == 4
+    assert archives.verify(archive) == ()
+    metadata = nbformat.read(folder / "10_fleet.ipynb", as_version=4).metadata.oairunbook
+    assert (metadata.state, metadata.fleet["causes"]) == ("ok", {"tcp.refused": 2})
+    assert "fleet" in program("archive", "list", "--archive", str(archive)).stdout
+    assert "6 workers: 2 healthy" in program("archive", "show", "latest", "--archive", str(archive)).stdout
+
+    again = call("--records", str(folder), "--json", "-")
+    assert again.exit_code == 1
+    assert json.loads(again.stdout)["fleet"]["groups"] == document["fleet"]["groups"]
+    assert not canaries.found_below(archive)
+
+
+def test_the_notebook_alone_shows_a_folder_of_records_and_an_empty_parameter_says_what_to_give(tmp_path: Path) -> None:
+    folder = written(tmp_path / "records", fleet(30, 1, PLANTED[0][1]))
+    shown = views.read(str(folder))
+    texts = {name: getattr(views, name)(shown).text for name in views.__all__ if name[0].islower() and name != "read"}
+    assert "region is us-east-1" in texts["separations"] + texts["conclusion"]
+    assert "first" in texts["examples"]
+    nothing = views.read("")
+    for name in texts:
+        assert getattr(views, name)(nothing).text
+    assert views.conclusion(nothing).data["application/vnd.oairunbook.fleet+json"]["exit_status"] == 3
+
+
+def test_the_notebook_runs_archived_by_itself_and_its_status_is_the_fleets(tmp_path: Path) -> None:
+    folder = written(tmp_path / "records", fleet(12, 1, PLANTED[0][1]))
+    result = CliRunner().invoke(
+        cli, ["run", "10_fleet", "-q", "-p", "records", str(folder), "--archive", str(tmp_path / "a")]
+    )
+    assert result.exit_code == 1, result.stderr
+    [made] = [path.parent for path in (tmp_path / "a").rglob("10_fleet.ipynb")]
+    assert made.name.endswith("-fleet")
+    wrong = CliRunner().invoke(
+        cli, ["run", "10_fleet", "-p", "records", "/no/such/folder", "--archive", str(tmp_path / "a")]
+    )
+    assert wrong.exit_code == 2
+    assert os.fspath("/no/such/folder") in wrong.stderr
+
+
+def test_keys_are_compared_where_one_fleet_fingerprinted_them_and_not_across_places() -> None:
+    def keyed(one: Evidence, fingerprint: str) -> Evidence:
+        return replace(one, route=replace(one.route, credential=replace(one.route.credential, fingerprint=fingerprint)))
+
+    alike = strewn(0, random.Random(1))
+    good = [keyed(alike, "aaaa@1111") for _ in range(8)]
+    bad = [keyed(replace(alike, observations=BROKEN), "bbbb@1111") for _ in range(4)]
+    [group] = surveyed([*good, *bad]).groups
+    assert told(group) == [{"API key is bbbb@1111"}]
+    elsewhere = [keyed(one, "bbbb@2222") for one in bad]
+    [group] = surveyed([*good, *elsewhere]).groups
+    assert group.separations == ()
