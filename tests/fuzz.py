@@ -1,6 +1,6 @@
 """`pip install atheris && python -m tests.fuzz -max_total_time=600`: bytes that nobody thought of, guided by coverage.
 
-Whatever they are, they are read and judged within seconds, the record gives the same verdict again, and a secret among them is neither kept
+Whatever they are, they are read and judged within seconds of the processor, the record gives the same verdict again, and a secret among them is neither kept
 nor shown. Begins with the texts of the corpus. atheris is no dependency of the tests: it has wheels for few Pythons.
 """
 
@@ -27,13 +27,13 @@ def judged(data: bytes) -> None:
 
     half = len(data) // 2
     text = data[:half] + (KEY.encode() if data[:1] > b"\x80" else b"") + data[half:]
-    started = time.monotonic()
+    started = time.process_time()
     evidence = read(text, this_runtime({}), environment={"OPENAI_API_KEY": KEY})
     verdict = diagnose(evidence)
     kept = dumps(evidence)
     assert diagnose(load_evidence(kept)) == verdict
     assert KEY not in kept + verdict_text(verdict)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def main() -> None:

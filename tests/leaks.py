@@ -32,6 +32,9 @@ from oairunbook.lab.running import KEY
 from oairunbook.record import runbooks
 from tests.world.canary import forms
 
+_ENOUGH_SECONDS = 3600
+"""For one command, of which the longest runs every notebook; on a machine that does much else it takes its time."""
+
 NOTEBOOK_FAULTS = ("ok", "api.invalid_key", "proxy.auth_required", "tls.untrusted_issuer")
 """What all notebooks meet; `check` meets every fault."""
 
@@ -122,7 +125,7 @@ class Table:
         """Run one command, keep its outputs beside its files; gives its standard output."""
         self._commands[command] = self._commands.get(command, 0) + 1
         call = [sys.executable, "-P", "-m", "oairunbook.cli", *arguments]
-        done = subprocess.run(call, env=environment, cwd=folder, capture_output=True, timeout=600)
+        done = subprocess.run(call, env=environment, cwd=folder, capture_output=True, timeout=_ENOUGH_SECONDS)
         number = self._commands[command]
         for name, output in (("stdout", done.stdout), ("stderr", done.stderr)):
             (folder / f"{command.replace(' ', '_')}-{number}.{name}").write_bytes(output)

@@ -41,7 +41,7 @@ _STATUS = Phrases(
     r"""|^\s{0,12}(?P<k>[45]\d{2})(?= [A-Z{<]|: [A-Z]| status code)"""
     r"""|<title>(?:[\w.-]{1,80} \| )?(?P<l>[45]\d{2})\b"""
     r"""|\bError (?P<m>[45]\d{2})\b"""
-    r"""|\bresponse code(?: error)?\W{1,6}(?P<t>[45]\d{2})\b"""
+    r"""|\bresponse code(?: error)?\W{1,6}(?:code=)?(?P<t>[45]\d{2})\b"""
     # SDK 0.x: the body, the status, the body again, the headers.
     r"""|\} (?P<y>[45]\d{2}) \{['"]error"""
     r"""|(?<![\d.,:])\b(?P<u>[45]\d{2}) ?(?:errors?\b|错误|报错|异常)"""

@@ -110,7 +110,7 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
         "",
         "another provider",
     ),
-    (Phrases(r"\b(?:open|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|兼容 ?OpenAI|OpenAI ?兼容|中转(?:站|平台|服务|地址|接口|api|key)|反代|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\bfor (?:the|my|a|our) local (?:LLM|model)\b", flags=re.IGNORECASE), "", "an OpenAI-compatible service"),
+    (Phrases(r"\b(?:open|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bOpenAI[- ](?:format|style) (?:API|provider|endpoint|server)|兼容 ?OpenAI|OpenAI ?兼容|中转(?:站|平台|服务|地址|接口|api|key)|反代|转发服务|\bopenai[-_]forward\b|\bapi2d\b|\baihubmix\b|(?<![\w.:])/api/chat/completions\b|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\bfor (?:the|my|a|our) local (?:LLM|model)\b", flags=re.IGNORECASE), "", "an OpenAI-compatible service"),
 )  # fmt: skip
 _AZURE = Phrases(
     r"AzureOpenAI|AzureChatOpenAI|AzureException|azure[_ -]openai|\bazure/|Azure\.RequestFailedException|Azure\.AI\.OpenAI|apim-request-id|DeploymentNotFound|"
@@ -158,7 +158,7 @@ _OWN_HOSTS = re.compile(r"(?:^|\.)(?:chatgpt\.com|openai\.com|openaipublic\.blob
 
 # The names of folders and environments in frames say nothing of the route, nor does what code imports beside others or has commented out.
 _FRAMES = re.compile(
-    r"""^[ \t]{0,40}from [\w.]+ import\b(?!(?:[ \t,(]{1,9}\w{0,40}Azure\w{0,40})+[ \t)]*$).{0,200},.{0,200}$|^[ \t]{0,40}(?:#|//) ?.{0,200}(?:\w\(|\w ?= ?[\w"']).{0,300}$|^.{0,20}File "[^"\n]{1,400}".{0,120}$|^[ \t]{0,40}at .{1,400}$|\b[A-Za-z]:\\[^\s'"]{1,400}|(?<![\w:/.])/(?:[\w.@+-]{1,80}/){2,30}[\w.@+-]{1,80}""",
+    r"""^[ \t]{0,40}from [\w.]+ import\b(?!(?:[ \t,(]{1,9}\w{0,40}Azure\w{0,40})+[ \t)]*$).{0,200},.{0,200}$|^[ \t]{0,40}(?:#|//) ?.{0,200}(?:\w\(|\w ?= ?[\w"']).{0,300}$|^.{0,20}File "[^"\n]{1,400}".{0,120}$|^[ \t]{0,40}at .{1,400}$|\b[A-Za-z]:\\[^\s'"]{1,400}|(?<![\w:/.])/(?!api/)(?:[\w.@+-]{1,80}/){2,30}[\w.@+-]{1,80}""",
     re.MULTILINE,
 )
 

@@ -14,7 +14,7 @@ from oairunbook.collector.options import place_options
 from oairunbook.options import Seconds
 from oairunbook.output import examples, inert, json_option, say, write_json
 from oairunbook.record import runbooks
-from oairunbook.record.running import end_if_not_whole, path_options, progress, sign_key_option, told
+from oairunbook.record.running import end_if_not_whole, hide_option, path_options, progress, sign_key_option, told
 from oairunbook.verdict import Owner
 
 if TYPE_CHECKING:
@@ -191,6 +191,7 @@ def _practise(
         "oairunbook packet latest",
         "oairunbook packet RUN --json packet.json",
         "oairunbook packet RUN --for connection_path",
+        "oairunbook packet RUN --hide hosts,addresses",
     )
 )
 @click.argument("run", metavar="RUN")
@@ -206,12 +207,14 @@ def _practise(
     default="",
     help="Archive of RUN.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
 )
+@hide_option
 @json_option("the packet as JSON")
-def packet(run: str, owner: Owner | None, archive: str, json_file: str | None) -> None:
+def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], json_file: str | None) -> None:
     """Print the escalation packet of an archived RUN.
 
     Markdown for people, `--json -` for tickets. RUN is a run's folder, its name or a part of it, or latest. A run that was killed before
-    its packet was written gets one from its evidence.
+    its packet was written gets one from its evidence. With --hide it leaves your company without the names of your network: of a host
+    stays a token, by which your own archive knows it.
     """
     import json
 
@@ -221,6 +224,7 @@ def packet(run: str, owner: Owner | None, archive: str, json_file: str | None) -
     from oairunbook.record.archive.chain import ArchiveError
     from oairunbook.record.archive.find import archive_root, run_folder_of
     from oairunbook.record.archive.mirror import address
+    from oairunbook.record.hidden import hidden_of
     from oairunbook.record.source import EVIDENCE_FILE
 
     run_folder = Path(run)
@@ -233,6 +237,8 @@ def packet(run: str, owner: Owner | None, archive: str, json_file: str | None) -
             evidence = load_evidence((run_folder / EVIDENCE_FILE).read_bytes())
             built = packets.build(evidence, diagnose(evidence), owner=owner)
             markdown, document = packets.to_markdown(built), json.loads(packets.to_json(built))
+        if hidden := hidden_of(hide, run_folder):
+            markdown, document = hidden.text(markdown), hidden.document(document)
     except ArchiveError as error:
         raise click.UsageError(inert(str(error))) from error
     except (OSError, EvidenceError, ValueError) as error:

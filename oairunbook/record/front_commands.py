@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 
 import click
 
 from oairunbook.output import NotWrittenError, examples, inert, say
+from oairunbook.record.running import hide_option
 from oairunbook.record.working import Copies, copy_notebooks
 
 DEFAULT_FOLDER = "oairunbook-work"
@@ -83,21 +85,26 @@ def init(folder_named: str) -> None:
     default="",
     help="Archive of RUN.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
 )
-def report(run: str, out: str | None, archive: str) -> None:
+@hide_option
+def report(run: str, out: str | None, archive: str, hide: frozenset[str]) -> None:
     """Write one HTML file of an archived RUN.
 
     Verdict first, then each notebook, the packet and the manifest. It opens offline and loads nothing; what a hostile server put into the
-    record can neither run nor lead anywhere in it. RUN is a run's folder, its name or a part of it, or latest.
+    record can neither run nor lead anywhere in it. RUN is a run's folder, its name or a part of it, or latest. With --hide it leaves your
+    company without the names of your network, and its file is named after the run's id alone.
     """
     from oairunbook.record.archive import ArchiveError
     from oairunbook.record.archive.find import archive_root, run_folder_of
     from oairunbook.record.files import write_whole
+    from oairunbook.record.hidden import hidden_of
     from oairunbook.record.report import ReportError
     from oairunbook.record.report import report as render
 
     try:
         folder = run_folder_of(archive_root(archive), run)
         text = render(folder)
+        if hidden := hidden_of(hide, folder):
+            text = hidden.page(text)
     except (ArchiveError, ReportError) as error:
         raise click.UsageError(inert(str(error))) from error
     except OSError as error:
@@ -105,7 +112,9 @@ def report(run: str, out: str | None, archive: str) -> None:
     if out == "-":
         say(text, "utf-8")
         return
-    target = Path(out or f"{folder.resolve().name}.html")
+    name = folder.resolve().name
+    identity = re.search("-([0-9a-f]{8})(?:-|$)", name)
+    target = Path(out or (f"run-{identity[1] if identity else 'hidden'}.html" if hide else f"{name}.html"))
     try:
         write_whole(target, text.encode("utf-8", "backslashreplace"))
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oairunbook.diagnose.pasted.signs.sign import CONNECT, EXCHANGE, sign
+from oairunbook.diagnose.pasted.signs.sign import CONNECT, EXCHANGE, VAGUE, sign
 
 SIGNS = (
     sign(
@@ -126,6 +126,18 @@ SIGNS = (
         # async-openai, of a body that is no JSON.
         r"failed deserialization of: (?=[A-Z<])",
     ),
+    # SDK 0.x, of an error answer without an error object.
+    sign(
+        "http.not_an_api",
+        VAGUE,
+        r"^KeyError: 'error'$",
+    ),
+    # LiteLLM, of a chunk in which OpenRouter tells that its provider broke off.
+    sign(
+        "api.gateway_upstream_failed",
+        EXCHANGE + 6,
+        r"openrouter raised a streaming error",
+    ),
     # Parts of Cloudflare's block page, and its numbers, told.
     sign(
         "http.blocked_page",
@@ -136,12 +148,14 @@ SIGNS = (
         r"\bError reference number: 10\d\d\b",
         r"Attention Required! \| Cloudflare",
         r"\bCloudflare (?:HTTP )?errors? (?:code:? )?10(?:06|07|08|09|10|12|15|20)\b",
+        r"\berror code: 10(?:06|07|08|09|10|12|15|20)\b",
     ),
     # The platform that hosts the application gave up waiting.
     sign(
         "http.gateway_error",
         EXCHANGE + 4,
         r"FUNCTION_INVOCATION_TIMEOUT",
+        r"\bGATEWAY_TIMEOUT\b",
     ),
     sign(
         "http.disconnected",

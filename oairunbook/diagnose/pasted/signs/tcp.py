@@ -53,7 +53,6 @@ SIGNS = (
         r"компьютер отверг запрос",
         r"対象のコンピューターによって拒否",
         r"대상 컴퓨터에서 연결을 거부",
-        r"Could not connect to the server\.",
         r"NSURLErrorDomain.{0,12}-1004\b",
     ),
     sign(

@@ -86,5 +86,6 @@ SIGNS = (
         r"secure connection to the server cannot be made",
         r"无法建立.{0,12}安全连接",
         r"未能连接到服务器",
+        r"failed to (?:execute|send|make|perform|complete) (?:the |an? )?(?:HTTP |API )?request\b",
     ),
 )
