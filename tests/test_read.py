@@ -495,6 +495,30 @@ def test_fifty_megabytes_take_seconds_and_what_failed_in_the_middle_is_found() -
     assert time.perf_counter() - started < 30
 
 
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ("Access denied due to Virtual Network/Firewall rules.", "api.azure_network_denied"),
+        ("The model `gpt-9` does not exist or you do not have access to it.", "api.model_not_found"),
+        ("This model's maximum context length is 4097 tokens.", "api.bad_request"),
+        ("tls: failed to verify certificate: x509: certificate signed by unknown authority", "tls.untrusted_issuer"),
+        ("request to https://api.openai.com/v1/responses failed, reason: socket hang up", "http.disconnected"),
+        (
+            "<html><head><title>Web Page Blocked</title></head><body>Access was blocked</body></html>",
+            "http.blocked_page",
+        ),
+    ],
+)
+def test_what_one_line_in_the_middle_of_a_long_log_says_is_found_among_other_failures(said: str, cause: str) -> None:
+    def others(start: int) -> str:
+        return "".join(
+            f"2026-11-25 12:00:00 ERROR db.pool {number * 7919:016x} connection error, timed out\n"
+            for number in range(start, start + 22_000)
+        )
+
+    assert judged((others(0) + said + "\n" + others(22_000)).encode()).cause == cause
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-8-sig", "utf-32", "latin-1"])
 def test_the_encodings_of_shells_and_editors_are_understood(encoding: str) -> None:
     assert judged("Fehler: ConnectError: [Errno 111] Connection refused".encode(encoding)).cause == "tcp.refused"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import html
 import re
+from collections.abc import Iterator
 
 LONGEST_TEXT = 300_000
 """Characters that the readers look at; of longer input they see its beginning, its end and its telling lines."""
@@ -27,10 +28,20 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 
-# What a long log is searched for: few literals, so that the search runs at the speed of memory.
+# What a long log is searched for from end to end: few literals, so that the search runs at the speed of memory.
 _TELLING = re.compile(
     rb"rror|xception|ERR_|imeout|imed out|refused|Caused by|ECONN|ENOTFOUND|EAI_AGAIN|HTTP/1.1 [45]|HTTP/2 [45]"
 )
+_NAMES = (
+    "openai", "chat/completions", "error code:", "quota", "rate limit", "rate_limit", "context length", "context_length", "does not exist", "not have access",
+    "invalid_request", "api key", "api_key", "unsupported_country", "country, region", "overloaded", "subscription key", "virtual network", "api deployment",
+    "certificate", "x509", "handshake", "wrong version", "getaddrinfo", "enotfound", "eai_again", "name resolution", "no such host", "econn", "etimedout",
+    "hang up", "other side closed", "server disconnected", "reset by peer", "und_err", "cors policy", "err_", "mixed content", "<title", "cf-ray",
+    "tunnel connection", "proxyconnect", "proxyerror", "status code", "bad gateway", "httpx", "httpcore", "litellm", "provider returned", "upstream",
+)  # fmt: skip
+"""What lines about a call to the API hold, in lower case. In a log of an application that fails in other ways too, the rare ones of these tell most."""
+
+_MOST_OF_A_NAME, _MOST_TELLING = 400, 150_000
 
 _TERMINAL = re.compile(
     r"\x1b\[[0-9;:<=>?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)|\x1b[()*+][0-9A-Za-z]|\x1b[=>78cDEHMNOZ]"
@@ -95,27 +106,68 @@ def _condense(data: bytes) -> bytes:
         return data
     if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) or data[1:4000:2].count(0) > 1000:
         data = _decode(data).encode("utf-8", "replace")
-    head, tail = data[:_HEAD], data[-_TAIL:]
-    kept: list[bytes] = []
+    end = max(_HEAD, len(data) - _TAIL)
+    kept: list[tuple[int, int]] = []
     seen: set[bytes] = set()
     size = 0
-    position, end = _HEAD, max(_HEAD, len(data) - _TAIL)
-    while size < _MIDDLE:
+    for position in (*_named(data, end), *_told(data, end)):
+        if size >= _MIDDLE:
+            break
+        line_end = data.find(b"\n", position, min(end, position + 4 * _AROUND))
+        stop = line_end if line_end >= 0 else min(end, position + 2 * _AROUND)
+        # Repeated failures differ in numbers and times only.
+        key = _VARIES.sub(b"", data[position : min(stop, position + 200)])
+        if key not in seen:
+            seen.add(key)
+            start = max(_HEAD, position - _AROUND)
+            kept.append((start, stop))
+            size += stop - start
+    return b"\n".join((data[:_HEAD], *(data[start:stop] for start, stop in _joined(kept)), data[-_TAIL:]))
+
+
+_VARIES = re.compile(rb"[0-9a-fA-F]{8,}|[0-9]+")
+
+
+def _named(data: bytes, end: int) -> list[int]:
+    """Where words of a call to the API stand in the middle, the rarest words first."""
+    low = data.lower()
+    places = []
+    for name in _NAMES:
+        word = name.encode()
+        found: list[int] = []
+        position = low.find(word, _HEAD, end)
+        while position >= 0 and len(found) < _MOST_OF_A_NAME:
+            found.append(position)
+            position = low.find(word, position + 80, end)
+        places.append(found)
+    return [position for found in sorted(places, key=len) for position in found]
+
+
+def _told(data: bytes, end: int) -> Iterator[int]:
+    """Where anything fails in the middle, once a line."""
+    position = _HEAD
+    for _ in range(_MOST_TELLING):
         found = _TELLING.search(data, position, end)
         if found is None:
-            break
+            return
+        yield found.start()
         line_end = data.find(b"\n", found.end(), min(end, found.end() + 4 * _AROUND))
-        stop = line_end if line_end >= 0 else min(end, found.end() + 2 * _AROUND)
-        start = max(position, found.start() - _AROUND)
-        # Repeated failures differ in numbers and times only.
-        line = data[found.start() : stop].translate(None, b"0123456789")[:200]
-        if line not in seen:
-            seen.add(line)
-            part = data[start:stop]
-            kept.append(part)
-            size += len(part)
-        position = max(stop, found.end())
-    return b"\n".join((head, *kept, tail))
+        position = line_end if line_end >= 0 else found.end() + 2 * _AROUND
+
+
+def _joined(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Spans in their order, those that meet as one."""
+    begun: tuple[int, int] | None = None
+    for start, stop in sorted(spans):
+        if begun is None:
+            begun = (start, stop)
+        elif start <= begun[1]:
+            begun = (begun[0], max(stop, begun[1]))
+        else:
+            yield begun
+            begun = (start, stop)
+    if begun is not None:
+        yield begun
 
 
 WORDS = (
@@ -140,7 +192,7 @@ WORDS = (
     "proxy", "proxies", "socks", "no authentication", "response 4", "api_key", "api key", "apikey", "base_url", "baseurl", "api_base", "endpoint", "scheme", "bad port", "adapters were found", "only absolute", "header",
     "nul characters", "only ascii", "code point", "no module", "no attribute", "not a constructor", "export named", "matching version", "typing_extensions", "event loop", "different loop", "pool", "acquire", "syntax in",
     # an answer, or something in its place
-    "status", "http/", "http code", "quota", "limit", "overload", "traceback", "x-request-id", "cf-ray", "cf_", "<html", "<!doctype", "<title", "gateway", "upstream", "deployment", "redirect", "text/html", "valid json",
+    "status", "http/", "http code", "quota", "limit", "context length", "overload", "traceback", "x-request-id", "cf-ray", "cf_", "<html", "<!doctype", "<title", "gateway", "upstream", "deployment", "redirect", "text/html", "valid json",
     "web server", "server returned", "got_nothing", "endofstream", "end of stream", "end of file", "responseended", "rst_stream", "goaway", "sock_read", "observe any item", "loading model", "deserializ", "response.completed", "finish_reason", "stream finished", "stream ended",
     # pages
     "browser", "origin", "mixed content", "insecure content", "address space", "content security", "content-security", "cors ", "access-control", "access control", "preflight", "able to access",
@@ -177,14 +229,22 @@ def _telling_lines(text: str) -> str:
         last[key] = number
     # What is said thousands of times is noise or the same failure again: both are told by one line.
     telling = sorted({number for number in (*first.values(), *last.values()) if tells(lines[number])})
+    short = _with_those_around(lines, telling)
+    if len(short) > LONGEST_TEXT:
+        # Where so much fails, what names a call to the API counts, and how the log begins and ends.
+        named = [number for number in telling if any(name in lines[number].lower() for name in _NAMES)]
+        short = _with_those_around(lines, sorted({*telling[:300], *named[-1500:], *telling[-1000:]}))
+    if len(short) <= LONGEST_TEXT:
+        return short
+    return f"{short[: LONGEST_TEXT // 3]}\n{short[-2 * LONGEST_TEXT // 3 :]}"
+
+
+def _with_those_around(lines: list[str], telling: list[int]) -> str:
     kept: set[int] = set()
     for number in telling:
         kept.update(range(max(0, number - _BEFORE), min(len(lines), number + _AFTER)))
     kept.update(range(min(30, len(lines))), range(max(0, len(lines) - 60), len(lines)))
-    short = "\n".join(lines[number] for number in sorted(kept))
-    if len(short) <= LONGEST_TEXT:
-        return short
-    return f"{short[: LONGEST_TEXT // 3]}\n{short[-2 * LONGEST_TEXT // 3 :]}"
+    return "\n".join(lines[number] for number in sorted(kept))
 
 
 _NO_DIGITS = str.maketrans("", "", "0123456789")
