@@ -435,6 +435,10 @@ OLD = "sed '1s/^import sys;/import sys;sys.version_info=(3,8,18,\"final\",0);/' 
 """A Python that says of itself that it is 3.8."""
 
 CUT = f"{PYTHON} | head -c 2000"
+HALF = f"head -c 100000 | {PYTHON}"
+NO_PYTHON = (
+    """echo 'OCI runtime exec failed: exec: "python3": executable file not found in $PATH: unknown' >&2; exit 1"""
+)
 
 
 @pytest.mark.parametrize(
@@ -458,6 +462,9 @@ CUT = f"{PYTHON} | head -c 2000"
         ("cat", 4, "no answer came back"),
         (f"sh -c {shlex.quote(CUT)}", 4, "Only a part of the record came back"),
         (f"{sys.executable} -c pass", 4, "no answer came back"),
+        (f"sh -c {shlex.quote(HALF)}", 4, "what was sent to its standard input did not arrive whole"),
+        (f"sh -c {shlex.quote(NO_PYTHON)}", 2, "found no Python there (status 1)"),
+        ("sh -c 'kill -9 $$'", 4, "ended by SIGKILL, which it was sent by somebody else"),
     ],
 )
 def test_why_nothing_came_back_is_said_with_the_contracts_status(
@@ -468,6 +475,53 @@ def test_why_nothing_came_back_is_said_with_the_contracts_status(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "next_step"),
+    [
+        ("exec app", "give exec the option -i"),
+        ("exec -it app", "leave out the option -t"),
+        ("exec -i app", "with `python3 -V` at its end"),
+        ("run app", "with `python3 -V` at its end"),
+    ],
+)
+def test_an_exec_that_gave_no_answer_is_looked_at_for_the_usual_mistakes(
+    options: str, next_step: str, tmp_path: Path
+) -> None:
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\nexit 0\n")
+    docker.chmod(0o755)
+    done = program("collect", "--", str(docker), *options.split(), "python3", "-")
+    assert done.returncode == 4
+    assert next_step in done.stderr.partition("Next: ")[2]
+
+
+NOISE = """
+import io, sys
+print("welcome " * 40)
+print("deprecated", file=sys.stderr)
+sys.stdout.write("@oairunbook no line feed at its end")
+sys.stdout.flush()
+sys.stdout = io.StringIO()
+"""
+
+
+def test_a_python_that_talks_warns_and_is_translated_on_the_way_sees_the_same(expired: Lab, tmp_path: Path) -> None:
+    """A sitecustomize that prints and takes sys.stdout away, warnings as errors, an interactive end, and line feeds that become CR LF."""
+    (tmp_path / "sitecustomize.py").write_text(NOISE)
+    loud = f"env PYTHONPATH={tmp_path} PYTHONWARNINGS=error PYTHONINSPECT=1 {interpreters()[-1]} -bb -"
+    script = f"sed 's/$/\r/' | {loud} | sed 's/$/\r/'"
+    seen, verdict = look(expired, f"sh -c {shlex.quote(script)}")
+    assert verdict.cause == "tls.expired"
+    assert [o for o in seen.observations if o.outcome.kind == "tool_failed"] == []
+
+
+def test_a_module_that_stands_in_for_the_standard_library_is_named(tmp_path: Path) -> None:
+    (tmp_path / "queue.py").write_text("raise RuntimeError('of the application')\n")
+    done = program("collect", "--", "env", f"PYTHONPATH={tmp_path}", sys.executable, "-")
+    assert done.returncode == 4
+    assert f"RuntimeError: of the application, in {tmp_path / 'queue.py'}. Nothing was sent on the path." in done.stderr
 
 
 def test_a_runtime_that_may_start_no_thread_says_so() -> None:

@@ -97,6 +97,14 @@ def start(modules: Dict[str, Tuple[bool, str]], job: Dict[str, Any]) -> None:
         os._exit(0)
 
 
+def _where(error: BaseException) -> str:
+    """The file of that runtime in which it came up; empty if it is ours."""
+    frame, file = error.__traceback__, ""
+    while frame is not None:
+        file, frame = frame.tb_frame.f_code.co_filename, frame.tb_next
+    return "" if file.startswith("<") else ", in " + file
+
+
 def _done(modules: Dict[str, Tuple[bool, str]], job: Dict[str, Any], progress: Callable[[str], None]) -> Dict[str, Any]:
     version = "Python %d.%d.%d at %s" % (*sys.version_info[:3], sys.executable or "an unknown path")
     if sys.version_info[:2] < OLDEST:
@@ -110,5 +118,6 @@ def _done(modules: Dict[str, Tuple[bool, str]], job: Dict[str, Any], progress: C
         from oairunbook.observe import portable
     except Exception as error:
         # A standard library without ssl, one that may not be read, one that a local module stands in for: nothing was looked at yet.
-        return {"failed": "library", "text": version + ": " + type(error).__name__ + ": " + str(error)}
+        text = "%s: %s: %s" % (version, type(error).__name__, error)
+        return {"failed": "library", "text": text + _where(error)}
     return portable.answer(job, progress)

@@ -7,10 +7,13 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets as random
+import signal
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from oairunbook.collector import stream
@@ -23,6 +26,17 @@ from oairunbook.redaction import Secrets
 
 _START_SECONDS = 30.0
 """What a command may take to reach its place and start a Python there, beyond the budget of the look."""
+
+_NO_PYTHON = re.compile(
+    r"python[\w.]*[\"']?:? ?(?:executable file not found|no such file or directory|command not found|not found)",
+    re.IGNORECASE,
+)
+"""How container runtimes and shells say it where their own status does not."""
+
+_CUT_OFF = re.compile(r'File "<stdin>", line \d+[^@]*SyntaxError', re.DOTALL)
+_CONTAINERS = ("kubectl", "oc", "docker", "podman", "nerdctl", "crictl")
+_STDIN = {"-i", "-it", "-ti", "--stdin", "--interactive", "--stdin=true", "--interactive=true"}
+_TERMINAL = {"-t", "-it", "-ti", "--tty", "--tty=true"}
 
 _OVERTIME_SECONDS = 10.0
 """What a look may take beyond its budget before it is ended there."""
@@ -62,6 +76,8 @@ def look_there(
     errand = prepare(
         place, budget=budget, idle=idle, sent=sent, fingerprint_key=fingerprint_key, progress=progress, **options
     )
+    if progress is not None:
+        progress(f"going to {shown(place, sent)}")
     came = carry(
         place.argv,
         place.preface + errand.stream,
@@ -164,42 +180,59 @@ def _secrets(*environments: Mapping[str, str]) -> Secrets:
 
 def _nothing(place: Place, came: Came, answers: Answers, secrets: Secrets) -> BaseException:
     """What it means that no document came."""
-    shown = secrets.redact_text(place.collector.command)
+    command = secrets.redact_text(place.collector.command)
     said = secrets.redact_text(came.last_words())
     tail = f"\nIt said: {said}" if said else ""
     if came.ended == "interrupt":
         return KeyboardInterrupt()
     if came.ended == "time":
         return NotCollectedError(
-            f"`{shown}` did not answer in time, and was ended here.{tail}\n"
+            f"`{command}` did not answer in time, and was ended here.{tail}\n"
             "Next: see whether it ends in a Python that reads its standard input (python3 -), and whether it waits for a password; "
             "if a terminal is in between (-t), leave it out."
         )
     if came.ended == "size":
-        return NotCollectedError(f"`{shown}` sends more than any answer is long, and was ended here.{tail}")
+        return NotCollectedError(f"`{command}` sends more than any answer is long, and was ended here.{tail}")
     if answers.begun or answers.ended:
         return NotCollectedError(
-            f"Only a part of the record came back from `{shown}`: lines are missing or changed.{tail}\n"
+            f"Only a part of the record came back from `{command}`: lines are missing or changed.{tail}\n"
             "Next: run it again; if a terminal is in between (-t), leave it out."
         )
     if (old := came.said_after(stream.TOO_OLD)) is not None:
         return _too_old(f"Python {old}")
     if place.collector.carrier == "process" and came.status == CANNOT_ENTER:
-        return NowhereError(f"{shown}: {said}\nNothing was sent on the path.")
+        return NowhereError(f"{command}: {said}\nNothing was sent on the path.")
     if place.collector.carrier == "unit":
         return NotCollectedError(
-            f"{shown} does not run, and no answer came back from the place that was made from its settings (status {came.status}).{tail}\n"
+            f"{command} does not run, and no answer came back from the place that was made from its settings (status {came.status}).{tail}\n"
             "Next: try whether the service itself starts, and read systemctl status; or name a running process with --like-pid."
         )
-    if came.status in (126, 127):
+    if came.status in (126, 127) or _NO_PYTHON.search(said):
         return NowhereError(
-            f"`{shown}` found no Python there (status {came.status}). Nothing was sent on the path.{tail}\n"
+            f"`{command}` found no Python there (status {came.status}). Nothing was sent on the path.{tail}\n"
             "Next: name the interpreter with its path, for example /app/.venv/bin/python -"
         )
-    return NotCollectedError(
-        f"`{shown}` ended with status {came.status}, and no answer came back.{tail}\n"
-        "Next: run the same command with `python3 -V` at its end in place of `python3 -`; give -i without -t to docker and kubectl."
-    )
+    if _CUT_OFF.search(said):
+        return NotCollectedError(
+            f"`{command}` reached a Python, and what was sent to its standard input did not arrive whole. Nothing was sent on the path.{tail}\n"
+            "Next: run it again; if something in between reads from standard input as well (ssh in a loop, a shell's read), give it </dev/null."
+        )
+    ended = f"with status {came.status}"
+    if came.status is not None and came.status < 0:
+        ended = f"by {signal.Signals(-came.status).name}, which it was sent by somebody else"
+    return NotCollectedError(f"`{command}` ended {ended}, and no answer came back.{tail}\nNext: {_hint(place.argv)}")
+
+
+def _hint(argv: tuple[str, ...]) -> str:
+    """What to try with a command that gave no answer."""
+    words = argv[: argv.index("--")] if "--" in argv else argv
+    if Path(argv[0]).name in _CONTAINERS and "exec" in words:
+        asked = {word for word in words if word.startswith("-")}
+        if not asked & _STDIN:
+            return "give exec the option -i: without it nothing that is sent reaches the Python."
+        if asked & _TERMINAL:
+            return "leave out the option -t: a terminal in between changes what is sent."
+    return "run the same command with `python3 -V` at its end in place of `python3 -`; give -i without -t to docker and kubectl."
 
 
 def _failed(document: dict[str, Any], secrets: Secrets) -> BaseException:
@@ -214,7 +247,8 @@ def _failed(document: dict[str, Any], secrets: Secrets) -> BaseException:
         )
     if document["failed"] == "library":
         return NotCollectedError(
-            f"The Python there lacks a part of its standard library, or may not read it: {text}. Nothing was sent on the path."
+            f"The Python there lacks a part of its standard library, may not read it, or finds another module in its place: {text}. "
+            "Nothing was sent on the path."
         )
     return NotCollectedError(f"The collector failed there: {text}")
 

@@ -37,7 +37,7 @@ from oairunbook.record.files import PRIVATE_FILE
 
 INDEX = ".index.sqlite"
 
-_VERSION = 3
+_VERSION = 4
 _WAIT_SECONDS = 10.0
 _BATCH = 5000
 
