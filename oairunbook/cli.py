@@ -135,8 +135,8 @@ def check(
     """Test the path from here, now.
 
     One table: each step, what was seen, its time, and the first point where the evidence changes; then owner, cause, next steps and
-    do-nots. Sends a handful of requests without credentials, and with your key one minimal request (a few tokens), whole and streamed,
-    where TLS has verified. On an Azure or gateway route it also tries the direct route, without credentials.
+    do-nots. Sends a handful of requests without credentials, and with your key one minimal request (a few tokens), whole and,
+    twice, streamed, where TLS has verified. On an Azure or gateway route it also tries the direct route, without credentials.
     """
     from oairunbook import check as run_check
     from oairunbook.observe import CutShortError

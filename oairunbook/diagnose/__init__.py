@@ -9,7 +9,15 @@ from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding,
 from oairunbook.diagnose.chain import failed_step
 from oairunbook.diagnose.control import Compared, compare
 from oairunbook.diagnose.pattern import attempted
-from oairunbook.diagnose.reading import cite, is_api_answer, request_succeeded, stream_failed, without_isolating_tests
+from oairunbook.diagnose.reading import (
+    cite,
+    in_its_first_place,
+    is_api_answer,
+    repeat_that_broke_off,
+    request_succeeded,
+    stream_failed,
+    without_isolating_tests,
+)
 from oairunbook.evidence import Evidence, NotTried, SdkAnswered, Stopped, quoted_id
 from oairunbook.verdict import Also, Because, Owner, Verdict
 
@@ -96,6 +104,10 @@ def _of_probes(evidence: Evidence) -> Verdict:
             return _fault(evidence, beside[0], findings, pattern.steady(evidence))
         if comes_and_goes:
             return _fault(evidence, tries.most_common(), findings, pattern.count(evidence, tries, None))
+        repeat = repeat_that_broke_off(evidence)
+        broken = find(in_its_first_place(evidence, repeat)) if repeat is not None else []
+        if broken:
+            return _fault(evidence, broken[0], broken, pattern.count(evidence, tries, broken[0][0]))
         limited = _limited_now_and_then(evidence)
         if limited is not None:
             return _fault(evidence, limited, findings, pattern.count(evidence, tries, limited[0]))

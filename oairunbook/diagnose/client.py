@@ -160,6 +160,12 @@ def _sdk_incompatible(evidence: Evidence) -> Finding | None:
                 and "socksio" not in link.text
             ):
                 return Finding(because=(cite(observation, f"{link.type}: {link.text}"),), certainty="proven")
+    # Some modules are imported when the first request is made.
+    for observation, failed in evidence.of(SdkFailed):
+        for link in failed.errors:
+            missing = link.type in ("ModuleNotFoundError", "ImportError") and "socksio" not in link.text
+            if missing and failed.answer is None:
+                return Finding(because=(cite(observation, f"{link.type}: {link.text}"),), certainty="proven")
     return _raised(evidence, "unexpected keyword argument 'proxies'")
 
 
@@ -174,7 +180,25 @@ def _resource_exhausted(evidence: Evidence) -> Finding | None:
         # EADDRNOTAVAIL towards IPv6 means that IPv6 is off here, not that ports are used up.
         if name in ("EMFILE", "ENFILE", "ENOBUFS") or (name == "EADDRNOTAVAIL" and ":" not in outcome.address):
             return Finding(because=(cite(observation, words(outcome.errors)),), certainty="proven")
-    return _raised(evidence, "[Errno 24]")
+    return _raised(evidence, "[Errno 24]") or _no_socket_for_a_question(evidence)
+
+
+def _no_socket_for_a_question(evidence: Evidence) -> Finding | None:
+    """No name server can even be asked: every local port of UDP is taken (EAGAIN of connect(2), ip(7)), or every descriptor."""
+    failed = next((o for o, _ in evidence.of(ResolveFailed, "dns")), None) or stopped(evidence, "dns.system")
+    asked = list(evidence.of(DnsNoAnswer))
+    if failed is None or not asked or any(evidence.of(DnsAnswer)):
+        return None
+    if any(errno_name(outcome.errors) not in _NO_SOCKET for _, outcome in asked):
+        return None
+    because = [
+        cite(o, f"a socket for the name server {outcome.server.address}: {words(outcome.errors)}")
+        for o, outcome in asked
+    ]
+    return Finding(because=(*because, cite(failed, "and the system resolver gives no address")), certainty="proven")
+
+
+_NO_SOCKET = ("EAGAIN", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM")
 
 
 def _of_a_router(evidence: Evidence, failed: ConnectFailed) -> bool:
@@ -184,13 +208,18 @@ def _of_a_router(evidence: Evidence, failed: ConnectFailed) -> bool:
 
 
 def _query_not_permitted(evidence: Evidence) -> Finding | None:
-    """No question to a name server may be sent: only a rule of this machine makes send(2) end in EPERM (netfilter's OUTPUT, a BPF program of a cgroup)."""
+    """No question to a name server may be sent: only this machine itself makes connect(2) or send(2) end in EPERM (netfilter's OUTPUT, a BPF program).
+
+    EACCES as well (seccomp, a route of the type prohibit), but for IPv6, where a router's answer reads so.
+    """
     asked = list(evidence.of(DnsNoAnswer))
     failed = next((o for o, _ in evidence.of(ResolveFailed, "dns")), None) or stopped(evidence, "dns.system")
     if failed is None or not asked or any(evidence.of(DnsAnswer)):
         return None
-    if any(errno_name(outcome.errors) != "EPERM" for _, outcome in asked):
-        return None
+    for _, outcome in asked:
+        name = errno_name(outcome.errors)
+        if name != "EPERM" and (name != "EACCES" or ":" in outcome.server.address):
+            return None
     because = [
         cite(o, f"sending to the name server {outcome.server.address}: {words(outcome.errors)}") for o, outcome in asked
     ]

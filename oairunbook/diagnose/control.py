@@ -13,7 +13,7 @@ from oairunbook.verdict import Because
 _ALIKE: tuple[frozenset[str], ...] = (
     # The control is walked once, without counter-tests: what they would tell apart looks the same there.
     frozenset(("tls.untrusted_issuer", "tls.self_signed", "tls.incomplete_chain")),
-    frozenset(("tls.reset", "tcp.reset", "tls.protocol_mismatch")),
+    frozenset(("tls.reset", "tcp.reset", "tls.protocol_mismatch", "tls.not_tls")),
     frozenset(("tls.timeout", "tcp.path_mtu")),
     frozenset(("tls.expired", "tls.not_yet_valid", "tls.clock_skew")),
     frozenset(("http.reset", "http.disconnected", "http.truncated")),

@@ -294,9 +294,14 @@ def _private_address(evidence: Evidence) -> Finding | None:
     if not any(evidence.of(ConnectFailed)) and not any(evidence.of(TlsFailed)):
         return None
     observation, outcome = resolved
-    if not all(_is_private(address) for address in outcome.addresses):
+    # What is of a family that is off here is dialled in vain whatever it is.
+    off = {
+        f.address for _, f in evidence.of(ConnectFailed) if errno_name(f.errors) in ("EADDRNOTAVAIL", "EAFNOSUPPORT")
+    }
+    usable = [address for address in outcome.addresses if address not in off]
+    if not usable or not all(_is_private(address) for address in usable):
         return None
-    fact = f"{outcome.name} resolves to {', '.join(outcome.addresses)}, private, and nothing there proved to serve it"
+    fact = f"{outcome.name} resolves to {', '.join(usable)}, private, and nothing there proved to serve it"
     wrong_name = any(failed.verify_code in (62, 64) for _, failed in evidence.of(TlsFailed))
     return Finding(because=(cite(observation, fact),), certainty="proven" if wrong_name else "likely")
 

@@ -216,8 +216,21 @@ def _read_timeout(evidence: Evidence) -> Finding | None:
     given_up = stopped(evidence, "sdk")
     if given_up is not None and any(evidence.of(HttpAnswer, "http")):
         fact = f"the SDK's own request got no whole answer in {given_up.seconds:.0f} s; smaller ones are answered"
-        return Finding(because=(cite(given_up, fact),), certainty="likely")
+        posts = _posts_without_answer(evidence)
+        return Finding(because=(cite(given_up, fact), *posts), certainty="proven" if posts else "likely")
     return None
+
+
+def _posts_without_answer(evidence: Evidence) -> tuple[Because, ...]:
+    """Attempts whose POST got no answer, where no other one got any."""
+    asked = [
+        outcome for one in attempts(evidence) for _, outcome in one.of(HttpFailed, "http") if outcome.method == "POST"
+    ]
+    answered = any(a.method == "POST" for one in attempts(evidence) for _, a in one.of(HttpAnswer, "http"))
+    if answered or len(asked) < 2 or any(failed.ended != "silence" or failed.status is not None for failed in asked):
+        return ()
+    fact = f"{len(asked)} POSTs without credentials got no answer either, and GET is answered"
+    return (Because(observation="attempts", fact=fact),)
 
 
 def _silent_attempts(evidence: Evidence) -> bool:

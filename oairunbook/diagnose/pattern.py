@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from oairunbook.diagnose.catalogue import LAYERS, Cause, Finding
-from oairunbook.diagnose.reading import attempts, is_api_answer, path_alone
+from oairunbook.diagnose.reading import attempts, is_api_answer, path_alone, repeat_that_broke_off
 from oairunbook.evidence import Evidence, HttpAnswer, HttpFailed, Observation, SdkAnswered, SdkFailed, Stopped
 from oairunbook.verdict import Because
 
@@ -291,8 +291,12 @@ def own_requests(evidence: Evidence) -> OwnRequests:
     failed: list[Observation] = []
     passed: list[Observation] = []
     served = any(isinstance(o.outcome, SdkAnswered) for o in evidence.observations)
+    broken = repeat_that_broke_off(evidence)
     for observation in evidence.observations:
         outcome = observation.outcome
+        if observation is broken and AGAIN not in observation.id:
+            failed.append(observation)
+            continue
         if observation.changed is not None and AGAIN not in observation.id:
             continue
         if isinstance(outcome, SdkAnswered):

@@ -16,6 +16,7 @@ from oairunbook.evidence import (
     Evidence,
     HttpAnswer,
     Observation,
+    Outcome,
     ProxyDecision,
     Resolved,
     ResolveFailed,
@@ -74,9 +75,19 @@ def attempts(evidence: Evidence) -> Iterator[Evidence]:
             "resolved",
             "not_tried",
             "tool_failed",
+            "stopped",
         )
-        if not unfinished:
+        if not unfinished and not _may_dial_on(evidence, own):
             yield replace(evidence, observations=own)
+
+
+def _may_dial_on(evidence: Evidence, own: tuple[Observation, ...]) -> bool:
+    """Whether an attempt was called off after an address that failed, and one that it had not dialled yet accepts connections."""
+    if not isinstance(own[-1].outcome, ConnectFailed):
+        return False
+    named = {a for o in own if isinstance(o.outcome, Resolved) for a in o.outcome.addresses}
+    dialled = {o.outcome.address for o in own if isinstance(o.outcome, (Connected, ConnectFailed))}
+    return any(connected.address in named - dialled for _, connected in evidence.of(Connected))
 
 
 def path_alone(evidence: Evidence) -> Evidence:
@@ -111,7 +122,8 @@ def may_connect_to_itself(evidence: Evidence) -> bool:
 
 _ISOLATING = (
     *("dns.absolute", "dns.other_address", "proxy.configured", "http.large_body"),
-    *("tls.other_name", "tls.no_name", "tls.small_segments", "tls.older_versions", "tls.store", "tls.completed_chain"),
+    *("tls.other_name", "tls.no_name", "tls.plain_http", "tls.small_segments", "tls.older_versions", "tls.store"),
+    "tls.completed_chain",
 )
 """Counter-tests that prove by passing where the path itself fails."""
 
@@ -212,11 +224,41 @@ def stream_failed(evidence: Evidence) -> Observation | None:
         outcome = observation.outcome
         if observation.id == "sdk.stream" and isinstance(outcome, Stopped):
             return observation
+        if observation.changed is not None:
+            continue
         if isinstance(outcome, SdkFailed) and outcome.stream and not _refused(evidence, outcome):
             return observation
         if isinstance(outcome, SdkAnswered) and outcome.stream and outcome.shape == "stream" and not outcome.completed:
             return observation
     return None
+
+
+def repeat_that_broke_off(evidence: Evidence) -> Observation | None:
+    """One of the SDK's requests beside the first two that broke off, where those passed; None if none did.
+
+    One that only came too late, or was told to slow down, did so because of those beside it.
+    """
+    if request_succeeded(evidence) is None or stream_failed(evidence) is not None:
+        return None
+    repeats = (
+        o for o in evidence.observations if o.id.startswith(("sdk.stream.second", "sdk.stream.again", "sdk.again"))
+    )
+    return next((o for o in repeats if _broke_off(evidence, o.outcome)), None)
+
+
+def _broke_off(evidence: Evidence, outcome: Outcome) -> bool:
+    if isinstance(outcome, SdkFailed):
+        late = any("Timeout" in link.type for link in outcome.errors)
+        limited = outcome.answer is not None and outcome.answer.status == 429
+        return not late and not limited and not _refused(evidence, outcome)
+    return isinstance(outcome, SdkAnswered) and outcome.shape == "stream" and not outcome.completed
+
+
+def in_its_first_place(evidence: Evidence, repeat: Observation) -> Evidence:
+    """The record as if that repeat had been the first request of its kind."""
+    first = "sdk.stream" if repeat.id.startswith("sdk.stream") else "sdk"
+    kept = (o for o in evidence.observations if o.id not in (first, repeat.id))
+    return replace(evidence, observations=(*kept, replace(repeat, id=first, changed=None)))
 
 
 def _refused(evidence: Evidence, failed: SdkFailed) -> bool:

@@ -87,13 +87,31 @@ def _ipv6_broken(evidence: Evidence) -> Finding | None:
         for observation, bad in evidence.of(kind):
             if not getattr(bad, "verify_code", None):
                 failed[_family(bad.address)].append((observation, words(bad.errors)))  # type: ignore[attr-defined]
+    for _, good in (pair for one in attempts(evidence) for pair in one.of(reached)):
+        # What gets through at another moment is not broken: one address of each kind tells little of what comes and goes.
+        passed[_family(good.address)].append(good.address)  # type: ignore[attr-defined]
     for broken, working in ((6, 4), (4, 6)):
+        if not any(_keeps_the_transport(bad) for bad in _failures_of(evidence, broken)):
+            continue
         if failed[broken] and not passed[broken] and passed[working] and not failed[working]:
             because = [cite(o, f"IPv{broken}: {text}") for o, text in failed[broken]]
             because += [cite(o, f"the SDK's own request: {words(f.errors)}") for o, f in evidence.of(SdkFailed)][:1]
-            because.append(Because(observation="tls", fact=f"IPv{working} works: {', '.join(passed[working])}"))
+            because.append(
+                Because(observation="tls", fact=f"IPv{working} works: {', '.join(dict.fromkeys(passed[working]))}")
+            )
             return Finding(because=tuple(because), certainty="proven")
     return None
+
+
+def _failures_of(evidence: Evidence, family: int) -> list[ConnectFailed | TlsFailed]:
+    found: list[ConnectFailed | TlsFailed] = [bad for _, bad in evidence.of(ConnectFailed)]
+    found += [bad for _, bad in evidence.of(TlsFailed)]
+    return [bad for bad in found if _family(bad.address) == family]
+
+
+def _keeps_the_transport(failed: ConnectFailed | TlsFailed) -> bool:
+    """Whether the transport ends there: from an address that fails at once before anything is connected it goes on to the next one."""
+    return isinstance(failed, TlsFailed) or errno_name(failed.errors) == "ETIMEDOUT"
 
 
 def _family(address: str) -> int:
@@ -155,7 +173,7 @@ def _reset(evidence: Evidence) -> Finding | None:
             fact = f"{failed.address} accepted the connection and reset it before a byte was exchanged"
             return Finding(because=(cite(observation, fact),), certainty="proven")
     untouched = counter_test(evidence, ConnectFailed, "tcp.untouched")
-    if untouched is not None and not any(evidence.of(TlsHandshake)):
+    if untouched is not None and not any(evidence.of(TlsHandshake)) and not any(evidence.of(HttpAnswer, "http")):
         address, failed_by = untouched[1].address, untouched[1].errors[-1]
         if failed_by.errno_name == "ECONNRESET":
             fact = f"{address} resets accepted connections also when nothing is sent"
@@ -168,6 +186,14 @@ def _reset(evidence: Evidence) -> Finding | None:
 
 
 CAUSES = (
+    Cause(
+        id="tcp.path_mtu",
+        meaning="Small segments pass and full-size ones vanish.",
+        next=(
+            "Lower the MTU of the interface or clamp the MSS on the tunnel, and let ICMP `fragmentation needed` pass.",
+        ),
+        applies=_path_mtu,
+    ),
     Cause(
         id="tcp.ipv6_broken",
         meaning="Addresses of one family fail, the other works, and the transport picks the broken one.",
@@ -209,13 +235,5 @@ CAUSES = (
             "Ask who runs the firewall or load balancer in front of this address why it resets accepted connections.",
         ),
         applies=_reset,
-    ),
-    Cause(
-        id="tcp.path_mtu",
-        meaning="Small segments pass and full-size ones vanish.",
-        next=(
-            "Lower the MTU of the interface or clamp the MSS on the tunnel, and let ICMP `fragmentation needed` pass.",
-        ),
-        applies=_path_mtu,
     ),
 )

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
 from oairunbook.diagnose.reading import (
     answers,
+    attempts,
     cite,
     counter_test,
     counter_tests,
@@ -137,6 +138,17 @@ def _untrusted_issuer(evidence: Evidence) -> Finding | None:
     return Finding(because=(*because, *others, *completed), certainty=certainty)
 
 
+_JUDGED_ELSEWHERE = (*TRUST_CODES, CERT_NOT_YET_VALID, CERT_HAS_EXPIRED, HOSTNAME_MISMATCH, IP_MISMATCH)
+
+
+def _chain_not_acceptable(evidence: Evidence) -> Finding | None:
+    """Whatever else this store holds against a chain: name constraints, a weak key, a revoked certificate, an authority that is none."""
+    found = _failed(evidence)
+    if not found or found[1].verify_code is None or found[1].verify_code in _JUDGED_ELSEWHERE:
+        return None
+    return Finding(because=(cite(found[0], _issuer_fact(found[1])),), certainty="likely")
+
+
 def _trust_store_mismatch(evidence: Evidence) -> Finding | None:
     """Another store on this machine verifies the very chain that the transport's store does not."""
     found = _verification(evidence, DEPTH_ZERO_SELF_SIGNED, SELF_SIGNED_IN_CHAIN, NO_LOCAL_ISSUER, UNVERIFIED_LEAF)
@@ -227,10 +239,37 @@ def _reasons(failed: TlsFailed) -> str:
 
 def _not_tls(evidence: Evidence) -> Finding | None:
     found = _failed(evidence)
-    if not found or not found[1].received:
+    if not found:
         return None
+    if not found[1].received:
+        return _answers_plain_http(evidence, found)
     fact = f"the peer answered the ClientHello with {found[1].received!r}, which is no TLS record"
     return Finding(because=(cite(found[0], fact),), certainty="proven")
+
+
+_WANTS_TLS = ("https", "tls", "ssl")
+"""In what servers of TLS answer to plain HTTP: `The plain HTTP request was sent to HTTPS port`, `requires TLS`."""
+
+_OF_A_FILTER = (403, 451, 511)
+
+
+def _answers_plain_http(evidence: Evidence, found: tuple[Observation, TlsFailed]) -> Finding | None:
+    """Whoever does not say a word to a ClientHello answers a request in plain HTTP, and not that it wants TLS."""
+    plain = counter_test(evidence, HttpAnswer, "tls.plain_http")
+    if plain is None or found[1].received_bytes or _another_name_passes(evidence):
+        return None
+    observation, answer = plain
+    said = f"{answer.body.title or ''} {answer.body.sample} {answer.header('location') or ''}".lower()
+    if answer.status == 426 or any(mark in said for mark in _WANTS_TLS):
+        return None
+    ended = "nothing" if found[1].ended == "silence" else f"the end of the connection ({found[1].ended})"
+    because = (
+        cite(found[0], f"the answer to the ClientHello is {ended}"),
+        cite(observation, f"a request in plain HTTP is answered there with status {answer.status}"),
+    )
+    # A filter may speak HTTP in the place of a server of TLS that it cuts off.
+    vague = answer.status == 400 or 300 <= answer.status < 400 or answer.status in _OF_A_FILTER
+    return Finding(because=because, certainty="likely" if vague else "proven")
 
 
 _REFUSED_WITHOUT_CERTIFICATE = (
@@ -374,7 +413,9 @@ def _timeout(evidence: Evidence) -> Finding | None:
     small = counter_test(evidence, TlsFailed, "tls.small_segments")
     if small is not None and small[1].ended == "silence":
         because = (cite(found[0], fact), cite(small[0], "small segments get no answer either"), *_by_name(evidence))
-        return Finding(because=because, certainty="proven")
+        # A server that serves few connections at a time is silent only to some.
+        shaken = any(any(one.of(TlsHandshake)) for one in attempts(evidence))
+        return Finding(because=because, certainty="likely" if shaken else "proven")
     also = (("tcp.path_mtu", "full-size segments that vanish look the same; no small handshake was tried"),)
     return Finding(because=(cite(found[0], fact), *_by_name(evidence)), certainty="likely", also=also)
 
@@ -462,7 +503,7 @@ CAUSES = (
             "Add that root to the store that this transport reads (SSL_CERT_FILE with the public roots and yours), once its owner has confirmed it.",
         ),
         do_not=(_NO_SWITCH,),
-        applies=_untrusted_issuer,
+        applies=lambda evidence: _untrusted_issuer(evidence) or _chain_not_acceptable(evidence),
     ),
     Cause(
         id="tls.protocol_mismatch",

@@ -26,7 +26,7 @@ from oairunbook.evidence import (
 )
 from oairunbook.observe import dns, sdk
 from oairunbook.observe.collection import Collection
-from oairunbook.observe.path import Path
+from oairunbook.observe.path import NoPathError, Path
 from oairunbook.observe.stream import Deadline
 
 WORKERS = 4
@@ -37,6 +37,7 @@ MORE_WHEN_DIFFERENT = 16
 
 
 _MOST_QUESTIONS = 10
+_NO_ANSWER = "http silence"
 _LATE_SECONDS = 1.0
 _PACE_SECONDS = 0.4
 
@@ -54,6 +55,7 @@ class Attempts:
         self._last = number
         self._may_grow = number > 1
         self._ends: dict[str, set[str]] = {"GET": set(), "POST": set()}
+        self._silent_posts = 0
         self._under_way: dict[int, float] = {}
         self._called_off = threading.Event()
         self._workers = [
@@ -69,10 +71,17 @@ class Attempts:
         with self._lock:
             return self._some_differ
 
+    @property
+    def no_post_is_answered(self) -> bool:
+        """Whether every POST without credentials that has ended, more than one, got no answer in a whole step's time, while a GET got one."""
+        with self._lock:
+            answered = any(end.startswith("http ") and end != _NO_ANSWER for end in self._ends["GET"])
+            return self._silent_posts > 1 and self._ends["POST"] == {_NO_ANSWER} and answered
+
     def wait(self, seconds: float, *, silent_seconds: float) -> None:
         """Wait for the attempts, at most so long; then begin no further one. One that has not ended by then is not recorded.
 
-        Where some have ended and others have been silent since, these get *silent_seconds* more: the path of some may be dead.
+        Those that are silent get *silent_seconds* more: the path of some may be dead.
         """
         self._join(seconds)
         if self._silent:
@@ -86,10 +95,10 @@ class Attempts:
 
     @property
     def _silent(self) -> bool:
-        """Whether some attempts have ended, and another has been under way for longer than any should be."""
+        """Whether an attempt has been under way for longer than any should be: also where all that began are, and none has ended."""
         with self._lock:
             late = time.monotonic() - _LATE_SECONDS
-            return any(self._ends.values()) and any(began < late for began in self._under_way.values())
+            return any(began < late for began in self._under_way.values())
 
     def _work(self) -> None:
         while not self._called_off.is_set() and self._collection.deadline.left > 0:
@@ -106,6 +115,7 @@ class Attempts:
             with self._lock:
                 del self._under_way[number]
                 self._ends[_method(number)].add(end)
+                self._silent_posts += end == _NO_ANSWER and _method(number) == "POST"
                 if self._some_differ and self._may_grow:
                     self._may_grow = False
                     self._last += MORE_WHEN_DIFFERENT
@@ -153,14 +163,14 @@ class Attempts:
                     return f"proxy {outcome.kind} {getattr(outcome, 'status', '')}"
             if route.scheme == "https":
                 # The SDK may still be importing; that is no part of the handshake.
-                path.context()
+                held = path.hold(look.stream)
                 look.stream.deadline = self._step
                 below = look.stream
                 outcome = look(
                     f"tls:{address}",
                     "tls",
                     f"{route.host} at {address}",
-                    lambda address=address, below=below: _without_chain(path.handshake(below, address)),
+                    lambda address=address, below=below, held=held: self._handshake(below, address, held),
                 )
                 if look.stream is None:
                     return f"tls {getattr(outcome, 'ended', '')} {getattr(outcome, 'verify_code', '')}"
@@ -176,6 +186,16 @@ class Attempts:
                 return f"http {answer.status}"
             return f"http {answer.ended if isinstance(answer, HttpFailed) else ''}"
         return failed
+
+    def _handshake(self, stream: Any, address: str, held: bool) -> tuple[Outcome, Any]:
+        """Shake hands. The chain is kept once, by the walk."""
+        try:
+            stream = stream if held else self._path.open(address, self._step)
+        except NoPathError as nowhere:
+            return nowhere.outcome, None
+        stream.deadline = self._step
+        outcome, secured = self._path.handshake(stream, address)
+        return (replace(outcome, chain=()) if isinstance(outcome, TlsHandshake) else outcome), secured
 
     def _ask(self, server: NameServer, name: str) -> Outcome:
         """Ask a server that has just failed the system resolver until it says so again, a few times at most."""
@@ -202,12 +222,6 @@ class Attempts:
 def _method(number: int) -> str:
     """Two of a kind in turn: what fails every second time then meets some of each kind."""
     return "POST" if number % 4 in (0, 1) else "GET"
-
-
-def _without_chain(found: tuple[Outcome, Any]) -> tuple[Outcome, Any]:
-    """The chain is kept once, by the walk."""
-    outcome, stream = found
-    return (replace(outcome, chain=()) if isinstance(outcome, TlsHandshake) else outcome), stream
 
 
 class _Look:

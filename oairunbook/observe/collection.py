@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from oairunbook.evidence import Layer, NotTried, Observation, Outcome, Stopped, ToolFailed
+from oairunbook.evidence import ConnectFailed, Layer, NotTried, Observation, Outcome, Stopped, ToolFailed
 from oairunbook.observe.errors import error_chain
 from oairunbook.observe.stream import Deadline
 
@@ -15,6 +15,10 @@ Progress = Callable[[str], None]
 
 DEFAULT_REPEAT = 24
 """Attempts in all. Of faults that hit every fifth attempt they miss one in two hundred, of those that hit every tenth one in twelve."""
+
+
+_LEAST_SILENCE_SECONDS = 2.0
+"""A SYN is sent again after one second: sooner, nobody has been silent."""
 
 
 def _not_begun() -> NotTried:
@@ -155,7 +159,12 @@ class Collection:
         changed: str | None = None,
         attempt: int = 1,
     ) -> None:
-        """Record one observation; the first record of an id stands."""
+        """Record one observation; the first record of an id stands.
+
+        That a step got no answer in the last moments before everything has to end says nothing of the path.
+        """
+        if self.deadline.left <= 0 and time.monotonic() - began < _LEAST_SILENCE_SECONDS and _is_silence(outcome):
+            outcome = Stopped(reason="the time for everything was over")
         observation = Observation(
             id=identity,
             probe=probe,
@@ -186,3 +195,9 @@ class Collection:
         with self._lock:
             self._closed = True
             return tuple(sorted(self._noted.values(), key=lambda observation: observation.started_seconds))
+
+
+def _is_silence(outcome: Outcome) -> bool:
+    if isinstance(outcome, ConnectFailed):
+        return any(link.errno_name == "ETIMEDOUT" for link in outcome.errors)
+    return getattr(outcome, "ended", None) == "silence"

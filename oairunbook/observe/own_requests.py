@@ -37,10 +37,13 @@ class OwnRequests:
         own: bool,
         number: int = 1,
         small: bool = False,
+        second: bool = False,
     ) -> Task:
         """Begin one request: a POST, or a listing of models where no model is known; *number* from 2 on makes it once more."""
         identity = ("sdk.stream" if stream else "sdk") + (f".again:{number}" if number > 1 else "")
         changed = "the same request once more" if number > 1 else None
+        if second:
+            identity, changed = "sdk.stream.second", "a second stream beside the first"
         if small:
             identity, changed = "sdk.small_segments", f"segments of at most {SMALL_SEGMENT_BYTES} bytes both ways"
         what = "POST, streamed" if stream else ("POST" if model else "GET, no model named")
@@ -60,12 +63,14 @@ class OwnRequests:
             changed=changed,
         )
 
-    def once_more(self, client: clients.Client, model: str, whole: Task, streamed: Task) -> None:
-        """Make both requests some more times, where one of the two failed at once or somebody was told to slow down.
+    def once_more(self, client: clients.Client, model: str, whole: Task, streamed: Task, second: Task | None) -> None:
+        """Make both requests some more times, where one of them failed at once or somebody was told to slow down.
 
         Only that tells a fault of one kind of request from one that every so many requests meet.
         """
-        ends = (self._passed(whole), self._passed(streamed))
+        ends = [self._passed(whole), self._passed(streamed)]
+        if second is not None and all(ends) and self._broke_off(second):
+            ends.append(False)
         slowed = any(isinstance(o.outcome, HttpAnswer) and o.outcome.status == 429 for o in self._collection.so_far())
         if None in ends or not any(ends) or (all(ends) and not slowed):
             return
@@ -89,6 +94,11 @@ class OwnRequests:
     def at_once(self, task: Task) -> bool:
         """Whether a request was answered, and so soon that this machine is not what was slow."""
         return isinstance(task.outcome, SdkAnswered) and self._took(task) < PATIENCE_SECONDS
+
+    def _broke_off(self, task: Task) -> bool:
+        """Whether a request failed at once, and not because there were too many."""
+        answer = task.outcome.answer if isinstance(task.outcome, SdkFailed) else None
+        return self._passed(task) is False and (answer is None or answer.status != 429)
 
     def _passed(self, task: Task) -> bool | None:
         """How a request ended: it passed, or it failed at once by the server or on the way. None for anything else."""

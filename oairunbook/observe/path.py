@@ -23,6 +23,9 @@ from oairunbook.observe import http, proxy, tcp, tls
 from oairunbook.observe.stream import Deadline, Stream
 from oairunbook.route.proxy import proxy_credentials
 
+_LONGEST_PAUSE_SECONDS = 0.5
+"""For which a connection is held open on which nothing is said."""
+
 
 class NoPathError(ConnectionError):
     """A path could not be opened as far as was asked; `outcome` says where it ended."""
@@ -42,6 +45,8 @@ class Path:
     route: Route
     environment: Mapping[str, str]
     context: Callable[[], ssl.SSLContext | None]
+    built: Callable[[float], bool] = lambda _: True
+    """Waits at most so many seconds for the context; whether it is there, or will never be."""
 
     @property
     def forwards(self) -> bool:
@@ -85,6 +90,18 @@ class Path:
             assert not isinstance(answer, TunnelOpened)
             raise NoPathError(answer)
         return opened
+
+    def hold(self, stream: Stream) -> bool:
+        """Wait until a handshake can begin; whether the stream is still good for it. If that takes long it is closed meanwhile.
+
+        The SDK's import, which a handshake waits for, takes long on a slow machine. Proxies and servers hang up on who says nothing, and a
+        server that serves one connection at a time serves nobody else until then: no fault of the path.
+        """
+        if self.built(_LONGEST_PAUSE_SECONDS):
+            return True
+        stream.close()
+        self.context()
+        return False
 
     def handshake(
         self, stream: Stream, address: str, *, fetch_chain: bool = False

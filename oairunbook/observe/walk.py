@@ -37,7 +37,7 @@ from oairunbook.observe.counter import PATIENCE_SECONDS, Seen, due
 from oairunbook.observe.credential import may_go_out
 from oairunbook.observe.errors import error_chain
 from oairunbook.observe.own_requests import ANSWER_SECONDS, OwnRequests
-from oairunbook.observe.path import Path
+from oairunbook.observe.path import NoPathError, Path
 from oairunbook.observe.status_page import STATUS_URL, read_status
 from oairunbook.observe.stream import Deadline, Stream
 from oairunbook.route.installed import installed_sdk
@@ -96,7 +96,7 @@ class Walk:
         self._collection = collection
         self._options = options
         self._timeout = options.timeout
-        self._path = Path(route=route, environment=environment, context=self._context)
+        self._path = Path(route=route, environment=environment, context=self._context, built=self._built)
         self._side: list[Task] = []
         self._tests: dict[str, Task] = {}
         self._build = build or (lambda: clients.build_client(route, environment))
@@ -128,7 +128,7 @@ class Walk:
             literal=is_literal(self._route.dialled_host),
         )
         reached = self._connect(self._names())
-        healthy = self._requests(reached)
+        healthy = self._requests(reached, attempts)
         if not self._collection.stopped:
             self._finish(healthy, attempts)
 
@@ -260,9 +260,13 @@ class Walk:
                 return
         if route.scheme == "https":
             # The SDK may still be importing; that is no part of the handshake.
-            self._context()
+            held = self._path.hold(stream)
             shaking = collection.begin(
-                f"tls:{address}", "tls", "tls", f"{route.host} at {address}", lambda: self._handshake(stream, address)
+                f"tls:{address}",
+                "tls",
+                "tls",
+                f"{route.host} at {address}",
+                lambda: self._handshake(stream, address, held),
             )
             shaking.wait(2 * self._timeout + 0.5)
             stream = shaking.extra
@@ -279,13 +283,17 @@ class Walk:
         stream.deadline = self._step
         return self._path.tunnel(stream)
 
-    def _handshake(self, stream: Stream, address: str) -> tuple[Outcome, Stream | None]:
+    def _handshake(self, stream: Stream, address: str, held: bool) -> tuple[Outcome, Stream | None]:
+        try:
+            stream = stream if held else self._path.open(address, self._step)
+        except NoPathError as nowhere:
+            return nowhere.outcome, None
         stream.deadline = self._step
         return self._path.handshake(stream, address, fetch_chain=True)
 
     # -- requests -------------------------------------------------------------------------------------------------
 
-    def _requests(self, reached: tuple[str, Stream] | None) -> bool:
+    def _requests(self, reached: tuple[str, Stream] | None, attempts: Attempts) -> bool:
         """One request without credentials and the SDK's own, side by side. True if the SDK's own succeeded."""
         client = self._built_client()
         if reached is None:
@@ -313,8 +321,11 @@ class Walk:
         elif model is None and self._route.family != "azure":
             model = sdk.PREFERRED_MODELS[0]
         tasks = [self._own.begin(client, model, stream=False, own=own)]
+        second: Task | None = None
         if model is not None:
             tasks.append(self._own.begin(client, model, stream=True, own=own))
+            # What breaks every other stream spares the first one.
+            second = self._own.begin(client, model, stream=True, own=own, second=True) if own else None
         self._until(lambda: plain.done, self._timeout + 0.5)
         # Somebody who answers a request without credentials may take longer for one that computes.
         answers = isinstance(plain.outcome, HttpAnswer)
@@ -327,7 +338,11 @@ class Walk:
         beside: tuple[Task, ...] = ()
         silence = max(self._timeout, _LONG_SILENCE_SECONDS)
         useful = answers and own and model is not None and not dialling
-        if useful and not self._until(lambda: whole.done, silence):
+        useful = useful and not self._until(lambda: whole.done, silence)
+        if useful and self._until(lambda: whole.done or attempts.no_post_is_answered, 1.0) and not whole.done:
+            # Not even a POST that nothing has to be computed for: whoever is so silent to a GET is not waited for either.
+            useful, patience, last = False, 0.0, Deadline.after(0.0)
+        if useful and not whole.done:
             assert model is not None
             beside = self._own.in_small_segments(client, model)
             self._until(lambda: whole.done or not beside or beside[0].done, silence)
@@ -338,11 +353,13 @@ class Walk:
         # What arrives whole in so long does not take twice as long to begin and end as a stream.
         longest = max(self._timeout, whole.seconds) + dialling if answers or whole.done or not plain.done else 0.0
         self._until(lambda: all(task.done for task in streamed), min(patience, longest))
-        for task in (*tasks, *beside):
+        if second is not None:
+            self._until(lambda: second.done, PATIENCE_SECONDS)
+        for task in (*tasks, *((second,) if second else ()), *beside):
             if not task.done:
                 task.stop("no answer in time")
         if own and model is not None:
-            self._own.once_more(client, model, *tasks)
+            self._own.once_more(client, model, whole, streamed[0], second)
         return all(getattr(task.outcome, "kind", "") == "sdk_answered" for task in tasks)
 
     def _models(self, client: clients.Client) -> tuple[str, ...]:
@@ -476,6 +493,10 @@ class Walk:
             self._client.stop("the SDK was not imported in time")
         client: clients.Client | None = self._client.extra
         return client
+
+    def _built(self, seconds: float) -> bool:
+        assert self._client is not None
+        return self._client.wait(min(seconds, self._collection.deadline.left))
 
     def _context(self) -> ssl.SSLContext | None:
         """The transport's own context; without any transport OpenSSL's default; None if the transport could not build one."""

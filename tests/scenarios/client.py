@@ -1,12 +1,13 @@
 """Nothing leaves the process: settings, keys, stores, limits and sandboxes of this runtime."""
 
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.world import API, PROXY, Steps, World, scenario, sdk_raises
+from tests.world import API, NAME_SERVER, PROXY, Steps, World, scenario, sdk_raises
 from tests.world.authority import PUBLIC_ROOT
 
 _SANDBOX = str(Path(__file__).parents[1] / "world" / "sandbox.py")
@@ -169,4 +170,33 @@ def client_out_of_file_descriptors(world: World) -> Steps:
         "socket.socket = Full\n",
     )
     yield sdk_raises(r"Errno 24\b.*Too many open files")
+    world.client.remove_overlay()
+
+
+@scenario("client.socket_not_permitted", owner="client_config", packets=True)
+def client_forbidden_by_a_route_to_ask_its_name_server(world: World) -> Steps:
+    """The same by a route: connect(2) to the name server ends in EACCES before a question is sent, as it does under seccomp."""
+    world.client.namespace.ip(f"rule add to {NAME_SERVER} prohibit priority 5", version=4)
+    yield sdk_raises("Temporary failure in name resolution")
+    world.client.namespace.ip("rule delete priority 5", version=4)
+
+
+@scenario("client.resource_exhausted", owner="client_config")
+def client_out_of_local_ports_of_udp(world: World) -> Steps:
+    """Every port that a question to a name server could leave from is taken: connect(2) ends in EAGAIN."""
+    world.client.namespace.set("ipv4/ip_local_port_range", "50000 50003")
+    held = [world.client.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(4)]
+    for port, one in enumerate(held, 50000):
+        one.bind(("0.0.0.0", port))
+    yield sdk_raises("Temporary failure in name resolution")
+    for one in held:
+        one.close()
+    world.client.namespace.set("ipv4/ip_local_port_range", "32768 60999")
+
+
+@scenario("client.sdk_incompatible", owner="client_config")
+def client_without_a_module_that_the_first_request_imports(world: World) -> Steps:
+    """The SDK and its client can be made; only the request needs the module."""
+    world.client.block_module("jiter")
+    yield sdk_raises("ModuleNotFoundError.*jiter")
     world.client.remove_overlay()

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 import dns.rcode
 
-from tests.world import API, NAME_SERVER, PLACES, PROXY, STATUS, Steps, World, both, scenario, sdk_raises
+from tests.world import API, NAME_SERVER, PLACES, PROXY, STATUS, Steps, World, authority, both, scenario, sdk_raises
+from tests.world.authority import INSPECTION_ROOT
 from tests.world.scenario import Proof
+from tests.world.streams import stay_silent
 from tests.world.world import CLIENT_ADDRESS, SECOND_NAME_SERVER
 
 INTRANET = PLACES[PROXY].addresses[0]
@@ -419,3 +421,13 @@ def dns_local_stub_is_not_running(world: World) -> Steps:
     world.client.resolve_by("127.0.0.53", options="edns0 trust-ad")
     yield sdk_raises("Temporary failure in name resolution")
     world.client.resolve_by(NAME_SERVER)
+
+
+@scenario("dns.private_address")
+def dns_portal_answers_for_ipv4_alone(world: World) -> Steps:
+    """A portal's name server knows no AAAA of its own and passes the true ones on, to a machine without IPv6."""
+    world.client.without_ipv6()
+    world.proxy.listen(443, stay_silent, tls=authority.context(INSPECTION_ROOT.issue("guest.acme.example")))
+    world.dns.publish(API, INTRANET, *(a for a in PLACES[API].addresses if ":" in a))
+    yield sdk_raises("CERTIFICATE_VERIFY_FAILED")
+    world.dns.publish(API, *PLACES[API].addresses)

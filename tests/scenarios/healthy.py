@@ -21,7 +21,7 @@ from tests.world import (
     sdk_answers,
 )
 from tests.world.authority import INSPECTION_ROOT, PUBLIC_ROOT, leaf
-from tests.world.proxies import run_haproxy, run_nginx
+from tests.world.proxies import run_haproxy, run_haproxy_stream, run_nginx
 from tests.world.streams import answering
 
 
@@ -472,3 +472,42 @@ def healthy_gateway_over_plain_http_that_asks_for_no_key(world: World) -> Steps:
     world.gateway.serve(port=8000, plain=True)
     world.client.environment["OPENAI_BASE_URL"] = f"http://{GATEWAY}:8000/v1"
     yield sdk_answers
+
+
+@healthy(packets=True)
+def healthy_one_of_four_connections_lost(world: World) -> Steps:
+    """The transport goes on to the next address, so every request is answered; an attempt that had no time to go on says nothing."""
+    world.middle.rule("tcp dport 443 tcp flags syn jhash tcp sport mod 4 0 drop")
+    yield sdk_answers
+    world.middle.mend()
+
+
+@healthy(needs=("haproxy",))
+def healthy_slow_import_behind_an_impatient_balancer(world: World) -> Steps:
+    """The SDK takes long to import, and the balancer hangs up on who says nothing for a second: no connection may wait for the import."""
+    world.client.overlay("sitecustomize.py", _SLOW_IMPORT)
+    world.api.serve(port=8443)
+    world.api.stop_serving()
+    daemon = run_haproxy_stream(
+        world.api,
+        "frontend front\n bind :::443 v4v6\n timeout client 1s\n default_backend back\n"
+        "backend back\n timeout server 1s\n server one 127.0.0.1:8443\n",
+    )
+    yield sdk_answers
+    world.api.stop(daemon)
+    world.api.serve()
+    world.client.remove_overlay()
+
+
+_SLOW_IMPORT = """
+import sys, time
+
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "openai":
+            time.sleep(2.5)
+
+
+sys.meta_path.insert(0, Slow())
+"""

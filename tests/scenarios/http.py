@@ -365,3 +365,23 @@ def http_reset_in_the_answer(world: World) -> Steps:
     world.api.spoil(_posted, _reset_in_the_answer)
     yield sdk_raises("APIConnectionError", "ReadError|peer closed connection|reset")
     world.api.serve()
+
+
+@scenario("http.truncated", intermittent=True)
+def http_every_other_stream_is_cut(world: World) -> Steps:
+    """Whole answers pass, and so does the first stream."""
+
+    def cut(connection: socket.socket) -> None:
+        head = wire.head(200, (("content-type", "text/event-stream"), ("transfer-encoding", "chunked")))
+        connection.sendall(
+            head + wire.chunk(b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[]}\n\n')
+        )
+
+    world.api.spoil(every(2, _streamed), cut)
+    yield _streams_vary
+    world.api.serve()
+
+
+def _streams_vary(world: World) -> None:
+    ends = {"answered" in world.client.sdk("stream") for _ in range(4)}
+    assert len(ends) == 2, f"four streams ended alike: {ends}"

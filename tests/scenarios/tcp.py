@@ -3,7 +3,11 @@
 import contextlib
 import socket
 
-from tests.world import API, Steps, World, both, curl_says, scenario, sdk_raises
+import trustme
+
+from oairunbook.lab.certificates import sign
+from tests.world import API, GATEWAY, Steps, World, both, curl_says, scenario, sdk_raises
+from tests.world.authority import PUBLIC_ROOT, leaf
 from tests.world.proxies import run_haproxy_stream
 from tests.world.scenario import Proof
 from tests.world.streams import reset_at_once, stay_silent
@@ -376,3 +380,29 @@ def tcp_closed_by_a_balancer_without_backend(world: World) -> Steps:
     yield sdk_raises("EOF|reset")
     world.api.stop(daemon)
     world.api.serve()
+
+
+@scenario("tcp.path_mtu", packets=True)
+def tcp_path_mtu_of_a_tunnel_for_ipv6(world: World) -> Steps:
+    """Only IPv6 goes through the tunnel, it is dialled first, and ICMPv6 is filtered."""
+    world.api.serve(certificate=_with_a_long_chain())
+    world.middle.rule("tcp sport 443 ip6 length > 1240 drop", "tcp dport 443 ip6 length > 1240 drop")
+    yield both(_family_fails("ip6"), sdk_raises("timed out"))
+    world.middle.mend()
+
+
+def _with_a_long_chain() -> trustme.LeafCert:
+    """A chain of several full-size segments."""
+    chain = [sign("Lab CA 1", issuer=PUBLIC_ROOT.signed)]
+    for number in range(2, 6):
+        chain.insert(0, sign(f"Lab CA {number}", issuer=chain[0]))
+    return leaf(sign(API, issuer=chain[0], hosts=(API,)), *chain)
+
+
+@scenario("tcp.reset", owner="route_provider")
+def tcp_reset_at_once_over_plain_http(world: World) -> Steps:
+    """A gateway without TLS: the request is cut, and so is a connection on which nothing is sent."""
+    world.client.environment["OPENAI_BASE_URL"] = f"http://{GATEWAY}/v1"
+    world.gateway.listen(80, reset_at_once)
+    yield sdk_raises("reset by peer|disconnected")
+    world.gateway.serve(port=80, plain=True)

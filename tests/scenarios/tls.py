@@ -1,15 +1,20 @@
 """Handshakes that do not complete, and certificates that do not verify, on the direct route."""
 
+import socket
 import ssl
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from oairunbook.lab.certificates import Signed, sign
+from oairunbook.lab.listener import Handle
 from tests.world import API, PLACES, STATUS, Steps, World, both, curl_says, scenario, sdk_raises
-from tests.world.authority import INSPECTION_ROOT, PUBLIC_ROOT, Authority, leaf
+from tests.world.authority import INSPECTION_ROOT, PUBLIC_ROOT, Authority, in_days, leaf
 from tests.world.proxies import run_haproxy, run_haproxy_stream, run_nginx, run_openssl
-from tests.world.scenario import Proof
-from tests.world.streams import answering, greet_as_ssh, stay_silent
+from tests.world.scenario import Proof, curl_varies
+from tests.world.streams import answering, greet_as_ssh, reset_after_first_bytes, stay_silent
 
 URL = f"https://{API}/v1/models"
 _NO_ISSUER = "unable to get local issuer certificate|self-signed certificate in certificate chain"
@@ -458,3 +463,81 @@ def tls_expired_intermediate(world: World) -> Steps:
     world.api.serve(certificate=leaf(sign(API, issuer=issuer, hosts=(API,)), issuer))
     yield sdk_raises("certificate has expired")
     world.api.serve()
+
+
+@scenario("tls.not_tls")
+def tls_plain_http_server_that_hangs_up(world: World) -> Steps:
+    """It takes a ClientHello for no request and closes without a word; to a request in plain HTTP it answers."""
+    world.api.stop_serving()
+    world.api.serve(port=8080, plain=True)
+    world.api.listen(443, _closing_on(world, b"\x16", port=8080))
+    yield both(sdk_raises("EOF|reset by peer"), curl_says(f"http://{API}:443/v1/models", "HTTP/1.1 401"))
+    world.api.serve()
+
+
+@scenario("tls.reset", needs=("nginx",))
+def tls_cut_in_front_of_nginx(world: World) -> Steps:
+    """Every handshake is cut on the way. To plain HTTP nginx answers that it wants TLS, so the peer is none that speaks something else."""
+    world.api.stop_serving()
+    daemon = run_nginx(world.api, world.api.certificate(), "return 401;", port=8443)
+    world.api.listen(443, _closing_on(world, b"\x16", port=8443))
+    yield both(sdk_raises("EOF|reset by peer"), curl_says(f"http://{API}:443/v1/models", "plain HTTP request was sent"))
+    world.api.stop(daemon)
+    world.api.serve()
+
+
+def _closing_on(world: World, first: bytes, *, port: int) -> Handle:
+    """Close what begins so, and pass everything else on to another port of the API's host."""
+
+    def handle(connection: socket.socket) -> None:
+        begin = connection.recv(65536)
+        if begin.startswith(first):
+            return
+        with world.api.namespace.entered():
+            onward = socket.create_connection(("127.0.0.1", port), timeout=10)
+        with onward:
+            onward.sendall(begin)
+            while data := onward.recv(65536):
+                connection.sendall(data)
+
+    return handle
+
+
+@scenario("tls.reset", intermittent=True, packets=True)
+def tls_reset_now_and_then_without_ipv6(world: World) -> Steps:
+    """IPv6 is off here and harms nobody: the transport goes on to IPv4, where every other handshake is cut."""
+    world.client.without_ipv6()
+    world.api.divert(every=2, to=444)
+    world.api.listen(444, reset_after_first_bytes)
+    yield curl_varies(URL, good="HTTP/1.1 401")
+    world.api.undivert()
+
+
+@scenario("tls.untrusted_issuer")
+def tls_issuer_constrained_to_other_names(world: World) -> Steps:
+    """The root is trusted, and it lets this issuer sign for the company's own domain alone (RFC 5280 section 4.2.1.10)."""
+    issuer = _constrained("acme.example")
+    world.api.serve(certificate=leaf(sign(API, issuer=issuer, hosts=(API,)), issuer))
+    yield sdk_raises("CERTIFICATE_VERIFY_FAILED.*permitted subtree")
+    world.api.serve()
+
+
+def _constrained(domain: str) -> Signed:
+    root = PUBLIC_ROOT.signed
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"CA of {domain}")]))
+        .issuer_name(root.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(in_days(-2))
+        .not_valid_after(in_days(7))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.NameConstraints(permitted_subtrees=[x509.DNSName(domain)], excluded_subtrees=None), critical=True
+        )
+        .sign(root.key, hashes.SHA256())
+    )
+    return Signed(certificate=made, key=key)

@@ -29,6 +29,7 @@ COUNTER_TESTS: tuple[Due, ...] = (
     proxies.direct_path,
     proxies.proxy_itself,
     tls.other_names,
+    tls.plain_http,
     tls.small_segments,
     tls.older_versions,
     tls.client_certificate,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from oairunbook.evidence import ConnectFailed, ErrorLink, Outcome, TlsFailed
+from oairunbook.evidence import ConnectFailed, ErrorLink, HttpFailed, Outcome, TlsFailed
 from oairunbook.observe.counter.declared import Seen, Test, errno_of, first
 from oairunbook.observe.counter.looking import closing, without_proxy
 from oairunbook.observe.errors import error_chain
@@ -29,12 +29,15 @@ def loopback(seen: Seen) -> Iterator[Test]:
 
 
 def untouched_connection(seen: Seen) -> Iterator[Test]:
-    """The handshake is cut before a byte came: is the connection cut also when nothing is sent?"""
+    """The handshake, or without TLS the request, is cut before a byte came: is the connection cut also when nothing is sent?"""
     path = seen.path
-    for observation in first(seen.of(TlsFailed)):
+    if path.route.proxy.url:
+        return
+    kind, probe = (TlsFailed, "tls") if path.route.scheme == "https" else (HttpFailed, "http")
+    for observation in first(o for o in seen.of(kind) if o.probe == probe):
         outcome = observation.outcome
-        assert isinstance(outcome, TlsFailed)
-        if outcome.ended in ("reset", "eof") and not outcome.received_bytes and not path.route.proxy.url:
+        assert isinstance(outcome, (TlsFailed, HttpFailed))
+        if outcome.address and outcome.ended in ("reset", "eof") and not outcome.received_bytes:
             yield Test(
                 f"tcp.untouched:{outcome.address}",
                 "tcp",

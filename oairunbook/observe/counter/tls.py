@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from oairunbook.evidence import (
     HttpFailed,
     NotTried,
     Outcome,
+    ProxyDecision,
     SdkFailed,
     TlsFailed,
     TlsHandshake,
@@ -15,7 +17,7 @@ from oairunbook.evidence import (
 from oairunbook.observe import issuers, stores, tls
 from oairunbook.observe.counter.declared import Seen, Test, first
 from oairunbook.observe.counter.looking import shake, unverified, verified
-from oairunbook.observe.path import Path
+from oairunbook.observe.path import NoPathError, Path
 from oairunbook.observe.stream import SMALL_SEGMENT_BYTES, Deadline
 
 OTHER_NAME = "example.org"
@@ -53,12 +55,42 @@ def other_names(seen: Seen) -> Iterator[Test]:
             )
 
 
-def small_segments(seen: Seen) -> Iterator[Test]:
-    """Silence after a good connect: do small segments pass?"""
+def plain_http(seen: Seen) -> Iterator[Test]:
+    """The handshake is cut, or silent, before a byte came: does plain HTTP get an answer there?"""
     path = seen.path
-    if seen.has(TlsHandshake) or path.route.proxy.url:
+    if seen.has(TlsHandshake):
         return
-    for address in seen.silent_addresses("tls")[:2]:
+    spoke = {o.outcome.address for o in seen.of(TlsFailed) if o.outcome.received_bytes}  # type: ignore[union-attr]
+    mute = [address for address in dict.fromkeys(_broken_off(seen)) if address not in spoke]
+    for address in mute[:1]:
+        yield Test(
+            f"tls.plain_http:{address}",
+            "http",
+            "tls",
+            f"{path.route.host} at {address}, no credentials",
+            "a request in plain HTTP instead of a handshake",
+            lambda deadline, address=address: _in_plain_http(path, address, deadline),  # type: ignore[misc]
+        )
+
+
+def _in_plain_http(path: Path, address: str, deadline: Deadline) -> Outcome:
+    try:
+        stream = path.open(address, deadline)
+    except NoPathError as nowhere:
+        return nowhere.outcome
+    stream.deadline = deadline
+    # A tunnel has been opened where there is one, so that the request goes to the endpoint itself.
+    plain = replace(path.route, scheme="http", proxy=ProxyDecision(url=None, rule="a counter-test"))
+    return path.on(plain).request(stream, address)
+
+
+def small_segments(seen: Seen) -> Iterator[Test]:
+    """Silence after a good connect: do small segments pass? Also where only one family is silent: tunnels of IPv6 are narrow."""
+    path = seen.path
+    if path.route.proxy.url:
+        return
+    open_families = {":" in (o.outcome.address or "") for o in seen.of(TlsHandshake)}  # type: ignore[union-attr]
+    for address in [a for a in seen.silent_addresses("tls") if (":" in a) not in open_families][:2]:
         yield Test(
             f"tls.small_segments:{address}",
             "tls",
