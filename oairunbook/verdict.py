@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from oairunbook.evidence import Family, Layer, read_document
+from oairunbook.records import dataclass
 
 VERDICT_SCHEMA = "oairunbook.verdict/1"
 

@@ -18,7 +18,7 @@ OBSERVING = sorted(
         *(
             PACKAGE / name
             for name in (
-                *("__init__.py", "redaction.py", "identity.py"),
+                *("__init__.py", "records.py", "redaction.py", "identity.py"),
                 *("runtime.py", "practice.py", "practice_names.py"),
             )
         ),

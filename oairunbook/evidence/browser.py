@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, Union
 
 from oairunbook.evidence.http import HttpAnswer, HttpFailed
+from oairunbook.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from oairunbook.evidence.outcome import ErrorLink
 from oairunbook.evidence.place import NameServer
+from oairunbook.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeVar, Union
 
 from oairunbook.evidence.browser import ClientCode, CorsExchange, PageTried
@@ -22,6 +22,7 @@ from oairunbook.evidence.local import ClientBuilt, ClientRefused, LocalResources
 from oairunbook.evidence.outcome import NotTried, PastedError, Stopped, ToolFailed
 from oairunbook.evidence.place import Route, Runtime
 from oairunbook.evidence.sdk import SdkAnswered, SdkFailed
+from oairunbook.records import dataclass
 
 EVIDENCE_SCHEMA = "oairunbook.evidence/1"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from oairunbook.evidence.http import Body, Header, HttpAnswer
 from oairunbook.evidence.outcome import Ending, ErrorLink
+from oairunbook.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
