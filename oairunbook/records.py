@@ -30,8 +30,7 @@ _LATER = ("__init__", "__repr__", "__eq__", "__hash__")
 def _declared(cls: type) -> type:
     own = {name: value for name, value in cls.__dict__.items() if name not in ("__dict__", "__weakref__")}
     declare: Any = dataclasses.dataclass
-    made: type = declare(init=False, repr=False, eq=False, slots=True, kw_only=True)(cls)
-    made.__dataclass_params__ = _PARAMS  # type: ignore[attr-defined]
+    made: Any = declare(init=False, repr=False, eq=False, slots=True, kw_only=True)(cls)
 
     def complete() -> None:
         whole = declare(frozen=True, kw_only=True)(type(cls.__name__, cls.__bases__, dict(own)))
@@ -47,9 +46,10 @@ def _declared(cls: type) -> type:
 
     for name in _LATER:
         setattr(made, name, later(name))
-    made.__setattr__, made.__delattr__ = _refuse_to_set, _refuse_to_delete  # type: ignore[method-assign, assignment]
-    made.__getstate__, made.__setstate__ = _state, _restore  # type: ignore[attr-defined]
-    return made
+    made.__dataclass_params__ = _PARAMS
+    made.__setattr__, made.__delattr__ = _refuse_to_set, _refuse_to_delete
+    made.__getstate__, made.__setstate__ = _state, _restore
+    return made  # type: ignore[no-any-return]
 
 
 def _refuse_to_set(_: object, name: str, __: object) -> None:

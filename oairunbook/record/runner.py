@@ -87,13 +87,11 @@ def execute(
             child = _engine(environment, own, log, nursery)
             try:
                 _hand_over(child, job)
-                while child.poll() is None and ended == "itself":
+                while ended == "itself" and not _ends_within(child, _POLL_SECONDS):
                     if stopped():
                         ended = "interrupt"
                     elif time.monotonic() - began > seconds:
                         ended = "deadline"
-                    else:
-                        time.sleep(_POLL_SECONDS)
             finally:
                 _end(child)
                 end_marked(mark, child.pid)
@@ -142,6 +140,15 @@ def _hand_over(child: subprocess.Popen[bytes] | Forked, job: Job) -> None:
     except BrokenPipeError:
         # It has ended already; what it wrote to its log says why.
         pass
+
+
+def _ends_within(child: subprocess.Popen[bytes] | Forked, seconds: float) -> bool:
+    """Wait for its end, at most so long; whoever waits for a notebook goes on at once."""
+    try:
+        child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _end(child: subprocess.Popen[bytes] | Forked) -> None:

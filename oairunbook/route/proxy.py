@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import re
 import sys
-import urllib.request
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -76,6 +75,8 @@ def proxy_variables(environment: Mapping[str, str]) -> dict[str, tuple[str, str]
             else:
                 found.pop(name[:-6], None)
     if not found and sys.platform in ("darwin", "win32"):
+        import urllib.request
+
         return {key: ("system settings", value) for key, value in urllib.request.getproxies().items()}
     return found
 

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.speed`: start-up, a healthy check beside a bare script, and dead paths beside the one timeout that they ask for.
+"""`python -m tests.benchmarks.speed`: start-up and what it imports, a healthy check beside a bare script, dead paths beside the timeout they ask for.
 
 Commands that are compared take turns, so that what else the machine does hits them alike; ratios are of medians. As root also the dead paths,
 each in a world of network namespaces.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -15,11 +16,10 @@ import time
 from collections.abc import Mapping
 
 from oairunbook import lab
+from tests.benchmarks.measuring import PROGRAM, PYTHON, as_installed
 from tests.world import API, World
 from tests.world.scenario import missing_for_any_world
 
-PYTHON = (sys.executable, "-P")
-PROGRAM = (*PYTHON, "-m", "oairunbook.cli")
 ERROR = b"openai.APIConnectionError: Connection error.\n"
 STEP_SECONDS = 5.0
 
@@ -34,12 +34,13 @@ def taking_turns(
         if value is not None:
             variables[name] = value
     seconds: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(times):
+    for _ in range(1 + times):
         for name, command in commands.items():
             began = time.monotonic()
             subprocess.run(command, input=ERROR, env=variables, capture_output=True, check=False)
             seconds[name].append(time.monotonic() - began)
-    return {name: statistics.median(taken) for name, taken in seconds.items()}
+    # The first turn compiles the modules and fills the caches.
+    return {name: statistics.median(taken[1:]) for name, taken in seconds.items()}
 
 
 def table(title: str, seconds: Mapping[str, float], against: str) -> None:
@@ -55,6 +56,35 @@ def start_up(times: int) -> None:
         "oairunbook triage of a bare error": (*PROGRAM, "triage", "-"),
     }
     table(f"start-up, {times} turns", taking_turns(commands, times), "python -c 'import httpx'")
+
+
+def budget(times: int) -> None:
+    """What the imports of a command take, and which modules most of it: the least of several turns, as noise only adds."""
+    commands = {"--help": ("--help",), "triage": ("triage", "-"), "check": ("check", "-q", "--timeout", "1")}
+    nowhere = {**os.environ, "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    for name, arguments in commands.items():
+        least: dict[str, int] = {}
+        for _ in range(1 + times):
+            done = subprocess.run(
+                (*PYTHON, "-X", "importtime", "-m", "oairunbook.cli", *arguments),
+                input=ERROR,
+                env=nowhere,
+                capture_output=True,
+                check=False,
+            )
+            for self_us, module in _IMPORTED.findall(done.stderr.decode()):
+                least[module] = min(int(self_us), least.get(module, int(self_us)))
+        parts: dict[str, int] = {}
+        for module, self_us in least.items():
+            part = module.partition(".")[0]
+            parts[part] = parts.get(part, 0) + self_us
+        print(f"\nimports of {name}: {len(least)} modules, {sum(least.values()) / 1000:.0f} ms; the most:")
+        for what, taken in (("packages", parts), ("modules", least)):
+            most = sorted(taken.items(), key=lambda item: -item[1])[:8]
+            print(f"  {what:<9}" + ", ".join(f"{module} {self_us / 1000:.1f}" for module, self_us in most), flush=True)
+
+
+_IMPORTED = re.compile(r"^import time: +(\d+) \| +\d+ \| +([\w.]+)$", re.MULTILINE)
 
 
 def healthy(times: int) -> None:
@@ -108,13 +138,15 @@ def main() -> None:
     print(
         f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}, path to {API}"
     )
-    start_up(times)
-    healthy(times)
-    reason = missing_for_any_world()
-    if reason:
-        print(f"\ndead paths are not measured: {reason}")
-    else:
-        dead_paths()
+    with as_installed():
+        start_up(times)
+        budget(min(times, 5))
+        healthy(times)
+        reason = missing_for_any_world()
+        if reason:
+            print(f"\ndead paths are not measured: {reason}")
+        else:
+            dead_paths()
 
 
 if __name__ == "__main__":

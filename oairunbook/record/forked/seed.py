@@ -29,7 +29,6 @@ _IMPORTED = (
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
     "ipykernel.zmqshell",
-    "pandas",
     "ipywidgets",
     "oairunbook.record.show",
     "oairunbook.record.source",
