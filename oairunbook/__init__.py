@@ -54,6 +54,7 @@ def check(
     cancelled: threading.Event | None = None,
     place: Place | None = None,
     sent: Mapping[str, str] | None = None,
+    client: Any = None,
 ) -> Checked:
     """Run the same-path test now, and judge it.
 
@@ -71,10 +72,12 @@ def check(
         cancelled: Set it from another thread to end the test; None if nobody will.
         place: Where to look from, see `oairunbook.collector.place`; None for this process.
         sent: Variables to set in that place before the look.
+        client: The application's own client of the SDK, or `MODULE:FACTORY` that gives it there; then its settings count and not *base_url*.
 
     Raises:
         oairunbook.observe.CutShortError: It was interrupted or cancelled, or the tool failed; what had been seen is in it.
-        oairunbook.collector.carrier.NowhereError: *place* cannot be reached.
+        oairunbook.observe.factory.NoClientError: *client* names none.
+        oairunbook.collector.carrier.NowhereError: *place* cannot be reached, or *client* names none there.
         oairunbook.collector.carrier.NotCollectedError: No record came back from *place*.
         ValueError: *route* is unknown, *timeout* or *budget* is not positive, *repeat* is below 1, or *idle* is negative.
     """
@@ -91,7 +94,7 @@ def check(
 
         key = fingerprint_key(archive_root(archive))
     options = {"base_url": base_url, "model": model, "route": route, "timeout": timeout, "budget": budget}
-    options |= {"repeat": repeat, "idle": idle, "control_url": control_url}
+    options |= {"repeat": repeat, "idle": idle, "control_url": control_url, "client": client}
     watching = {"fingerprint_key": key, "progress": progress, "cancelled": cancelled}
     if place is None:
         from oairunbook.observe.portable import look_here

@@ -16,7 +16,7 @@ import click
 
 from oairunbook import __version__
 from oairunbook.collector.options import place_options
-from oairunbook.options import look_options
+from oairunbook.options import client_option, look_options
 from oairunbook.output import (
     EXIT_INTERRUPTED,
     EXIT_TOOL_FAILED,
@@ -117,9 +117,11 @@ def cli() -> None:
         "oairunbook check",
         "oairunbook check --base-url https://gateway.example.com/v1 --json - | jq .verdict.cause",
         "oairunbook check --via 'kubectl exec -i deploy/api -- python3 -'",
+        "oairunbook check --python /srv/app/.venv/bin/python --client app.llm:make_client",
     )
 )
 @look_options
+@client_option
 @place_options(via=True)
 @click.option("--archive", metavar="DIR|s3://…", default="", help="Archive whose key fingerprints the API key.")
 @json_option('{"evidence": …, "verdict": …}')
@@ -140,6 +142,7 @@ def check(
     """
     from oairunbook import check as run_check
     from oairunbook.observe import CutShortError
+    from oairunbook.observe.factory import NoClientError
     from oairunbook.record.archive.chain import ArchiveError
     from oairunbook.record.table import check_text
 
@@ -148,6 +151,8 @@ def check(
         checked = run_check(base_url or "", model or "", archive=archive, progress=show, **options)
     except ArchiveError as error:
         raise click.UsageError(inert(f"{error} Nothing was sent.")) from error
+    except NoClientError as error:
+        raise click.UsageError(str(error)) from error
     except CutShortError as cut:
         keep_cut_short(cut, json_file)
         raise cut.__cause__ or cut from None

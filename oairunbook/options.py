@@ -94,3 +94,12 @@ def look_options(command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def client_option(command: Command) -> Command:
+    """The option of the commands that can take the application's own client, as `client` of the command."""
+    return click.option(
+        "--client",
+        metavar="MODULE:FACTORY",
+        help="Make the minimal request by the application's own client: a client of the SDK, or what makes one. Its settings count.",
+    )(command)

@@ -6,85 +6,40 @@ import importlib.util
 import json
 import subprocess
 import sys
-import venv
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.world import World
-from tests.world.authority import INSPECTION_ROOT, PUBLIC_ROOT
+from tests.matrix import EXTREMES, FAULTS, CannotInstallError, environments, look, show
 from tests.world.scenario import missing_for_any_world
 
-ENVIRONMENTS = {"openai 1": ("openai<2", "httpx<1"), "openai 3": ("openai>=3,<4", "httpx2<3")}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
-    """An application's virtual environment."""
-
-    python: str
-    certifi: str | None
-    """certifi's file in it; None if it has none."""
+_TELLING = ("root in the system's store alone", "root in certifi alone", "dead proxy, NO_PROXY=*.openai.com", "reset")
+"""Faults on which the transports differ, and one on which they do not."""
 
 
 @pytest.fixture(scope="module")
-def environments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Environment]:
-    """Two virtual environments with the packages that an index has, installed side by side."""
+def pythons(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, ...], str]:
+    """Virtual environments with the packages that an index has, installed side by side."""
     reason = missing_for_any_world() or (None if importlib.util.find_spec("pip") else "pip is not installed")
     if reason:
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("environments")
-    installing = {}
-    for name, requirements in ENVIRONMENTS.items():
-        place = folder / name.replace(" ", "-")
-        venv.create(place, with_pip=False, symlinks=True)
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(place / "bin/python")]
-        call = [*pip, "install", "--quiet", "--no-compile", *requirements]
-        installing[name] = place, subprocess.Popen(call, stderr=subprocess.PIPE, text=True)
-    made = {}
-    for name, (place, process) in installing.items():
-        said = process.communicate(timeout=300)[1]
-        if process.returncode:
-            pytest.skip(f"{name} cannot be installed from the package index: {said[-500:]}")
-        certifi = next(place.glob("lib/python3.*/site-packages/certifi/cacert.pem"), None)
-        made[name] = Environment(python=str(place / "bin/python"), certifi=str(certifi) if certifi else None)
-    return made
+    try:
+        return environments(tmp_path_factory.mktemp("environments"), EXTREMES)
+    except CannotInstallError as error:
+        pytest.skip(f"it cannot be installed from the package index: {error}")
 
 
-def verdicts(world: World, environments: dict[str, Environment]) -> dict[str, str]:
-    """The cause that each environment's SDK meets, and that it is its own SDK that met it."""
-    causes = {}
-    for name, environment in environments.items():
-        checked = world.client.check("--python", environment.python)
-        route: Any = checked.evidence["route"]
-        assert route["sdk"].startswith(name[-1] + "."), route["sdk"]
-        assert route["transport"].split()[0] == {"openai 1": "httpx", "openai 3": "httpx2"}[name]
-        assert checked.evidence["runtime"]["executable"] == environment.python
-        assert checked.evidence["runtime"]["collector"]["carrier"] == "interpreter"
-        assert checked.evidence["route"]["credential"]["present"], "it looks with this process's environment"
-        causes[name] = checked.cause
-    return causes
-
-
-def test_two_sdks_on_one_path_get_different_verdicts_exactly_where_their_trust_stores_differ(
-    world: World, environments: dict[str, Environment]
+@pytest.mark.parametrize("name", _TELLING)
+def test_sdks_get_different_verdicts_exactly_where_trust_stores_or_proxy_rules_differ(
+    name: str, pythons: dict[tuple[str, ...], str]
 ) -> None:
-    client = world.client
-    certifi = environments["openai 1"].certifi
-    assert certifi, "httpx brings certifi along"
-    client.put(certifi, PUBLIC_ROOT.pem.decode())
-    world.middle.inspect(INSPECTION_ROOT)
-    assert verdicts(world, environments) == {"openai 1": "tls.untrusted_issuer", "openai 3": "tls.untrusted_issuer"}
-
-    # The company's root goes into the operating system's store, as its handbook says: httpx2 reads it, certifi does not hold it.
-    client.trust(INSPECTION_ROOT)
-    client.put(certifi, PUBLIC_ROOT.pem.decode())
-    assert verdicts(world, environments) == {"openai 1": "tls.trust_store_mismatch", "openai 3": "ok"}
-
-    client.environment["SSL_CERT_FILE"] = client.bundle(PUBLIC_ROOT, INSPECTION_ROOT)
-    assert verdicts(world, environments) == {"openai 1": "ok", "openai 3": "ok"}
+    (fault,) = [fault for fault in FAULTS if fault.name == name]
+    cells = look(fault, EXTREMES, pythons, workers=2)
+    assert [cell.cause for cell in cells] == [cell.expected for cell in cells], show(cells)
+    for cell in cells:
+        # It is that environment's own SDK and transport that met it.
+        assert cell.sdk.startswith(cell.caller.name.partition(" ")[0].rstrip("x"))
+        assert cell.transport.split()[0] == cell.caller.transport
 
 
 @pytest.mark.parametrize(

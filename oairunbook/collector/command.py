@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oairunbook.collector.options import place_options
-from oairunbook.options import look_options
+from oairunbook.options import client_option, look_options
 from oairunbook.output import examples, json_option, keep_cut_short, progress_line, say, write_json
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 )
 @click.argument("command", nargs=-1, metavar="[-- COMMAND…]")
 @look_options
+@client_option
 @place_options(via=False)
 @json_option("the evidence")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")

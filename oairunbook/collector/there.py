@@ -240,6 +240,8 @@ def _failed(document: dict[str, Any], secrets: Secrets) -> BaseException:
     text = secrets.redact_text(str(document.get("text", "")))
     if document["failed"] == "old_python":
         return _too_old(text)
+    if document["failed"] == "client":
+        return NowhereError(text)
     if document["failed"] == "no_threads":
         return NotCollectedError(
             f"No thread can be started there: {text}. Nothing was sent on the path.\n"

@@ -83,7 +83,7 @@ def _failed_exchanges(evidence: Evidence) -> list[_Exchange]:
     ]
 
 
-_AFTER_SENDING = ("aiohttp.ServerDisconnectedError", "aiohttp.ClientPayloadError", "aiohttp.SocketTimeoutError")
+_AFTER_SENDING = ("ServerDisconnectedError", "ClientPayloadError", "SocketTimeoutError")
 """aiohttp has no trace; these are raised by it once the request is on its way."""
 
 
@@ -178,7 +178,12 @@ def _disconnected(evidence: Evidence) -> Finding | None:
     return _broken(evidence, *_CLOSED, begun=False)
 
 
-_CUT = ("peer closed connection without sending complete", "IncompleteRead", "incomplete chunked read")
+_CUT = (
+    "peer closed connection without sending complete",
+    "IncompleteRead",
+    "incomplete chunked read",
+    "Response payload is not completed",
+)
 
 
 def _truncated(evidence: Evidence) -> Finding | None:

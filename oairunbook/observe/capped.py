@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
+
+from oairunbook.route.transport import library_of
 
 MOST_BYTES = 4 * 1024 * 1024
 """Of a plain answer; a list of a thousand models is a tenth of it."""
@@ -19,23 +21,34 @@ class AnswerTooLargeError(Exception):
 
 def capping(http_client: Any) -> Callable[[Any], None]:
     """A response hook for this client of httpx or httpx2: reading an answer that does not end raises `AnswerTooLargeError`."""
-    stream_class: Any = _transport_of(http_client).SyncByteStream
+    library = importlib.import_module(library_of(http_client))
+    stream_class: Any = library.AsyncByteStream if hasattr(http_client, "aclose") else library.SyncByteStream
 
     class Capped(stream_class):  # type: ignore[misc]
         def __init__(self, below: Any, most: int) -> None:
             self._below = below
             self._most = most
+            self._received = 0
+
+        def _count(self, part: bytes) -> bytes:
+            self._received += len(part)
+            if self._received > self._most:
+                raise AnswerTooLargeError(f"the answer is larger than {self._most} bytes and was cut off")
+            return part
 
         def __iter__(self) -> Iterator[bytes]:
-            received = 0
             for part in self._below:
-                received += len(part)
-                if received > self._most:
-                    raise AnswerTooLargeError(f"the answer is larger than {self._most} bytes and was cut off")
-                yield part
+                yield self._count(part)
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            async for part in self._below:
+                yield self._count(part)
 
         def close(self) -> None:
             self._below.close()
+
+        async def aclose(self) -> None:
+            await self._below.aclose()
 
         @property
         def elapsed(self) -> Any:
@@ -47,9 +60,3 @@ def capping(http_client: Any) -> Callable[[Any], None]:
         response.stream = Capped(response.stream, MOST_COMPRESSED_BYTES if compressed else MOST_BYTES)
 
     return cap
-
-
-def _transport_of(http_client: Any) -> Any:
-    """The module that this client is a client of: the SDK's own client classes derive from its `Client`."""
-    base = next(kind for kind in type(http_client).__mro__ if kind.__name__ == "Client")
-    return importlib.import_module(base.__module__.partition(".")[0])

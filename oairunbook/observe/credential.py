@@ -17,6 +17,11 @@ def may_go_out(route: Route, *, verified: bool) -> bool:
     credential = route.credential
     if not credential.present or credential.problems:
         return False
+    return may_be_trusted(route, verified=verified)
+
+
+def may_be_trusted(route: Route, *, verified: bool) -> bool:
+    """Whether what goes out on this route reaches the endpoint alone: over TLS that has *verified*, or to loopback with no proxy in play."""
     if route.scheme == "https":
         return verified
     return is_loopback(route.host) and route.proxy.url is None

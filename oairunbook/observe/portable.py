@@ -13,8 +13,12 @@ from typing import Any
 from oairunbook import practice
 from oairunbook.evidence import Evidence, to_document
 from oairunbook.observe import CutShortError, observe
+from oairunbook.observe.awaiting import Awaiting
+from oairunbook.observe.clients import adopt
+from oairunbook.observe.factory import NoClientError, load_client
 from oairunbook.redaction import Secrets
 from oairunbook.route import resolve
+from oairunbook.route.application import describe
 
 _LAST_WORD_SECONDS = 5.0
 """How long the record of what was seen may take to leave once the time is over."""
@@ -25,6 +29,7 @@ def look_here(
     base_url: str = "",
     model: str = "",
     route: str = "auto",
+    client: Any = None,
     fingerprint_key: bytes | None = None,
     progress: Callable[[str], None] | None = None,
     cancelled: threading.Event | None = None,
@@ -36,6 +41,7 @@ def look_here(
         base_url: As it would be given to the SDK's client; empty for what the SDK itself would use.
         model: Model, on Azure the deployment; empty to pick a small one that this key sees.
         route: `auto`, `direct`, `azure` or `gateway`.
+        client: The application's own client, or `MODULE:FACTORY` that gives it: then its settings count, and it makes the minimal request.
         fingerprint_key: Key of the fingerprint of the API key and of the tokens of what is redacted; neither if None.
         progress: See `oairunbook.observe.observe`, as `cancelled` and *options* are.
         cancelled: Set it to end the look.
@@ -43,11 +49,25 @@ def look_here(
 
     Raises:
         CutShortError: It was interrupted or cancelled, or the tool failed; what had been seen is in it.
+        NoClientError: *client* names none.
         ValueError: *route* is unknown, or the practice that the environment asks for cannot be read.
     """
     rehearsal = practice.current(os.environ)
     if rehearsal is not None:
         practice.install(rehearsal)
+    if client:
+        if base_url:
+            raise NoClientError(
+                "--client says by its own base URL what is called: leave --base-url out. Nothing was sent."
+            )
+        awaiting = Awaiting()
+        own = load_client(client, awaiting) if isinstance(client, str) else client
+        described = describe(
+            own, os.environ, model=model or None, family=route, fingerprint_key=fingerprint_key
+        )  # fmt: skip
+        options["build"] = lambda: adopt(own, described, awaiting)
+        options["environment"] = described.environment
+        return observe(described.route, described.secrets, progress=progress, cancelled=cancelled, **options)
     resolved = resolve(base_url=base_url or None, model=model or None, family=route, fingerprint_key=fingerprint_key)
     secrets = Secrets.from_environment(os.environ, token_key=fingerprint_key)
     return observe(resolved, secrets, progress=progress, cancelled=cancelled, **options)
@@ -100,6 +120,8 @@ def answer(job: dict[str, Any], progress: Callable[[str], None]) -> dict[str, An
     except CutShortError as cut:
         reason = why[0] if why else f"{type(cut.__cause__).__name__}: {cut.__cause__}"
         return {"evidence": to_document(cut.evidence), "cut_short": secrets.redact_text(reason)}
+    except NoClientError as error:
+        return {"failed": "client", "text": secrets.redact_text(str(error))}
     except Exception:
         return {"failed": "tool", "text": secrets.redact_text(traceback.format_exc())[-4000:]}
     return {"evidence": to_document(seen), "cut_short": ""}

@@ -34,7 +34,7 @@ from oairunbook.observe.attempts import Attempts
 from oairunbook.observe.collection import DEFAULT_REPEAT, Collection, Task
 from oairunbook.observe.control import control_route, is_literal
 from oairunbook.observe.counter import PATIENCE_SECONDS, Seen, due
-from oairunbook.observe.credential import may_go_out
+from oairunbook.observe.credential import may_be_trusted, may_go_out
 from oairunbook.observe.errors import error_chain
 from oairunbook.observe.own_requests import ANSWER_SECONDS, OwnRequests
 from oairunbook.observe.path import NoPathError, Path
@@ -310,7 +310,9 @@ class Walk:
             )
             self._until(lambda: plain.done, self._timeout + 0.5)
             return False
-        own = may_go_out(self._route, verified=client.verifies)  # only a completed handshake leads here
+        # Only a completed handshake leads here. How an application's client comes by its key is its own matter.
+        may = may_be_trusted if client.of_the_application else may_go_out
+        own = may(self._route, verified=client.verifies)
         if client.of_the_application and not own:
             self._keeps_its_key()
             self._until(lambda: plain.done, self._timeout + 0.5)
@@ -383,7 +385,7 @@ class Walk:
         if self._path_is_silent():
             self._collection.skip("sdk", "sdk", "api", what, "the path is silent; the SDK would wait as long again")
             return
-        if client.of_the_application and not (self._route.scheme == "https" and client.verifies):
+        if client.of_the_application and not may_be_trusted(self._route, verified=client.verifies):
             # Should the path work after all, the client sends its key over whatever is there.
             self._keeps_its_key()
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,8 @@ SOURCE = "the application's client"
 
 _OWN_PROXY = "PROXY_OF_THE_CLIENT"
 """Stands for a variable where the client itself names its proxy."""
+
+_DEPLOYMENT = re.compile(r"/deployments/([^/?]+)")
 
 _PUBLIC_HEADERS = frozenset(
     (
@@ -60,6 +63,8 @@ def describe(
     library, version = library_and_version(http_client)
     installed = Installed(sdk=version_of("openai"), transport_name=library, transport_version=version)
     base_url = str(client.base_url).rstrip("/")
+    if model is None and (deployment := _DEPLOYMENT.search(base_url)):
+        model = deployment[1]
     azure = any(kind.__name__ == "BaseAzureClient" for kind in type(client).__mro__)
     variables = _with_its_key(client, environment, azure=azure)
     route = resolve(
@@ -175,7 +180,8 @@ def _trust(default: TrustStore, carrier: Carrier, http_client: Any) -> TrustStor
         return default
     if context.verify_mode != ssl.CERT_REQUIRED:
         return TrustStore(origin="application", path=None, reason=f"{SOURCE} verifies no certificate")
-    if type(http_client).__module__.partition(".")[0] == "openai" or _like_the_default(context, http_client):
+    # The SDK's own default client is of a class that no application makes.
+    if type(http_client).__name__.endswith("HttpxClientWrapper") or _like_the_default(context, http_client):
         return default
     return TrustStore(origin="application", path=None, reason=f"{SOURCE} brings a store of its own")
 

@@ -1,0 +1,94 @@
+"""The application's own client, from where its code makes it: `MODULE:FACTORY`, as servers and schedulers name such a thing."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+from oairunbook.observe.awaiting import Awaiting
+from oairunbook.observe.errors import error_chain
+
+
+class NoClientError(ValueError):
+    """No client can be had from what was named. The text says why, and that nothing was sent."""
+
+
+def load_client(spec: str, awaiting: Awaiting) -> Any:
+    """Import a module, and take from it a client of the SDK, or call what makes one.
+
+    The working folder is looked into first, as it is by a server that is started there.
+
+    Args:
+        spec: `MODULE:NAME`; NAME may have dots, and names a client or something to call without arguments, also a coroutine function.
+        awaiting: Waits for a coroutine.
+
+    Raises:
+        NoClientError: There is no such module or name, one of them raised, or what came is no client of the SDK.
+    """
+    module_name, colon, name = spec.partition(":")
+    if not (module_name and colon and name):
+        raise _none(spec, "it is not of the form MODULE:FACTORY, for example app.llm:make_client")
+    item = _attribute(spec, _module(spec, module_name), name)
+    if not _is_client(item):
+        if not callable(item):
+            raise _none(spec, f"{name} is a {_kind(item)}, neither a client of the OpenAI SDK nor something to call")
+        try:
+            item = awaiting.wait(item())
+        except Exception as error:
+            raise _none(spec, f"calling {name} failed: {_chain(error)}") from error
+        if not _is_client(item):
+            raise _none(spec, f"{name} returned a {_kind(item)}, which is no client of the OpenAI SDK")
+    return item
+
+
+def _module(spec: str, name: str) -> Any:
+    folder = str(os.getcwd())  # noqa: PTH109 - as sys.path has it
+    added = folder not in sys.path
+    if added:
+        sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            where = f"{folder} and the path of {sys.executable}"
+            raise _none(spec, f"there is no module {error.name} in {where}") from error
+        raise _none(spec, f"importing {name} failed: {_chain(error)}") from error
+    except Exception as error:
+        raise _none(spec, f"importing {name} failed: {_chain(error)}") from error
+    finally:
+        if added:
+            sys.path.remove(folder)
+
+
+def _attribute(spec: str, module: Any, name: str) -> Any:
+    item = module
+    for part in name.split("."):
+        try:
+            item = getattr(item, part)
+        except AttributeError as error:
+            raise _none(spec, f"{getattr(module, '__name__', spec)} has no {name}") from error
+    return item
+
+
+def _is_client(item: Any) -> bool:
+    """Whether it is a client of the SDK, by what it has: an application may derive a class of its own. A class is none."""
+    return not isinstance(item, type) and all(
+        hasattr(item, name) for name in ("base_url", "_client", "with_options", "chat")
+    )
+
+
+def _kind(item: Any) -> str:
+    return f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
+
+
+def _chain(error: BaseException) -> str:
+    return "; ".join(f"{link.type}: {link.text}" for link in error_chain(error))
+
+
+def _none(spec: str, why: str) -> NoClientError:
+    return NoClientError(
+        f"--client {spec}: {why}. Nothing was sent.\nNext: name the module and what makes the client in it, from the application's folder "
+        "and by its interpreter: oairunbook check --python /app/.venv/bin/python --client app.llm:make_client"
+    )
