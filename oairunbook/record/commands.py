@@ -106,7 +106,7 @@ def run(
     `oairunbook schedule` prints ready lines and units for --cron. Each turn leaves one line in cron.log of the archive. A turn that finds the
     one before still under way ends with 3. The address of a webhook that is told of changes is taken from OAIRUNBOOK_WEBHOOK.
     """
-    from oairunbook.record import cron_command
+    from oairunbook.record import at_start, cron_command  # noqa: F401 - the first before nbformat
     from oairunbook.record.archive.mirror import address
     from oairunbook.record.elsewhere import looking_from
     from oairunbook.record.run import interruptible

@@ -20,6 +20,7 @@ from typing import Any
 
 from traitlets.config import Config
 
+from oairunbook.record import at_start  # noqa: F401 - before nbformat
 from oairunbook.record.files import write_whole
 from oairunbook.record.forked import seed
 from oairunbook.record.forked.children import forkable

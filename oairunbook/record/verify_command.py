@@ -69,6 +69,7 @@ def verify(
     Exit status: 0 the fix is proved, 1 a fault is still there, 2 the call is wrong or there is no failing run (nothing was sent),
     3 not proved: a condition differs or too little was tried, 4 the notebook did not run to its end, 130 interrupted.
     """
+    from oairunbook.record import at_start  # noqa: F401 - before nbformat
     from oairunbook.record.elsewhere import looking_from
     from oairunbook.record.run import interruptible
     from oairunbook.record.verify_fix import failing_run

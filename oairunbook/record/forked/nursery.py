@@ -13,10 +13,7 @@ import socket
 import sys
 from typing import NoReturn
 
-import nbformat  # noqa: F401 - for the engines
-import papermill  # noqa: F401 - for the engines
-
-from oairunbook.record import engine
+from oairunbook.record import at_start, engine  # noqa: F401 - before papermill, which imports nbformat
 from oairunbook.record.forked.children import REQUEST_BYTES
 from oairunbook.record.forked.seed import fork, preload
 from oairunbook.record.processes import call_myself
@@ -26,6 +23,8 @@ def main() -> None:
     """Serve requests until nobody can make one any more."""
     control = socket.socket(fileno=int(sys.argv[1]))
     call_myself("runbook-nursery")
+    import papermill  # noqa: F401 - for the engines
+
     preload()
     while True:
         request, descriptors, _, _ = socket.recv_fds(control, REQUEST_BYTES, 2)

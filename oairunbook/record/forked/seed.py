@@ -23,6 +23,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets.config import Config
 
 from oairunbook.evidence import Evidence, reader
+from oairunbook.record import at_start
 from oairunbook.record.processes import call_myself, end_with_parent
 
 _IMPORTED = (
@@ -113,6 +114,7 @@ def _become_kernel(argv: list[str], environment: dict[str, str], folder: str) ->
     os.environ.update(environment)
     os.chdir(folder)
     sys.argv = [_LAUNCHER, *argv]
+    at_start.restore()
     IPKernelApp.launch_instance(argv)
 
 
