@@ -156,3 +156,41 @@ def test_an_api_that_lists_no_models_is_healthy_however_it_says_so() -> None:
     posts = all_good(range(14, 20), "POST")
 
     assert diagnose(evidence(*listed_nothing, *own_good, *no_models, *posts)).cause == "ok"
+
+
+def test_a_second_stream_that_breaks_off_comes_and_goes_and_one_that_was_only_late_or_limited_does_not() -> None:
+    def second(outcome: SdkFailed | SdkAnswered) -> Observation:
+        made = observation("sdk.stream.second", replace(outcome, stream=True), layer="api")
+        return replace(made, changed="a second stream beside the first")
+
+    cut = ErrorLink(
+        type="httpx2.RemoteProtocolError", text="peer closed connection without sending complete message body"
+    )
+    late = ErrorLink(type="httpx2.ReadTimeout", text="timed out")
+    sent = sdk_failed(answer=None).outcome
+    assert isinstance(sent, SdkFailed)
+    ends = {
+        "cut": replace(sent, errors=(cut,)),
+        "late": replace(sent, errors=(late,)),
+        "limited": replace(sent, answer=limited()),
+    }
+    said = {}
+    for name, outcome in ends.items():
+        ours = (own("sdk", None), own("sdk.stream", None), second(outcome))
+        verdict = diagnose(seen(*ours, *all_good(range(2, 14))))
+        said[name] = (verdict.cause, verdict.pattern)
+
+    assert said["late"] == said["limited"] == ("ok", "steady")
+    assert said["cut"][1] == "intermittent" and said["cut"][0].startswith("http.")
+
+
+def test_503_to_some_of_our_own_attempts_alone_is_not_proven_and_502_is() -> None:
+    """A limit of requests a second answers 503 to whoever asks in quick succession, and not to the application."""
+    verdicts = {}
+    for status in (502, 503):
+        bad = tuple(o for n in range(14, 20) for o in attempt(n, page(status)))
+        verdicts[status] = diagnose(seen(own("sdk", None), own("sdk.stream", None), *all_good(range(2, 14)), *bad))
+
+    assert [v.cause for v in verdicts.values()] == ["http.gateway_error"] * 2
+    assert [v.certainty for v in verdicts.values()] == ["proven", "likely"]
+    assert [a.cause for a in verdicts[503].also] == ["api.rate_limited"]

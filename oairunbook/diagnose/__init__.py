@@ -10,6 +10,7 @@ from oairunbook.diagnose.chain import failed_step
 from oairunbook.diagnose.control import Compared, compare
 from oairunbook.diagnose.pattern import attempted
 from oairunbook.diagnose.reading import (
+    attempts,
     cite,
     in_its_first_place,
     is_api_answer,
@@ -18,7 +19,7 @@ from oairunbook.diagnose.reading import (
     stream_failed,
     without_isolating_tests,
 )
-from oairunbook.evidence import Evidence, NotTried, SdkAnswered, Stopped, quoted_id
+from oairunbook.evidence import Evidence, HttpAnswer, NotTried, SdkAnswered, Stopped, quoted_id
 from oairunbook.verdict import Also, Because, Owner, Verdict
 
 __all__ = ["CATALOGUE", "diagnose", "tally"]
@@ -103,7 +104,9 @@ def _of_probes(evidence: Evidence) -> Verdict:
         if beside:
             return _fault(evidence, beside[0], findings, pattern.steady(evidence))
         if comes_and_goes:
-            return _fault(evidence, tries.most_common(), findings, pattern.count(evidence, tries, None))
+            return _fault(
+                evidence, _perhaps_by_our_pace(evidence, tries), findings, pattern.count(evidence, tries, None)
+            )
         repeat = repeat_that_broke_off(evidence)
         broken = find(in_its_first_place(evidence, repeat)) if repeat is not None else []
         if broken:
@@ -141,6 +144,16 @@ def find(evidence: Evidence) -> list[tuple[Cause, Finding]]:
 def tally(evidence: Evidence) -> pattern.Tally:
     """How often the path and the SDK's own request were tried, and how often they failed before the API."""
     return pattern.tally(evidence, find)
+
+
+def _perhaps_by_our_pace(evidence: Evidence, tries: pattern.Attempted) -> tuple[Cause, Finding]:
+    """What most attempts show. That some are answered 503, and none of the application's own requests, may be a limit that only this test meets."""
+    cause, finding = tries.most_common()
+    failed = {a.status for one in attempts(evidence) for _, a in one.of(HttpAnswer, "http") if a.status >= 500}
+    if failed != {503} or any(other.id != "http.gateway_error" for other, _ in tries.failed):
+        return cause, finding
+    why = "a limit of requests a second, which this test meets and the application may not, would look the same"
+    return cause, dataclasses.replace(finding, certainty="likely", also=(*finding.also, (_LIMITED, why)))
 
 
 def _limited_now_and_then(evidence: Evidence) -> tuple[Cause, Finding] | None:
