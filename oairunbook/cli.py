@@ -7,9 +7,7 @@ import importlib
 import io
 import os
 import signal
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
@@ -183,16 +181,18 @@ def diagnose(files: tuple[str, ...], json_file: str | None) -> None:
     input. With several records the exit status is the highest one.
     """
     from oairunbook.diagnose import diagnose as judge
-    from oairunbook.evidence import EvidenceError, load_evidence
+    from oairunbook.evidence import EvidenceError, load_evidence, read_bytes
     from oairunbook.read.logged import records_in
     from oairunbook.record.table import verdict_text
 
     records: list[tuple[str, str | bytes]] = []
     for name in files:
         try:
-            data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+            data = read_bytes(name)
         except OSError as error:
             raise click.UsageError(f"{name} cannot be read: {error.strerror}") from error
+        except EvidenceError as error:
+            raise click.UsageError(f"{name}: {error}") from error
         logged = records_in(data)
         # A log with one record is named like a file that is one.
         records += [(f"{name}, record {n}" if len(logged) > 1 else name, text) for n, text in enumerate(logged, 1)]

@@ -194,6 +194,35 @@ def test_a_file_that_is_no_evidence_is_refused_by_name_and_reason(content: bytes
 
 
 @pytest.mark.parametrize(
+    "call",
+    [
+        ("diagnose", "huge.json"),
+        ("compare", "huge.json", "huge.json"),
+        ("triage", "empty.txt", "--evidence", "huge.json"),
+        ("packet", "run"),
+        ("verify", "--failing", "run"),
+    ],
+    ids=" ".join,
+)
+def test_evidence_of_somebody_else_that_is_too_large_is_refused_before_it_is_in_memory(
+    call: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "run" / "manifest.json").write_text("{}")
+    # Without a block on the disk: eight gigabytes.
+    with (tmp_path / "run" / "evidence.json").open("wb") as file:
+        file.truncate(8 << 30)
+    (tmp_path / "huge.json").symlink_to("run/evidence.json")
+    done = program(*call, cwd=tmp_path)
+    # Nobody looks for secrets in it.
+    (tmp_path / "run" / "evidence.json").unlink()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "larger than 32 MiB" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("call", "said"),
     [
         (("check", "--timeout", "nan"), "'nan' is no number of seconds"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import sys
 from collections.abc import Iterable
 from typing import Any, get_args
 
@@ -49,6 +51,27 @@ def load_evidence(text: str | bytes) -> Evidence:
         EvidenceError: no JSON, another schema, or a field of the wrong type; the text says which.
     """
     return read_document(Evidence, text, EVIDENCE_SCHEMA)
+
+
+LARGEST_BYTES = 32 << 20
+"""Of a file that somebody else may have made. A record of a thousand attempts takes a third of it; JSON in memory takes up to thirty times its size."""
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """A file of evidence, up to `LARGEST_BYTES`; `-` is standard input.
+
+    Raises:
+        EvidenceError: It is larger.
+        OSError: It cannot be read.
+    """
+    if path == "-":
+        data = sys.stdin.buffer.read(LARGEST_BYTES + 1)
+    else:
+        with open(path, "rb") as file:  # noqa: PTH123 - the collector goes without pathlib
+            data = file.read(LARGEST_BYTES + 1)
+    if len(data) > LARGEST_BYTES:
+        raise EvidenceError(f"this is larger than {LARGEST_BYTES >> 20} MiB, and no evidence is")
+    return data
 
 
 _READERS: dict[type, Any] = {}

@@ -78,7 +78,7 @@ def triage(
             f"{'Standard input' if file == '-' else inert(str(file))} is empty: there is nothing to judge.", err=True
         )
     try:
-        checked = load_evidence(_bytes(record)) if record else None
+        checked = load_evidence(_evidence(record)) if record else None
     except EvidenceError as error:
         raise click.UsageError(f"{record}: {error}") from error
     seen = read(
@@ -105,6 +105,15 @@ def triage(
         )
         say(inert(verdict_text(verdict)))
     raise SystemExit(verdict.exit_status)
+
+
+def _evidence(name: str) -> bytes:
+    from oairunbook.evidence import read_bytes
+
+    try:
+        return read_bytes(name)
+    except OSError as error:
+        raise click.UsageError(f"{name} cannot be read: {error.strerror}") from error
 
 
 def _bytes(name: str) -> bytes:

@@ -219,7 +219,7 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
     import json
 
     from oairunbook.diagnose import diagnose
-    from oairunbook.evidence import EvidenceError, load_evidence
+    from oairunbook.evidence import EvidenceError, load_evidence, read_bytes
     from oairunbook.record import packet as packets
     from oairunbook.record.archive.chain import ArchiveError
     from oairunbook.record.archive.find import archive_root, run_folder_of
@@ -234,7 +234,7 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
             markdown = (run_folder / "packet.md").read_text("utf-8")
             document = json.loads((run_folder / "packet.json").read_bytes())
         else:
-            evidence = load_evidence((run_folder / EVIDENCE_FILE).read_bytes())
+            evidence = load_evidence(read_bytes(run_folder / EVIDENCE_FILE))
             built = packets.build(evidence, diagnose(evidence), owner=owner)
             markdown, document = packets.to_markdown(built), json.loads(packets.to_json(built))
         if hidden := hidden_of(hide, run_folder):

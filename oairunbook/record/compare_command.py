@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -45,7 +44,7 @@ def compare(first: str, second: str, despite: tuple[str, ...], archive: str, jso
     """
     from oairunbook.comparison import IncomparableError
     from oairunbook.comparison import compare as comparison_of
-    from oairunbook.evidence import Evidence, EvidenceError, load_evidence
+    from oairunbook.evidence import Evidence, EvidenceError, load_evidence, read_bytes
     from oairunbook.record.archive import ArchiveError
     from oairunbook.record.archive.find import archive_root, find_run
     from oairunbook.record.branches.compare import as_text
@@ -57,7 +56,7 @@ def compare(first: str, second: str, despite: tuple[str, ...], archive: str, jso
     def record(name: str) -> Evidence:
         try:
             if name == "-":
-                return load_evidence(sys.stdin.buffer.read())
+                return load_evidence(read_bytes(name))
             # A path that is meant as one is said to be missing, not looked for among the runs.
             is_path = Path(name).exists() or name.endswith(".json")
             return read(name if is_path else str(find_run(archive_root(archive), name)))

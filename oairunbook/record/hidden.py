@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from oairunbook.evidence import Evidence, EvidenceError, load_evidence
+from oairunbook.evidence import Evidence, EvidenceError, load_evidence, read_bytes
 from oairunbook.record.archive.chain import CHAIN, MANIFEST
 from oairunbook.record.archive.find import archive_of
 from oairunbook.record.archive.fingerprint import fingerprint_key
@@ -279,7 +279,7 @@ def hidden_of(levels: frozenset[str], run: Path) -> Hidden | None:
     if not levels:
         return None
     try:
-        evidence = load_evidence((run / EVIDENCE_FILE).read_bytes())
+        evidence = load_evidence(read_bytes(run / EVIDENCE_FILE))
     except (OSError, EvidenceError):
         evidence = None
     try:

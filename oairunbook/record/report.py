@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 
 from oairunbook.diagnose import diagnose
-from oairunbook.evidence import Evidence, EvidenceError, load_evidence
+from oairunbook.evidence import Evidence, EvidenceError, load_evidence, read_bytes
 from oairunbook.record import inert as safe
 from oairunbook.record import packet as packets
 from oairunbook.record import show
@@ -105,7 +105,7 @@ def _archived_verdict(run: Path, evidence: Evidence) -> tuple[Verdict, str]:
 
 def _evidence(run: Path) -> tuple[Evidence | None, str]:
     try:
-        return load_evidence((run / EVIDENCE_FILE).read_bytes()), ""
+        return load_evidence(read_bytes(run / EVIDENCE_FILE)), ""
     except FileNotFoundError:
         return None, f"there is no {EVIDENCE_FILE}"
     except EvidenceError as error:

@@ -11,7 +11,7 @@ from typing import Any, TypedDict, Unpack
 
 from oairunbook import check
 from oairunbook.diagnose import diagnose
-from oairunbook.evidence import Evidence, dumps, load_evidence
+from oairunbook.evidence import Evidence, dumps, load_evidence, read_bytes
 from oairunbook.observe import DEFAULT_REPEAT
 from oairunbook.proof import Proof, prove
 from oairunbook.read import read as read_text
@@ -192,7 +192,7 @@ def proof(tried: tuple[Evidence, ...], failing: str) -> Proof:
 def read(path: str) -> Evidence:
     """Read a record. A folder stands for the `evidence.json` in it."""
     file = Path(path)
-    return load_evidence((file / EVIDENCE_FILE if file.is_dir() else file).read_text("utf-8"))
+    return load_evidence(read_bytes(file / EVIDENCE_FILE if file.is_dir() else file))
 
 
 def keep(seen: Evidence, name: str = EVIDENCE_FILE) -> None:

@@ -13,7 +13,7 @@ from oairunbook import practice
 from oairunbook.collector.place import Place
 from oairunbook.collector.there import shown
 from oairunbook.diagnose import diagnose
-from oairunbook.evidence import Evidence, EvidenceError, load_evidence
+from oairunbook.evidence import Evidence, EvidenceError, load_evidence, read_bytes
 from oairunbook.observe import DEFAULT_REPEAT
 from oairunbook.proof import STEADY_ATTEMPTS, Needed, needed
 from oairunbook.record.archive.chain import MANIFEST, ArchiveError, sha256
@@ -78,7 +78,7 @@ def failing_run(
         else:
             folder = _newest(root, base_url, model, route, environment)
         file = folder / EVIDENCE_FILE if folder.is_dir() else folder
-        evidence = load_evidence(file.read_bytes())
+        evidence = load_evidence(read_bytes(file))
     except ArchiveError as error:
         raise ParameterError(f"{error} Nothing was sent.") from error
     except OSError as error:
