@@ -93,7 +93,7 @@ _MODEL = re.compile(
     re.DOTALL,
 )
 _REQUEST: Marks = ("maximum context length", "context_length_exceeded", "invalid_request", "unsupported_value", "unsupported_parameter", "unknown_parameter", "invalid_value", "invalid_type",
-                   "badrequesterror", "content_filter", "content management policy", "content_management_policy", "prompt triggering azure openai", "responsibleaipolicy", "is too long", "string_above_max_length", "unsupported parameter",
+                   "badrequesterror", "content_filter", "content management policy", "content_management_policy", "prompt triggering azure openai", "responsibleaipolicy", "is too long", "string_above_max_length", "unsupported parameter", "max_completion_tokens",
                    "operationnotsupported", "field required", "invalid 'messages", "invalid_prompt", "invalid schema", "is not of type", "additional properties are not allowed",
                    "unrecognized request argument", "reduce the length", "extra inputs are not permitted", "missing required parameter", "issue with your request. please check your inputs")  # fmt: skip
 # Over a limit of size: the API calls its own refusal a `server_error`.

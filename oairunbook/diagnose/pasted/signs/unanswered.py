@@ -63,6 +63,7 @@ SIGNS = (
         r"\btls: failed to verify|\bx509: ",
         r"Faraday::(?:ConnectionFailed|TimeoutError|SSLError)",
         r"Failed to connect to",
+        r"fails? to connect (?:to )?(?:the |my )?(?:API|server|endpoint|model|LLM|Open ?AI|Ollama|LM ?Studio)",
         # Home Assistant's key for an integration that reached nobody.
         r"\bcannot_connect\b",
         r"unable to connect",
