@@ -54,4 +54,10 @@ def cost(*command: str, environment: Mapping[str, str] | None = None, given: str
         seconds = time.monotonic() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
-        return Cost(seconds=seconds, megabytes=usage.ru_maxrss / 1024, status=process.returncode, output=out.read())
+        return Cost(
+            seconds=seconds,
+            cpu_seconds=usage.ru_utime + usage.ru_stime,
+            megabytes=usage.ru_maxrss / 1024,
+            status=process.returncode,
+            output=out.read(),
+        )
