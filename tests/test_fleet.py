@@ -8,7 +8,10 @@ import math
 import os
 import random
 import shlex
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -90,14 +93,14 @@ def test_with_two_failing_of_three_a_separation_is_found_and_not_convincing() ->
 def test_shuffled_labels_find_nothing_convincing() -> None:
     """Failures that follow no fact: by its own claim at most one fleet in twenty may show such a one."""
     convincing = 0
-    for seed in range(100):
+    for seed in range(60):
         dice = random.Random(seed)
         records = [strewn(number, dice) for number in range(30)]
         failing = set(dice.sample(range(30), dice.randrange(2, 15)))
         spoiled = [replace(one, observations=BROKEN) if n in failing else one for n, one in enumerate(records)]
         groups = surveyed(spoiled).groups
         convincing += any(one.convincing for group in groups for one in (*group.separations, *group.near))
-    assert convincing <= 5
+    assert convincing <= 3
 
 
 # -- what separates -------------------------------------------------------------------------------------------------
@@ -112,7 +115,7 @@ PLANTED: tuple[tuple[str, Callable[[Evidence], bool]], ...] = (
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(what=st.sampled_from(PLANTED), seed=st.integers(0, 10**6))
 def test_a_planted_fact_is_found_and_nothing_smaller_or_likelier_hides_it(
     what: tuple[str, Callable[[Evidence], bool]], seed: int
@@ -498,9 +501,8 @@ def test_a_fleet_by_commands_is_compared_archived_and_shown_again_from_its_archi
         options = ["--via-file", str(tmp_path / "workers.txt"), "--parallel", "2", "--model", running.model]
         # A loaded machine takes its time to import an SDK.
         options += ["--repeat", "2", "--timeout", "30", "--budget", "120"]
-        done = program(
-            "fleet", *options, "--archive", str(archive), "--json", str(tmp_path / "f.json"), environment=environment
-        )
+        options += ["--archive", str(archive), "--json", str(tmp_path / "f.json")]
+        done = program("fleet", *options, environment=environment, timeout=400)
     assert done.returncode == 1, done.stderr
     assert "6 workers: 2 healthy, 2 failing, 1 not tried, 1 tool failed" in done.stdout
     document = json.loads((tmp_path / "f.json").read_text())
@@ -517,10 +519,44 @@ def test_a_fleet_by_commands_is_compared_archived_and_shown_again_from_its_archi
     assert "fleet" in program("archive", "list", "--archive", str(archive)).stdout
     assert "6 workers: 2 healthy" in program("archive", "show", "latest", "--archive", str(archive)).stdout
 
+    reported = program("report", "latest", "--archive", str(archive), "--out", str(tmp_path / "fleet.html"))
+    assert reported.returncode == 0, reported.stderr
+    assert "<h1>6 workers: 2 healthy" in (tmp_path / "fleet.html").read_text()
+
     again = call("--records", str(folder), "--json", "-")
     assert again.exit_code == 1
     assert json.loads(again.stdout)["fleet"]["groups"] == document["fleet"]["groups"]
     assert not canaries.found_below(archive)
+
+
+def test_an_interrupted_fleet_keeps_what_was_seen_and_says_that_the_rest_was_not_tried(tmp_path: Path) -> None:
+    """The first worker is done, the second waits for ever, the third has not had its turn."""
+    python = shlex.join([sys.executable, "-"])
+    waits = f"sh -c 'cat > /dev/null; touch {tmp_path}/waiting; sleep 600'"
+    (tmp_path / "workers.txt").write_text(f"done\t{python}\nwaits\t{waits}\nlater\t{python}\n")
+    options = ["--via-file", str(tmp_path / "workers.txt"), "--parallel", "1", "--archive", str(tmp_path / "archive")]
+    options += ["--base-url", "http://127.0.0.1:9/v1", "--repeat", "2", "--json", str(tmp_path / "f.json")]
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "oairunbook.cli", "fleet", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "waiting").exists():
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr
+    assert "Interrupted. What was seen so far:" in stderr
+    states = {one["name"]: one["state"] for one in json.loads((tmp_path / "f.json").read_text())["fleet"]["members"]}
+    assert states == {"done": "failing", "waits": "not tried", "later": "not tried"}
+    [manifest] = (tmp_path / "archive").rglob("manifest.json")
+    assert json.loads(manifest.read_text())["state"] == "partial"
+    assert (manifest.parent / "worker-done.json").exists()
 
 
 def test_the_notebook_alone_shows_a_folder_of_records_and_an_empty_parameter_says_what_to_give(tmp_path: Path) -> None:

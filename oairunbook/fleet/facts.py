@@ -62,7 +62,6 @@ KINDS: dict[str, Kind] = {
     "address of the endpoint": "seen",
     "certificate issuer": "seen",
     "host": "name",
-    "source address": "name",
 }
 """Every fact but the variables, which are settings, one fact each."""
 
@@ -157,7 +156,7 @@ def _told(evidence: Evidence) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield "distribution", (runtime.distribution,) if runtime.distribution else ()
     yield "kernel", (runtime.system,)
     if runtime.source_address:
-        yield "source address", (runtime.source_address,)
+        # The address itself only says who a member is.
         yield "subnet", tuple(filter(None, (subnet(runtime.source_address),)))
     if runtime.gateway is not None:
         yield "gateway", (runtime.gateway or NONE,)

@@ -59,7 +59,7 @@ def report(run: Path) -> str:
         raise ReportError(f"{run} holds neither {EVIDENCE_FILE} nor a notebook: {problem}")
     names = [path.stem for path in notebooks]
     manifest = _document(run / MANIFEST)
-    parts = [_verdict(run, evidence, problem)]
+    parts = [_fleet(manifest["fleet"]) if isinstance(manifest.get("fleet"), dict) else _verdict(run, evidence, problem)]
     parts += [_section(path.stem, path.stem, _notebook(path, names)) for path in notebooks]
     parts += [
         _section("packet", "Packet", _packet(run)),
@@ -77,6 +77,11 @@ def report(run: Path) -> str:
         f"<style>{_STYLE}</style></head><body><main>{parts[0]}"
         f'<nav aria-label="Contents"><ul>{contents}</ul></nav>{"".join(parts[1:])}</main></body></html>\n'
     )
+
+
+def _fleet(told: dict[str, Any]) -> str:
+    """Of a fleet run, which has no verdict of its own: its notebook says the rest."""
+    return f"<h1>{inert(clean(str(told.get('told'))))}</h1>"
 
 
 def _verdict(run: Path, evidence: Evidence | None, problem: str) -> str:
