@@ -342,6 +342,22 @@ def test_the_test_right_after_it_goes_by_the_applications_own_client() -> None:
     assert any(reason.observation == "application" for reason in told.verdict.because)
 
 
+def test_an_asynchronous_client_is_tested_in_its_own_loop() -> None:
+    told = Told()
+
+    async def call(base: str) -> None:
+        client = openai.AsyncOpenAI(base_url=base, api_key=KEY, max_retries=0)
+        async with client, oairunbook.observe(client, callback=told, every=0, test=True, budget=30.0):
+            await ask(client)
+
+    with served(answering(closing, whole(200, COMPLETION))) as base, pytest.raises(openai.APIConnectionError):
+        asyncio.run(call(base))
+    built = next(o.outcome for o in told.evidence.observations if o.id == "client.sdk")
+    assert getattr(built, "client", "") == "openai.AsyncOpenAI"
+    assert any(o.probe == "sdk" and o.outcome.kind == "sdk_answered" for o in told.evidence.observations)
+    assert told.verdict.pattern == "intermittent"
+
+
 # -- what is not kept -------------------------------------------------------------------------------------------------
 
 

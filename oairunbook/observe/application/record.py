@@ -67,7 +67,7 @@ def see(failure: Failure) -> Seen:
     began = failure.exchange.trace.began if failure.exchange is not None else time.monotonic()
     first = min([began, *(item.trace.began for item in failure.earlier)])
     spent = time.monotonic() - first
-    described = describe(failure.client, os.environ) if failure.client is not None else None
+    described = _described(failure.client)
     route = described.route if described is not None else _route(failure.request)
     secrets = described.secrets if described is not None else Secrets.from_environment(os.environ)
     if failure.request is not None:
@@ -80,6 +80,15 @@ def see(failure: Failure) -> Seen:
         # The clock of the wall, so long ago as the first request began by the other one.
         collected_at=datetime.fromtimestamp(time.time() - spent, timezone.utc).isoformat(timespec="milliseconds"),
     )
+
+
+def _described(client: Any) -> Described | None:
+    """The client's own route; None if none is seen, or if it is one that cannot be read: then the request's URL has to do."""
+    try:
+        return describe(client, os.environ) if client is not None else None
+    except Exception:
+        # A stand-in for the SDK's client or the transport's, for example of a test of the application.
+        return None
 
 
 def _observations(failure: Failure, described: Described | None, first: float) -> Iterator[Observation]:
