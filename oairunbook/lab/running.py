@@ -88,7 +88,7 @@ class Lab:
     """The servers of one practice run.
 
     `environment` is what to lay over a client's environment, None meaning unset; `base_url` is where a healthy client finds the
-    API; `endpoints` says what listens where.
+    API; `port` is the API's; `endpoints` says what listens where.
     """
 
     def __init__(self, fault: Fault, *, shown_as: str = ""):
@@ -117,7 +117,7 @@ class Lab:
         self._ports["status"] = self._status_page(stack, authority, beside)
         self._path = stack.enter_context(contextlib.ExitStack())
         self._lay(fault)
-        port = self._ports["api"]
+        self.port = port = self._ports["api"]
         self.base_url = f"https://{API_HOST}:{port}{fault.path}"
         named = [name for name in ("api", "status", "proxy", "name_server") if name in self._ports]
         self.endpoints = {name: f"127.0.0.1:{self._ports[name]}" for name in named}
