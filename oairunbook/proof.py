@@ -189,6 +189,7 @@ def circumstances_of(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         ("transport", route.transport or "none"),
         ("packages", ", ".join(runtime.packages)),
         ("Python", runtime.python),
+        ("Node.js", runtime.nodejs or "none"),
         ("OpenSSL", runtime.openssl),
         ("system", runtime.system),
         ("trust store", f"{route.trust.origin} {route.trust.path or ''}".strip()),

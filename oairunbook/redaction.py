@@ -19,18 +19,18 @@ from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
-_SECRET_NAME = re.compile(
+SECRET_NAME = re.compile(
     r"(KEY|TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|_PASS$|PGPASS|.PWD$|CREDENTIAL|AUTHORIZATION|COOKIE|SIGNATURE|^IDENTITY_HEADER$)",
     re.IGNORECASE,
 )
-_NO_SECRET_NAME = re.compile(r"((_FILE|_DIR|_PATH|_HOME|_URL|_ENDPOINT)$|^OLDPWD$)")
+NO_SECRET_NAME = re.compile(r"((_FILE|_DIR|_PATH|_HOME|_URL|_ENDPOINT)$|^OLDPWD$)")
 _SHORTEST_SECRET = 6
 """A shorter value would blot out ordinary words."""
 
 _SHORTEST_REST = 8
 """What a cut text still shows of a secret counts from this length on."""
 
-_DUMMY_KEYS = frozenset(
+DUMMY_KEYS = frozenset(
     {"ollama", "lm-studio", "llama.cpp", "not-needed", "placeholder", "anything", "sk-no-key-required"}
 )
 """What servers without keys tell their users to set. It is no secret, and `ollama` is a common host name, which must stay."""
@@ -134,7 +134,7 @@ def _encodings(value: str) -> Iterable[str]:
 @lru_cache(maxsize=8)
 def _forms(values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Every form of every secret with the secret itself, the longest first, so that none is replaced only in part."""
-    secret = (v for v in values if len(v.strip()) >= _SHORTEST_SECRET and v.strip().lower() not in _DUMMY_KEYS)
+    secret = (v for v in values if len(v.strip()) >= _SHORTEST_SECRET and v.strip().lower() not in DUMMY_KEYS)
     forms = {form: value for value in secret for form in _encodings(value) if len(form) >= _SHORTEST_SECRET}
     return tuple(sorted(forms.items(), key=lambda pair: (-len(pair[0]), pair[0])))
 
@@ -196,7 +196,7 @@ class Secrets:
         """Collect the values of variables whose name says that they are secret, and the credentials inside URLs."""
         found: list[str] = []
         for name, value in environment.items():
-            if _SECRET_NAME.search(name) and not _NO_SECRET_NAME.search(name):
+            if SECRET_NAME.search(name) and not NO_SECRET_NAME.search(name):
                 found.append(value)
             if name.upper() == "OPENAI_CUSTOM_HEADERS":
                 found.extend(line.partition(":")[2].strip() for line in value.splitlines())

@@ -10,7 +10,7 @@ import ssl
 import struct
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from oairunbook.evidence import Runtime
@@ -21,7 +21,7 @@ _PACKAGES = (
     "openai", "httpx2", "httpcore2", "httpx", "httpcore", "certifi", "truststore", "socksio", "aiohttp", "anyio", "dnspython",
 )  # fmt: skip
 
-_PLATFORM_VARIABLES = (
+PLATFORM_VARIABLES = (
     ("AWS_LAMBDA_FUNCTION_NAME", "AWS Lambda"),
     ("LAMBDA_TASK_ROOT", "AWS Lambda"),
     ("ECS_CONTAINER_METADATA_URI_V4", "Amazon ECS"),
@@ -60,14 +60,14 @@ _PLATFORM_VARIABLES = (
     ("COPILOT_AGENT", "coding agent"),
     ("CI", "CI"),
 )
-_PLATFORM_FILES = (
+PLATFORM_FILES = (
     ("/.dockerenv", "Docker container"),
     ("/run/.containerenv", "Podman container"),
     ("/var/run/secrets/kubernetes.io/serviceaccount/token", "Kubernetes"),
     ("/etc/kubernetes/aks-cluster-metadata", "Azure Kubernetes Service"),
     ("/etc/alpine-release", "Alpine Linux"),
 )
-_PLATFORM_TEXTS = (
+PLATFORM_TEXTS = (
     ("/proc/version", "microsoft", "WSL"),
     ("/proc/self/mountinfo", "/docker/containers/", "Docker container"),
     ("/proc/self/cgroup", "/docker/", "Docker container"),
@@ -82,7 +82,7 @@ _NODE_VARIABLES = ("NODE_NAME", "K8S_NODE_NAME", "KUBERNETES_NODE_NAME", "KUBE_N
 _ELSEWHERE = (("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INET6))
 """Addresses of documentation (RFC 5737, RFC 3849), which nobody has: only the default route leads there."""
 
-_REGION_VARIABLES = ("AWS_REGION", "REGION_NAME", "VERCEL_REGION", "FLY_REGION", "DENO_REGION", "AWS_DEFAULT_REGION")
+REGION_VARIABLES = ("AWS_REGION", "REGION_NAME", "VERCEL_REGION", "FLY_REGION", "DENO_REGION", "AWS_DEFAULT_REGION")
 
 
 def this_runtime(environment: Mapping[str, str]) -> Runtime:
@@ -95,8 +95,8 @@ def this_runtime(environment: Mapping[str, str]) -> Runtime:
         openssl=ssl.OPENSSL_VERSION,
         user=_user(),
         packages=tuple(f"{name} {version}" for name in _PACKAGES if (version := version_of(name))),
-        platforms=tuple(_platforms(environment)),
-        region=next((environment[name] for name in _REGION_VARIABLES if environment.get(name)), None),
+        platforms=labels(platform_marks(environment)),
+        region=region_of(environment),
         timezone=time.strftime("%Z"),
         node=next((environment[name] for name in _NODE_VARIABLES if environment.get(name)), None),
         distribution=_distribution(),
@@ -105,21 +105,38 @@ def this_runtime(environment: Mapping[str, str]) -> Runtime:
     )
 
 
-def platform_marks(environment: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """What the runtime shows itself to be, and by what; several can hold, and one can show itself more than once."""
-    found = [(label, f"{name} is set") for name, label in _PLATFORM_VARIABLES if environment.get(name)]
+def _mentions(path: str, mark: str) -> bool:
+    return mark in _text(path)
+
+
+def platform_marks(
+    environment: Mapping[str, str],
+    is_there: Callable[[str], bool] = exists,
+    mentions: Callable[[str, str], bool] = _mentions,
+) -> tuple[tuple[str, str], ...]:
+    """What the runtime shows itself to be, and by what; several can hold, and one can show itself more than once.
+
+    *is_there* says whether a file of that runtime exists, *mentions* whether it holds a text in lower case.
+    """
+    found = [(label, f"{name} is set") for name, label in PLATFORM_VARIABLES if environment.get(name)]
     execution = environment.get("AWS_EXECUTION_ENV", "")
     if execution.startswith("AWS_ECS"):
         found.append(("Amazon ECS", f"AWS_EXECUTION_ENV is {execution}"))
     if environment.get("container"):
         found.append((f"{environment['container'].capitalize()} container", "the variable container is set"))
-    found += [(label, path) for path, label in _PLATFORM_FILES if exists(path)]
-    found += [(label, f"{path} names it") for path, mark, label in _PLATFORM_TEXTS if mark in _text(path)]
+    found += [(label, path) for path, label in PLATFORM_FILES if is_there(path)]
+    found += [(label, f"{path} names it") for path, mark, label in PLATFORM_TEXTS if mentions(path, mark)]
     return tuple(found)
 
 
-def _platforms(environment: Mapping[str, str]) -> list[str]:
-    return list(dict.fromkeys(label for label, _ in platform_marks(environment)))
+def labels(marks: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """Each platform once."""
+    return tuple(dict.fromkeys(label for label, _ in marks))
+
+
+def region_of(environment: Mapping[str, str]) -> str | None:
+    """The region that a platform's variable names; None if none does."""
+    return next((environment[name] for name in REGION_VARIABLES if environment.get(name)), None)
 
 
 def _text(path: str) -> str:

@@ -26,6 +26,7 @@ from oairunbook.evidence import (
     ResolverConfiguration,
     SdkFailed,
     TlsFailed,
+    TlsHandshake,
     TraceEvent,
 )
 from oairunbook.route import resolve
@@ -206,3 +207,60 @@ def test_what_answers_a_key_of_nobodys_over_plain_http_is_healthy_and_a_key_that
     assert diagnose(evidence(resolved(), connected(), good, **plain)).cause == "ok"
     assert diagnose(evidence(resolved(), connected(), good, **plain, credential=missing)).cause != "ok"
     assert diagnose(evidence(resolved(), connected(), good)).cause != "ok"
+
+
+def test_a_slow_handshake_that_does_not_verify_is_its_certificate_and_no_path_mtu() -> None:
+    """Small segments are tried while it is silent, and verify nothing: that they pass says nothing once it was answered."""
+    link = ErrorLink(type="ssl.SSLCertVerificationError", text="self-signed certificate in chain", verify_code=19)
+    untrusted = TlsFailed(
+        address="162.159.140.245",
+        server_name=NAME,
+        errors=(link,),
+        ended="open",
+        sent_bytes=517,
+        received_bytes=2900,
+        verify_code=19,
+        verify_message="self-signed certificate in certificate chain",
+    )
+    silent = replace(untrusted, errors=(), ended="silence", received_bytes=0, verify_code=None, verify_message=None)
+    shaken = TlsHandshake(
+        address="162.159.140.245", server_name=NAME, version="TLSv1.3", cipher="x", alpn=None, chain=()
+    )
+    small = replace(observation("tls.small_segments:162.159.140.245", shaken), changed="small segments")
+    path = (resolved(), connected())
+
+    failed = observation("tls:162.159.140.245", untrusted)
+    assert diagnose(evidence(*path, failed, small)).cause == "tls.untrusted_issuer"
+    assert diagnose(evidence(*path, replace(failed, outcome=silent), small)).cause == "tcp.path_mtu"
+
+
+def test_a_completed_chain_that_got_no_answer_in_time_does_not_prove_that_nobody_trusts_it() -> None:
+    link = ErrorLink(type="ssl.SSLCertVerificationError", text="unable to get local issuer certificate", verify_code=20)
+    leaf = Certificate(
+        subject="CN=api.openai.com",
+        issuer="CN=Some CA",
+        not_before="2026-01-01T00:00:00+00:00",
+        not_after="2027-01-01T00:00:00+00:00",
+        issuer_urls=("http://ca.example/ca.der",),
+        sha256="0" * 64,
+        der_base64="",
+    )
+    failed = TlsFailed(
+        address="162.159.140.245",
+        server_name=NAME,
+        errors=(link,),
+        ended="open",
+        sent_bytes=517,
+        received_bytes=1500,
+        verify_code=20,
+        verify_message="unable to get local issuer certificate",
+        chain=(leaf,),
+    )
+    late = replace(failed, errors=(), ended="silence", verify_code=None, verify_message=None, chain=())
+    path = (resolved(), connected(), observation("tls:162.159.140.245", failed))
+    completed = replace(observation("tls.completed_chain", late), changed="the missing issuer is fetched")
+
+    timed_out = diagnose(evidence(*path, completed))
+    refused = diagnose(evidence(*path, replace(completed, outcome=replace(failed, chain=()))))
+    assert (timed_out.cause, timed_out.certainty) == ("tls.incomplete_chain", "likely")
+    assert (refused.cause, refused.certainty) == ("tls.untrusted_issuer", "proven")

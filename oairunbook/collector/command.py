@@ -42,10 +42,11 @@ def collect(
 ) -> None:
     """Collect evidence where a COMMAND leads, or a process runs.
 
-    COMMAND gives the standard input of a Python 3.9 or later in another place: a pod, a container, a host, a namespace. The probes go there
-    as one text on that standard input; nothing is installed there and nothing is left behind. The environment, the SDK and the trust store
-    are that runtime's own, secrets are removed there, and the evidence comes back as JSON on standard output, to be judged here. Of
-    this machine's variables none goes along but those that --send-env names, never as an argument, and those that COMMAND hands down itself.
+    COMMAND gives the standard input of a Python 3.9 or later, or of a Node.js 18 or later (node -), in another place: a pod, a container, a
+    host, a namespace. The probes go there as one text on that standard input; nothing is installed there and nothing is left behind. The
+    environment, the SDK and the trust store are that runtime's own, secrets are removed there, and the evidence comes back as JSON on standard
+    output, to be judged here. Of this machine's variables none goes along but those that --send-env names, never as an argument, and those
+    that COMMAND hands down itself.
 
     Give -i to docker and kubectl, without -t. Exit status: 0 the evidence is here, 2 there is no such place or no such Python, 4 nothing came
     back, 130 interrupted.
@@ -59,7 +60,7 @@ def collect(
     look = {"base_url": base_url or "", "model": model or "", "progress": show, **options}
     if (place is None) != bool(command):
         raise click.UsageError(
-            "Give one place to collect from: a COMMAND behind --, an interpreter by --python, a process by --like-pid or a service by --like-unit. "
+            "Give one place to collect from: a COMMAND behind --, an interpreter by --python or --node, a process by --like-pid or a service by --like-unit. "
             "Nothing was sent."
         )
     try:

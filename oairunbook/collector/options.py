@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,6 +29,10 @@ class Where:
 
     via: str | None
     python: str | None
+    node: str | None
+    project: str | None
+    """Folder of the Node.js application, there."""
+
     like_pid: int | None
     like_unit: str | None
     sends: tuple[str, ...]
@@ -37,7 +41,7 @@ class Where:
     @property
     def given(self) -> bool:
         """Whether a place is named at all."""
-        return any(value is not None for value in (self.via, self.python, self.like_pid, self.like_unit))
+        return any(value is not None for value in (self.via, self.python, self.node, self.like_pid, self.like_unit))
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -45,6 +49,8 @@ class Where:
         named = (
             ("--via", self.via),
             ("--python", self.python),
+            ("--node", self.node),
+            ("--project", self.project),
             ("--like-pid", self.like_pid),
             ("--like-unit", self.like_unit),
             *(("--send-env", name) for name in self.sends),
@@ -61,11 +67,15 @@ class Where:
         if self.like_unit is not None:
             from oairunbook.collector.unit import by_unit
 
-            return by_unit(self.like_unit, self.python or "")
+            return self._of_node(by_unit(self.like_unit, self.node or self.python or ""))
         if self.like_pid is not None:
             from oairunbook.collector.process import by_process
 
-            return by_process(self.like_pid, self.python or "")
+            return self._of_node(by_process(self.like_pid, self.node or self.python or ""))
+        if self.node is not None:
+            from oairunbook.collector.place import by_node
+
+            return by_node(self.node, self.project or "")
         if self.python is not None:
             from oairunbook.collector.place import by_interpreter
 
@@ -73,8 +83,12 @@ class Where:
         if self.via is not None:
             from oairunbook.collector.place import by_command
 
-            return by_command(self.via)
+            return by_command(self.via, self.project or "")
         return None
+
+    def _of_node(self, place: Place) -> Place:
+        """The place of a process in which a Node.js is started, if one is named."""
+        return place if self.node is None else replace(place, runtime="node", project=self.project or "")
 
     def check(self) -> None:
         """Whether the options can be meant together.
@@ -82,12 +96,20 @@ class Where:
         Raises:
             click.UsageError: They name two places.
         """
-        if self.via is not None and any(value is not None for value in (self.python, self.like_pid, self.like_unit)):
+        others = (self.python, self.node, self.like_pid, self.like_unit)
+        if self.via is not None and any(value is not None for value in others):
             raise click.UsageError(
                 "--via says with its command where and by which interpreter: give it alone. Nothing was sent."
             )
         if self.like_pid is not None and self.like_unit is not None:
             raise click.UsageError("--like-pid and --like-unit name two places: give one of them. Nothing was sent.")
+        if self.python is not None and self.node is not None:
+            raise click.UsageError("--python and --node name two interpreters: give one of them. Nothing was sent.")
+        if self.project is not None and self.via is None and self.node is None:
+            raise click.UsageError(
+                "--project says where a Node.js application is: give --node or --via as well; a COMMAND goes there itself: "
+                "sh -c 'cd DIR && node -'. Nothing was sent."
+            )
 
 
 def place_options(*, via: bool, named: bool = False) -> Callable[[Command], Command]:
@@ -104,6 +126,16 @@ def place_options(*, via: bool, named: bool = False) -> Callable[[Command], Comm
             "--python",
             metavar="PATH",
             help="Look from this interpreter, with its SDK and transport: the application's own virtual environment.",
+        ),
+        click.option(
+            "--node",
+            metavar="PATH",
+            help="Look from this Node.js, with its roots, proxy rules and package openai; with --like-pid or --like-unit from one of that place.",
+        ),
+        click.option(
+            "--project",
+            metavar="DIR",
+            help="Folder of the Node.js application, there, whose package openai is used.  [default: the working folder]",
         ),
         click.option(
             "--like-pid",
@@ -129,7 +161,7 @@ def place_options(*, via: bool, named: bool = False) -> Callable[[Command], Comm
             click.option(
                 "--via",
                 metavar="COMMAND",
-                help="Look from where this command leads; it ends in a Python that reads its standard input: python3 -",
+                help="Look from where this command leads; it ends in a Python or Node.js that reads its standard input: python3 -, node -",
             ),
         )
 
@@ -138,13 +170,23 @@ def place_options(*, via: bool, named: bool = False) -> Callable[[Command], Comm
         def placed(
             *args: Any,
             python: str | None,
+            node: str | None,
+            project: str | None,
             like_pid: int | None,
             like_unit: str | None,
             send_env: tuple[str, ...],
             via: str | None = None,
             **rest: Any,
         ) -> Any:
-            where = Where(via=via, python=python, like_pid=like_pid, like_unit=like_unit, sends=send_env)
+            where = Where(
+                via=via,
+                python=python,
+                node=node,
+                project=project,
+                like_pid=like_pid,
+                like_unit=like_unit,
+                sends=send_env,
+            )
             with as_the_contract_says():
                 where.check()
                 sent = variables_to_send(send_env)

@@ -88,7 +88,7 @@ def by_process(pid: int, python: str = "", called: str = "") -> Place:
         if not python and PYTHON_NAME.fullmatch(Path(program.removesuffix(" (deleted)")).name) is None:
             raise NowhereError(
                 f"{called} runs {program}, which is no Python. Nothing was started.\n"
-                "Next: name an interpreter of its place as well, for example --python /app/.venv/bin/python"
+                "Next: name an interpreter of its place as well, for example --python /app/.venv/bin/python, or --node with that of a Node.js application"
             )
         namespaces = tuple(kind for kind in _ENTERED if not _same(folder, f"ns/{kind}"))
         limits, exceeded = _limits(folder)

@@ -62,14 +62,15 @@ def without_echo(output: bytes) -> bytes:
 
 def make(job: dict[str, Any]) -> bytes:
     """The whole text. *job* is what `oairunbook.observe.portable.answer` takes, with the `nonce` of the answer."""
-    parts = _lines("_o.append({})", _carried())
+    parts = lines("_o.append({})", _carried())
     order = "_j={}\n".format(json.dumps("")) + "".join(
-        _lines("_j+={}", base64.b64encode(json.dumps(job).encode("ascii")))
+        lines("_j+={}", base64.b64encode(json.dumps(job).encode("ascii")))
     )
     return (_HEAD + "".join(parts) + order + _TAIL).encode("ascii")
 
 
-def _lines(statement: str, data: bytes) -> Iterator[str]:
+def lines(statement: str, data: bytes) -> Iterator[str]:
+    """*data*, which is base64, as quoted texts in so many statements, each on one line."""
     text = data.decode("ascii")
     for start in range(0, len(text), _LINE_CHARACTERS):
         yield statement.format(f'"{text[start : start + _LINE_CHARACTERS]}"') + "\n"

@@ -28,7 +28,7 @@ _START_SECONDS = 30.0
 """What a command may take to reach its place and start a Python there, beyond the budget of the look."""
 
 _NO_PYTHON = re.compile(
-    r"python[\w.]*[\"']?:? ?(?:executable file not found|no such file or directory|command not found|not found)",
+    r"(?:python[\w.]*|node(?:js)?)[\"']?:? ?(?:executable file not found|no such file or directory|command not found|not found)",
     re.IGNORECASE,
 )
 """How container runtimes and shells say it where their own status does not."""
@@ -40,6 +40,10 @@ _TERMINAL = {"-t", "-it", "-ti", "--tty", "--tty=true"}
 
 _OVERTIME_SECONDS = 10.0
 """What a look may take beyond its budget before it is ended there."""
+
+_ENDS = {"python": "python3 -", "node": "node -"}
+_PATHS = {"python": "/app/.venv/bin/python", "node": "/usr/local/bin/node"}
+_ASKED = {"python": "`python3 -V` in place of `python3 -`", "node": "`node -v` in place of `node -`"}
 
 
 def look_there(
@@ -73,6 +77,12 @@ def look_there(
         CutShortError: It was interrupted or cancelled, or the tool failed there; what had been seen is in it.
         KeyboardInterrupt: It was interrupted before anything had been seen.
     """
+    if place.runtime == "node":
+        # Here and not above: whoever looks by Python pays for none of it.
+        from oairunbook.collector.node.look import look_by_node
+
+        job, key, mark = _job(place, budget, idle, sent, fingerprint_key, options)
+        return look_by_node(place, job, key=key, mark=mark, progress=progress, cancelled=cancelled)
     errand = prepare(
         place, budget=budget, idle=idle, sent=sent, fingerprint_key=fingerprint_key, progress=progress, **options
     )
@@ -114,45 +124,104 @@ def prepare(
     **options: Any,
 ) -> Errand:
     """The text for the standard input of a Python in that place; see `look_there`."""
-    seconds = budget + (idle or 0.0) + _OVERTIME_SECONDS
     nonce = random.token_hex(8)
+    job, _, mark = _job(place, budget, idle, sent, fingerprint_key, options)
+    made = stream.make({"nonce": nonce, **job})
+    return Errand(stream=made, answers=Answers(nonce, progress), seconds=job["seconds"], mark=mark)
+
+
+def _job(
+    place: Place,
+    budget: float,
+    idle: float | None,
+    sent: Mapping[str, str] | None,
+    fingerprint_key: bytes | None,
+    options: Mapping[str, Any],
+) -> tuple[dict[str, Any], bytes | None, str]:
+    """What is to be done there, with the key of the fingerprints that goes along, and their mark."""
     key, mark = _of_the_place(fingerprint_key, place.fingerprinted_as)
     job = {
-        "nonce": nonce,
         "options": {"budget": budget, "idle": idle, **options},
         "environment": dict(sent or {}),
         "fingerprint_key": key.hex() if key else None,
-        "seconds": seconds,
+        "seconds": budget + (idle or 0.0) + _OVERTIME_SECONDS,
     }
-    return Errand(stream=stream.make(job), answers=Answers(nonce, progress), seconds=seconds, mark=mark)
+    return job, key, mark
 
 
 def brought_back(place: Place, errand: Errand, came: Came, sent: Mapping[str, str] | None = None) -> Evidence:
     """The record in what came back; see `look_there` for what is raised where there is none."""
-    secrets = _secrets(os.environ, place.environment, place.taken_over, sent or {})
-    document = errand.answers.document()
-    if document is None:
-        raise _nothing(place, came, errand.answers, secrets)
-    if "failed" in document:
-        raise _failed(document, secrets)
+    document = _document(place, errand.answers, came, sent or {})
     try:
         seen = load_evidence(json.dumps(document["evidence"]))
     except (KeyError, EvidenceError) as error:
         raise NotCollectedError(f"What came back is no record that this version can read: {error}") from error
-    collector = dataclasses.replace(place.collector, command=shown(place, sent))
-    seen = dataclasses.replace(
-        seen, runtime=dataclasses.replace(seen.runtime, collector=collector), route=_marked(seen.route, errand.mark)
-    )
+    seen = collected_through(place, seen, sent or {}, errand.mark)
     if document.get("cut_short"):
-        if came.ended == "interrupt":
-            raise CutShortError(seen) from KeyboardInterrupt()
-        raise CutShortError(seen) from NotCollectedError(f"cut short there: {document['cut_short']}")
+        raise cut_short(seen, str(document["cut_short"]), came)
     return seen
+
+
+def bring(
+    place: Place,
+    make: Callable[[dict[str, Any]], bytes],
+    job: dict[str, Any],
+    *,
+    progress: Callable[[str], None] | None,
+    cancelled: threading.Event | None,
+) -> tuple[dict[str, Any], Came]:
+    """Send one job to *place* as the text that *make* makes of it, and bring back its document with what else came.
+
+    Raises:
+        NowhereError, NotCollectedError, KeyboardInterrupt: See `look_there`.
+    """
+    nonce = random.token_hex(8)
+    answers = Answers(nonce, progress)
+    came = carry(
+        place.argv,
+        place.preface + make({"nonce": nonce, **job}),
+        answers,
+        environment=place.environment,
+        seconds=job["seconds"] + _START_SECONDS,
+        interrupt=place.interrupt,
+        cancelled=cancelled,
+    )
+    return _document(place, answers, came, job["environment"]), came
+
+
+def _document(place: Place, answers: Answers, came: Came, sent: Mapping[str, str]) -> dict[str, Any]:
+    secrets = secrets_of(place, sent)
+    document = answers.document()
+    if document is None:
+        raise _nothing(place, came, answers, secrets)
+    if "failed" in document:
+        raise _failed(document, secrets)
+    return document
+
+
+def collected_through(place: Place, seen: Evidence, sent: Mapping[str, str], mark: str) -> Evidence:
+    """The record with how it was collected, and its fingerprint with the mark of the place."""
+    collector = dataclasses.replace(place.collector, command=shown(place, sent))
+    return dataclasses.replace(
+        seen, runtime=dataclasses.replace(seen.runtime, collector=collector), route=_marked(seen.route, mark)
+    )
+
+
+def cut_short(seen: Evidence, why: str, came: Came) -> CutShortError:
+    """What had been seen by then, with the reason as its cause."""
+    cut = CutShortError(seen)
+    cut.__cause__ = KeyboardInterrupt() if came.ended == "interrupt" else NotCollectedError(f"cut short there: {why}")
+    return cut
+
+
+def secrets_of(place: Place, sent: Mapping[str, str]) -> Secrets:
+    """What is secret of all that this process knows of that place."""
+    return _secrets(os.environ, place.environment, place.taken_over, sent)
 
 
 def shown(place: Place, sent: Mapping[str, str] | None = None) -> str:
     """The command of *place*, as the records of it show it."""
-    return _secrets(os.environ, place.environment, place.taken_over, sent or {}).redact_text(place.collector.command)
+    return secrets_of(place, sent or {}).redact_text(place.collector.command)
 
 
 def _of_the_place(archive_key: bytes | None, name: str) -> tuple[bytes | None, str]:
@@ -188,7 +257,7 @@ def _nothing(place: Place, came: Came, answers: Answers, secrets: Secrets) -> Ba
     if came.ended == "time":
         return NotCollectedError(
             f"`{command}` did not answer in time, and was ended here.{tail}\n"
-            "Next: see whether it ends in a Python that reads its standard input (python3 -), and whether it waits for a password; "
+            f"Next: see whether it ends in a {place.reads} that reads its standard input ({_ENDS[place.runtime]}), and whether it waits for a password; "
             "if a terminal is in between (-t), leave it out."
         )
     if came.ended == "size":
@@ -198,7 +267,15 @@ def _nothing(place: Place, came: Came, answers: Answers, secrets: Secrets) -> Ba
             f"Only a part of the record came back from `{command}`: lines are missing or changed.{tail}\n"
             "Next: run it again; if a terminal is in between (-t), leave it out."
         )
-    if (old := came.said_after(stream.TOO_OLD)) is not None:
+    if place.runtime == "node":
+        from oairunbook.collector.node.stream import OLDEST, TOO_OLD
+
+        if (old := came.said_after(TOO_OLD)) is not None:
+            return NowhereError(
+                f"The Node.js there is too old: {old}; this needs {OLDEST} or later. Nothing was sent on the path.\n"
+                "Next: name another one there."
+            )
+    elif (old := came.said_after(stream.TOO_OLD)) is not None:
         return _too_old(f"Python {old}")
     if place.collector.carrier == "process" and came.status == CANNOT_ENTER:
         return NowhereError(f"{command}: {said}\nNothing was sent on the path.")
@@ -209,30 +286,31 @@ def _nothing(place: Place, came: Came, answers: Answers, secrets: Secrets) -> Ba
         )
     if came.status in (126, 127) or _NO_PYTHON.search(said):
         return NowhereError(
-            f"`{command}` found no Python there (status {came.status}). Nothing was sent on the path.{tail}\n"
-            "Next: name the interpreter with its path, for example /app/.venv/bin/python -"
+            f"`{command}` found no {place.reads} there (status {came.status}). Nothing was sent on the path.{tail}\n"
+            f"Next: name the interpreter with its path, for example {_PATHS[place.runtime]} -"
         )
     if _CUT_OFF.search(said):
         return NotCollectedError(
-            f"`{command}` reached a Python, and what was sent to its standard input did not arrive whole. Nothing was sent on the path.{tail}\n"
+            f"`{command}` reached a {place.reads}, and what was sent to its standard input did not arrive whole. Nothing was sent on the path.{tail}\n"
             "Next: run it again; if something in between reads from standard input as well (ssh in a loop, a shell's read), give it </dev/null."
         )
     ended = f"with status {came.status}"
     if came.status is not None and came.status < 0:
         ended = f"by {signal.Signals(-came.status).name}, which it was sent by somebody else"
-    return NotCollectedError(f"`{command}` ended {ended}, and no answer came back.{tail}\nNext: {_hint(place.argv)}")
+    return NotCollectedError(f"`{command}` ended {ended}, and no answer came back.{tail}\nNext: {_hint(place)}")
 
 
-def _hint(argv: tuple[str, ...]) -> str:
+def _hint(place: Place) -> str:
     """What to try with a command that gave no answer."""
+    argv = place.argv
     words = argv[: argv.index("--")] if "--" in argv else argv
     if Path(argv[0]).name in _CONTAINERS and "exec" in words:
         asked = {word for word in words if word.startswith("-")}
         if not asked & _STDIN:
-            return "give exec the option -i: without it nothing that is sent reaches the Python."
+            return f"give exec the option -i: without it nothing that is sent reaches the {place.reads}."
         if asked & _TERMINAL:
             return "leave out the option -t: a terminal in between changes what is sent."
-    return "run the same command with `python3 -V` at its end in place of `python3 -`; give -i without -t to docker and kubectl."
+    return f"run the same command with {_ASKED[place.runtime]} at its end; give -i without -t to docker and kubectl."
 
 
 def _failed(document: dict[str, Any], secrets: Secrets) -> BaseException:

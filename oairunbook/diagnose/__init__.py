@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from oairunbook.diagnose import api, browser, client, dns, http, pasted, pattern, proxy, raised, tcp, tls
+from oairunbook.diagnose import api, browser, client, dns, http, node, pasted, pattern, proxy, raised, tcp, tls
 from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding, do_nots, owner_of, steps
 from oairunbook.diagnose.chain import failed_step
 from oairunbook.diagnose.control import Compared, compare
@@ -83,7 +83,9 @@ def _of_what_was_seen(evidence: Evidence) -> Verdict:
 
 
 def _as_far_as_it_goes(evidence: Evidence, verdict: Verdict) -> Verdict:
-    """A test that did not come to its end says so in every verdict: what it would have shown is missing."""
+    """What a test does not show is missing in every verdict: one that did not come to its end, and one by Node.js."""
+    if unseen := node.missing(evidence, verdict):
+        verdict = dataclasses.replace(verdict, missing=(*unseen, *verdict.missing))
     if evidence.cut_short is None:
         return verdict
     rest = f"the rest of the test, which was cut short after {evidence.seconds:.1f} s: {evidence.cut_short}"
@@ -211,7 +213,7 @@ def _fault(
         # The fact may begin with a host name, so it is never capitalised.
         summary=" ".join(part for part in (cause.meaning, counted.words, f"Seen: {finding.because[0].fact}") if part),
         because=because,
-        next=(*_first_ask(owner, cause, evidence, compared), *finding.next, *steps(cause, evidence.route.family)),
+        next=(*_first_ask(owner, cause, evidence, compared), *finding.next, *steps(cause, evidence)),
         do_not=do_nots(cause),
         also=tuple(dict.fromkeys(beside)),
         missing=compared.missing if owner == "route_provider" and cause.owner is None else (),

@@ -54,6 +54,9 @@ class Cause:
     on_azure: tuple[str, ...] = ()
     """Further steps on an Azure route, and on no other."""
 
+    for_node: tuple[str, ...] = ()
+    """Steps in the place of *next* where the application runs on Node.js; empty where they are the same."""
+
     do_not: tuple[str, ...] = ()
     owner: Owner | None = None
     """Set where the cause alone decides the owner; None leaves it to the owner rule."""
@@ -77,9 +80,10 @@ NO_KEY_ADVICE = (
 """Owner rule 5: said for every cause whose layer comes before `api`."""
 
 
-def steps(cause: Cause, family: Family) -> tuple[str, ...]:
-    """What to do next on a route of that family while this cause is the verdict."""
-    return (*cause.next, *(cause.on_azure if family == "azure" else ()))
+def steps(cause: Cause, evidence: Evidence) -> tuple[str, ...]:
+    """What to do next in that runtime and on that route while this cause is the verdict."""
+    own = cause.for_node if cause.for_node and evidence.runtime.nodejs is not None else cause.next
+    return (*own, *(cause.on_azure if evidence.route.family == "azure" else ()))
 
 
 def do_nots(cause: Cause) -> tuple[str, ...]:

@@ -155,10 +155,10 @@ def _sdk_incompatible(evidence: Evidence) -> Finding | None:
             return Finding(because=because, certainty="proven", next=(_OTHER_INTERPRETER,), gives_way=gives_way)
     for observation, outcome in evidence.of(ClientRefused):
         for link in outcome.errors:
-            if (
-                link.type in ("ModuleNotFoundError", "ImportError", "TypeError", "AttributeError")
-                and "socksio" not in link.text
-            ):
+            # The package of Node.js is a program text: whatever ends its import means that the two do not fit.
+            unreadable = outcome.stage == "import" and evidence.runtime.nodejs is not None
+            misfit = link.type in ("ModuleNotFoundError", "ImportError", "TypeError", "AttributeError")
+            if unreadable or (misfit and "socksio" not in link.text):
                 return Finding(because=(cite(observation, f"{link.type}: {link.text}"),), certainty="proven")
     # Some modules are imported when the first request is made.
     for observation, failed in evidence.of(SdkFailed):
@@ -251,6 +251,9 @@ CAUSES = (
             "Compare the versions in the record with the SDK's own requirements: pip check, pip show openai httpx httpx2.",
             "Upgrade the SDK (1.55.3 or later goes with httpx 0.28), or pin the transport that it asks for.",
         ),
+        for_node=(
+            "Compare the versions in the record with what the package asks for: npm ls openai, npm view openai@VERSION engines, node -v.",
+        ),
         applies=_sdk_incompatible,
     ),
     Cause(
@@ -266,6 +269,7 @@ CAUSES = (
             "Correct the proxy variable that the record names: http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT.",
             "For SOCKS install the transport's extra in the same environment: pip install 'httpx2[socks]' (SDK 3) or 'httpx[socks]' (SDK 1, 2).",
         ),
+        for_node=("Correct the proxy variable that the record names: http://HOST:PORT or https://HOST:PORT.",),
         applies=_proxy_config_invalid,
     ),
     Cause(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from oairunbook.diagnose import node
 from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
 from oairunbook.diagnose.reading import (
     answers,
@@ -65,12 +66,12 @@ def _failed_exchanges(evidence: Evidence) -> list[_Exchange]:
             errors=failed.errors,
             begun=failed.status is not None,
             reset=failed.ended == "reset",
-            known=True,
+            known=not node.alone(evidence),
         )
         for observation, failed in evidence.of(HttpFailed, "http")
         if failed.phase in ("send", "headers", "body") and not request_succeeded(evidence)
     ]
-    return plain or [
+    own = [
         _Exchange(
             observation=observation,
             errors=failed.errors,
@@ -81,6 +82,8 @@ def _failed_exchanges(evidence: Evidence) -> list[_Exchange]:
         for observation, failed in failed_requests(evidence)
         if _request_was_sent(failed.trace) or _mentions(failed.errors, *_AFTER_SENDING)
     ]
+    # Of the exchanges of Node.js one may know a reset that another takes for an end of file.
+    return [*plain, *own] if node.alone(evidence) else plain or own
 
 
 _AFTER_SENDING = ("ServerDisconnectedError", "ClientPayloadError", "SocketTimeoutError")
@@ -156,7 +159,8 @@ def _reset(evidence: Evidence) -> Finding | None:
     return None
 
 
-_CLOSED = ("Server disconnected", "RemoteDisconnected", "UNEXPECTED_EOF")
+_CLOSED = ("Server disconnected", "RemoteDisconnected", "UNEXPECTED_EOF", "other side closed", "socket hang up")
+"""How Python's transports, fetch of Node.js and its module http say it."""
 
 
 def _resets_elsewhere(evidence: Evidence) -> tuple[Because, ...]:
@@ -175,7 +179,11 @@ def _resets_elsewhere(evidence: Evidence) -> tuple[Because, ...]:
 
 
 def _disconnected(evidence: Evidence) -> Finding | None:
-    return _broken(evidence, *_CLOSED, begun=False)
+    found = _broken(evidence, *_CLOSED, begun=False)
+    if found is None or not node.alone(evidence):
+        return found
+    also = (("http.reset", "Node.js may take a reset for an end of file"),)
+    return replace(found, certainty="likely", also=also)
 
 
 _CUT = (
@@ -183,6 +191,8 @@ _CUT = (
     "IncompleteRead",
     "incomplete chunked read",
     "Response payload is not completed",
+    # fetch of Node.js
+    "terminated",
 )
 
 
@@ -382,6 +392,9 @@ CAUSES = (
         next=(
             "Close idle connections before the NAT's or load balancer's limit (keepalive_expiry), or switch TCP keepalive on.",
         ),
+        for_node=(
+            "Close idle connections before the NAT's or load balancer's limit (keepAliveTimeout of undici's Agent), or switch TCP keepalive on.",
+        ),
     ),
     Cause(
         id="http.redirected",
@@ -443,6 +456,11 @@ CAUSES = (
         next=(
             _SUSPECTS,
             "If only long requests fail, compare their time with the NAT's or load balancer's idle limit, and stream.",
+        ),
+        for_node=(
+            _SUSPECTS,
+            "If only long requests fail, compare their time with fetch's own limit (300 s without headers or data, whatever the SDK's timeout; "
+            "headersTimeout and bodyTimeout of undici's Agent) and with the NAT's or load balancer's, and stream.",
         ),
         applies=_read_timeout,
     ),

@@ -244,6 +244,11 @@ CAUSES = (
         id="proxy.bypassed",
         meaning="NO_PROXY or a missing variable sends this host around the proxy; the direct path is closed and the proxy would work.",
         next=("Set HTTPS_PROXY for this process, or take this host out of NO_PROXY.",),
+        for_node=(
+            "Let Node.js read the proxy variables: NODE_USE_ENV_PROXY=1 or --use-env-proxy (Node.js 22.21, 24 and later). In an older one give the "
+            "client a ProxyAgent of the package undici (fetchOptions: { dispatcher }), and that package's fetch with it.",
+            "If NO_PROXY is what sends this host around the proxy, take it out.",
+        ),
         owner="client_config",
         applies=_bypassed,
     ),

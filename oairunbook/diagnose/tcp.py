@@ -121,7 +121,11 @@ def _family(address: str) -> int:
 def _path_mtu(evidence: Evidence) -> Finding | None:
     """What is silent at full size passes in small segments, on the same address, and no attempt at full size passed."""
     small = counter_test(evidence, TlsHandshake, "tls.small_segments")
-    if small is not None and not any(any(one.of(TlsHandshake)) for one in attempts(evidence)):
+    # A handshake that was slow, and then ended otherwise, had its answer: that its certificate does not verify is no matter of segments.
+    answered = small is not None and any(
+        failed.address == small[1].address and failed.ended != "silence" for _, failed in evidence.of(TlsFailed)
+    )
+    if small is not None and not answered and not any(any(one.of(TlsHandshake)) for one in attempts(evidence)):
         silent = [
             cite(o, f"{f.address}: no answer to {f.sent_bytes} bytes; {f.received_bytes} bytes came")
             for o, f in evidence.of(TlsFailed)
@@ -199,6 +203,9 @@ CAUSES = (
         meaning="Addresses of one family fail, the other works, and the transport picks the broken one.",
         next=(
             "Ask who runs this network to mend IPv6 here, or switch it off whole; until then prefer IPv4 in gai.conf(5).",
+        ),
+        for_node=(
+            "Ask who runs this network to mend IPv6 here, or switch it off whole; until then prefer IPv4: --dns-result-order=ipv4first.",
         ),
         applies=_ipv6_broken,
     ),

@@ -86,7 +86,7 @@ def _incomplete_chain(evidence: Evidence) -> Finding | None:
         )
         return Finding(because=because, certainty="proven")
     # Completed and still not verified: the root itself is not trusted. Not fetched: undecided, and the leaf alone makes it likely.
-    if counter_test(evidence, TlsFailed, "tls.completed_chain") is not None:
+    if any(_unverified(failed) for _, failed in counter_tests(evidence, TlsFailed, "tls.completed_chain")):
         return None
     if len(found[1].chain) != 1:
         return None
@@ -94,6 +94,11 @@ def _incomplete_chain(evidence: Evidence) -> Finding | None:
         return _issuer_seems_intermediate(found)
     fact = f"{_issuer_fact(found[1])}; only the leaf was sent, and it names its issuer at {found[1].chain[0].issuer_urls[0]}"
     return Finding(because=(cite(found[0], fact),), certainty="likely")
+
+
+def _unverified(failed: TlsFailed) -> bool:
+    """Whether a counter-test shows that the chain does not verify: one that got no answer in its time shows nothing of it."""
+    return failed.verify_code in TRUST_CODES
 
 
 _INTERMEDIATE = re.compile(r"\b(?:intermediate|issuing|subordinate|sub[- ]?ca|ica)\b", re.IGNORECASE)
@@ -127,15 +132,18 @@ def _untrusted_issuer(evidence: Evidence) -> Finding | None:
     )
     others = [
         cite(o, f"{o.target}: {o.changed}: does not verify either")
-        for o, _ in counter_tests(evidence, TlsFailed, "tls.store")
+        for o, failed in counter_tests(evidence, TlsFailed, "tls.store")
+        if _unverified(failed)
     ]
     completed = [
         cite(o, "with the missing issuer fetched it does not verify either")
-        for o, _ in counter_tests(evidence, TlsFailed, "tls.completed_chain")
+        for o, failed in counter_tests(evidence, TlsFailed, "tls.completed_chain")
+        if _unverified(failed)
     ]
     rooted = found[1].verify_code == SELF_SIGNED_IN_CHAIN or completed
     certainty: Certainty = "proven" if rooted else "likely"
-    return Finding(because=(*because, *others, *completed), certainty=certainty)
+    step = (f"Correct that first: {trust.ignored}.",) if trust.ignored else ()
+    return Finding(because=(*because, *others, *completed), certainty=certainty, next=step)
 
 
 _JUDGED_ELSEWHERE = (*TRUST_CODES, CERT_NOT_YET_VALID, CERT_HAS_EXPIRED, HOSTNAME_MISMATCH, IP_MISMATCH)
@@ -421,6 +429,10 @@ def _timeout(evidence: Evidence) -> Finding | None:
 
 
 _NO_SWITCH = "Do not switch verification off."
+_FOR_NODE = (
+    "Add that root to what Node.js trusts, once its owner has confirmed it: a PEM file with it in NODE_EXTRA_CA_CERTS, set before the process "
+    "starts. SSL_CERT_FILE alone is not read."
+)
 _INSPECTION = "Ask who runs the proxy or firewall on this path whether it inspects TLS, and for its root certificate."
 
 CAUSES = (
@@ -437,6 +449,10 @@ CAUSES = (
         id="tls.client_certificate_required",
         meaning="The peer wants a client certificate.",
         next=("Configure the client certificate in the transport, or use the host that asks for none.",),
+        for_node=(
+            "Give the client certificate to the dispatcher (undici: new Agent({ connect: { cert, key } }), in the client's fetchOptions), "
+            "or use the host that asks for none.",
+        ),
         applies=_client_certificate_required,
     ),
     Cause(
@@ -475,6 +491,10 @@ CAUSES = (
         id="tls.trust_store_mismatch",
         meaning="Another store on this machine trusts the chain; the one that this transport uses does not.",
         next=("Point SSL_CERT_FILE at the store that trusts the chain, once its owner has confirmed the root.",),
+        for_node=(
+            "Point NODE_EXTRA_CA_CERTS at a PEM file with the root that the other store has, once its owner has confirmed it; set it before the "
+            "process starts. Where this Node.js has --use-system-ca, that option adds the operating system's store. SSL_CERT_FILE alone is not read.",
+        ),
         do_not=(_NO_SWITCH,),
         owner="client_config",
         applies=_trust_store_mismatch,
@@ -484,6 +504,9 @@ CAUSES = (
         meaning="The leaf signs itself.",
         next=(
             "Ask who runs the endpoint for a certificate from a CA, or for this one to be added to the store on purpose.",
+        ),
+        for_node=(
+            "Ask who runs the endpoint for a certificate from a CA, or for this one to be trusted on purpose: in NODE_EXTRA_CA_CERTS.",
         ),
         do_not=(_NO_SWITCH,),
         applies=_self_signed,
@@ -502,6 +525,7 @@ CAUSES = (
             _INSPECTION,
             "Add that root to the store that this transport reads (SSL_CERT_FILE with the public roots and yours), once its owner has confirmed it.",
         ),
+        for_node=(_INSPECTION, _FOR_NODE),
         do_not=(_NO_SWITCH,),
         applies=lambda evidence: _untrusted_issuer(evidence) or _chain_not_acceptable(evidence),
     ),

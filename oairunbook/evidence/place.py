@@ -43,13 +43,15 @@ class ProxyDecision:
 class TrustStore:
     """The roots that the transport trusts, by SDK and transport version (sdk_python facts, section 6)."""
 
-    origin: Literal["ssl_cert_file", "ssl_cert_dir", "certifi", "system", "truststore", "none", "application"]
-    """`application`: the application's own client brings it along."""
+    origin: Literal["ssl_cert_file", "ssl_cert_dir", "certifi", "system", "truststore", "node", "none", "application"]
+    """`application`: the application's own client brings it along; `node`: the roots of Node.js."""
 
     path: str | None
     """File or folder; None if the operating system keeps the store, or if there is none."""
 
     reason: str
+    ignored: str | None = None
+    """What was meant to add roots and adds none: Node.js goes on without it. None if nothing of that kind is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +176,8 @@ class Runtime:
     host: str
     system: str
     python: str
+    """Version; empty where Node.js looked alone."""
+
     executable: str
     openssl: str
     user: str
@@ -196,6 +200,9 @@ class Runtime:
 
     gateway: str | None = None
     """Gateway of IPv4's default route (/proc/net/route); empty if there is no such route, None if it could not be read."""
+
+    nodejs: str | None = None
+    """Version of the Node.js that made the application's requests; None where the application runs on Python."""
 
     collector: Collector | None = None
     """How it was looked at from elsewhere; None if the tool itself ran there."""

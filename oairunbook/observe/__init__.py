@@ -15,13 +15,16 @@ import time
 import types
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oairunbook.evidence import Evidence, Route
 from oairunbook.observe.collection import DEFAULT_REPEAT, Collection, Progress
 from oairunbook.observe.stream import Deadline
 from oairunbook.redaction import Secrets
 from oairunbook.runtime import this_runtime
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["DEFAULT_REPEAT", "CutShortError", "observe"]
 
@@ -42,6 +45,7 @@ def observe(
     cancelled: threading.Event | None = None,
     environment: Mapping[str, str] | None = None,
     build: Callable[[], Any] | None = None,
+    roots: ssl.SSLContext | None = None,
 ) -> Evidence:
     """Look at the whole path once, and return what was seen, redacted.
 
@@ -57,6 +61,7 @@ def observe(
         cancelled: Once it is set, nothing more is begun, and what had been seen is in the CutShortError; None if nobody will ask.
         environment: Variables to take credentials from; those of this process if None.
         build: Makes the client for the minimal request, see `oairunbook.observe.clients`; the SDK's default one for *route* if None.
+        roots: Of an application that is no Python and makes its own requests; None for the SDK of this interpreter.
 
     Raises:
         CutShortError: It was interrupted or cancelled, or the tool failed; what had been seen is in it.
@@ -78,6 +83,7 @@ def observe(
         idle=idle,
         control_url=CONTROL_URL if control_url is None else control_url,
         status_url=rehearsal.status_url if rehearsal else STATUS_URL,
+        roots=roots,
     )
     walk = Walk(route, environment, collection, options, build).run
     ended: BaseException | None = None

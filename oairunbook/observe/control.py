@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from oairunbook.evidence import Layer, NotTried, Outcome, Resolved, Route
+from oairunbook.evidence import Layer, NotTried, Outcome, ProxyDecision, Resolved, Route
 from oairunbook.observe import dns
 from oairunbook.observe.collection import Collection
 from oairunbook.observe.path import Path
@@ -32,7 +33,7 @@ def control_route(path: Path, url: str) -> Route:
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
         raise ValueError(f"the control URL must be https://HOST/…, not {url!r}")
-    proxy = decide_proxy(path.environment, "https", parts.hostname, parts.port, installed_sdk())
+    proxy = proxy_beside(path.route, path.environment, parts.hostname, parts.port)
     return replace(
         path.route,
         family="direct",
@@ -44,6 +45,16 @@ def control_route(path: Path, url: str) -> Route:
         api_version=None,
         proxy=proxy,
     )
+
+
+def proxy_beside(route: Route, environment: Mapping[str, str], host: str, explicit_port: int | None) -> ProxyDecision:
+    """How a request of the same runtime to another https host would leave it: by its transport's rules.
+
+    Those of Node.js are its own (`oairunbook.collector.node`); there other hosts go the way of the endpoint.
+    """
+    if route.trust.origin == "node":
+        return route.proxy
+    return decide_proxy(environment, "https", host, explicit_port, installed_sdk())
 
 
 def run_control(path: Path, collection: Collection, timeout: float) -> Outcome:

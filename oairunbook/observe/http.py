@@ -30,7 +30,7 @@ KEPT_HEADERS = frozenset((
     "ngrok-error-code", "helicone-id", "helicone-status", "helicone-error", "x-oneapi-request-id", "x-generation-id",
 ))
 # fmt: on
-_KEPT_PREFIXES = ("x-ratelimit-", "x-litellm-", "x-portkey-", "cf-aig-", "x-kong-", "llm_provider-", "fault-")
+KEPT_PREFIXES = ("x-ratelimit-", "x-litellm-", "x-portkey-", "cf-aig-", "x-kong-", "llm_provider-", "fault-")
 
 
 def kept_headers(pairs: list[tuple[str, str]]) -> tuple[Header, ...]:
@@ -40,7 +40,7 @@ def kept_headers(pairs: list[tuple[str, str]]) -> tuple[Header, ...]:
 
 @functools.lru_cache(maxsize=512)
 def _is_kept(name: str) -> bool:
-    return name.lower() in KEPT_HEADERS or name.lower().startswith(_KEPT_PREFIXES)
+    return name.lower() in KEPT_HEADERS or name.lower().startswith(KEPT_PREFIXES)
 
 
 class StreamSocket:

@@ -29,7 +29,7 @@ PREFERRED_MODELS = (
     "gpt-4.1",
     "gpt-5",
 )
-_NO_CHAT = (
+NO_CHAT = (
     "embed",
     "whisper",
     "tts",
@@ -165,7 +165,7 @@ def pick_model(models: tuple[str, ...]) -> str:
     for name in PREFERRED_MODELS:
         if name in models:
             return name
-    return next((name for name in models if not any(word in name.lower() for word in _NO_CHAT)), PREFERRED_MODELS[0])
+    return next((name for name in models if not any(word in name.lower() for word in NO_CHAT)), PREFERRED_MODELS[0])
 
 
 def minimal_body(model: str) -> dict[str, Any]:

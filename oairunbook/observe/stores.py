@@ -39,8 +39,16 @@ def on_this_machine(used: TrustStore, environment: Mapping[str, str]) -> Iterato
             yield Store(name=name, path=path)
 
 
-def same_store(used: TrustStore) -> ssl.SSLContext | None:
-    """A second context over the store in use; None if the operating system keeps it, or there is none."""
+def same_store(used: TrustStore, in_use: ssl.SSLContext | None = None) -> ssl.SSLContext | None:
+    """A second context over the store in use; None if the operating system keeps it, or there is none.
+
+    *in_use* holds the roots of Node.js, which stand in no file.
+    """
+    if used.origin == "node" and in_use is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        for root in in_use.get_ca_certs(binary_form=True):
+            context.load_verify_locations(cadata=root)
+        return context
     if used.path is None:
         return None
     try:

@@ -7,11 +7,11 @@ import hashlib
 import re
 import ssl
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import TypeVar
 
-from oairunbook.evidence import Certificate, ErrorLink, TlsFailed, TlsHandshake
+from oairunbook.evidence import Certificate, TlsFailed, TlsHandshake
 from oairunbook.observe.errors import error_chain
 from oairunbook.observe.stream import Stream, TlsStream, looks_like_tls, printable
 
@@ -63,7 +63,7 @@ def handshake(
                 sent_bytes=below.sent_bytes,
                 received_bytes=below.received_bytes,
                 received="" if not first or looks_like_tls(first) else printable(first),
-                alert=_alert(links),
+                alert=alert_of(link.ssl_reason for link in links),
                 verify_code=verification.verify_code if verification else None,
                 verify_message=getattr(error, "verify_message", None),
                 client_certificate_requested=getattr(context, "certificate_requested", None),
@@ -207,10 +207,10 @@ def _utc(text: object) -> str:
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), timezone.utc).isoformat()
 
 
-def _alert(links: tuple[ErrorLink, ...]) -> str | None:
-    """Name of the alert that the peer sent (RFC 8446 section 6), from OpenSSL's reason."""
-    for link in links:
-        found = _ALERT.search(link.ssl_reason or "")
+def alert_of(reasons: Iterable[str | None]) -> str | None:
+    """Name of the alert that the peer sent (RFC 8446 section 6), from OpenSSL's reasons."""
+    for reason in reasons:
+        found = _ALERT.search(reason or "")
         if found:
             return found.group(1).lower()
     return None

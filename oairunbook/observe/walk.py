@@ -40,8 +40,7 @@ from oairunbook.observe.own_requests import ANSWER_SECONDS, OwnRequests
 from oairunbook.observe.path import NoPathError, Path
 from oairunbook.observe.status_page import STATUS_URL, read_status
 from oairunbook.observe.stream import Deadline, Stream
-from oairunbook.route.installed import installed_sdk
-from oairunbook.route.proxy import decide_proxy, proxy_credentials
+from oairunbook.route.proxy import proxy_credentials
 
 _MOST_ADDRESSES = 8
 _SIDE_GRACE_SECONDS = 1.0
@@ -77,6 +76,8 @@ class Options:
     """Empty for no control test."""
 
     status_url: str = STATUS_URL
+    roots: ssl.SSLContext | None = None
+    """Of an application that is no Python: it makes its own requests, and everything before them is looked at by what it trusts."""
 
 
 class Walk:
@@ -112,9 +113,11 @@ class Walk:
         """Begin everything that can begin, follow the path, and leave nothing unrecorded."""
         begin = self._collection.begin
         begin("client.resources", "client", "client", "this process", _local_resources).wait(1.0)
-        self._client = begin("client.sdk", "client", "client", "the SDK", self._build)
+        if self._options.roots is None:
+            self._client = begin("client.sdk", "client", "client", "the SDK", self._build)
         if self._route.problems:
-            self._client.wait(self._collection.deadline.left)
+            if self._client is not None:
+                self._client.wait(self._collection.deadline.left)
             for probe, layer in (("dns", "dns"), ("tcp", "tcp"), ("tls", "tls"), ("http", "http"), ("sdk", "api")):
                 self._collection.skip(probe, probe, layer, "the endpoint", "the base URL cannot be used")  # type: ignore[arg-type]
             return
@@ -295,9 +298,10 @@ class Walk:
 
     def _requests(self, reached: tuple[str, Stream] | None, attempts: Attempts) -> bool:
         """One request without credentials and the SDK's own, side by side. True if the SDK's own succeeded."""
-        client = self._built_client()
+        client = self._built_client() if self._client is not None else None
         if reached is None:
-            self._sdk_on_a_broken_path(client)
+            if self._client is not None:
+                self._sdk_on_a_broken_path(client)
             return False
         address, stream = reached
         self._begin_idle(address)
@@ -305,11 +309,12 @@ class Walk:
             "http", "http", "http", f"{self._route.host}, no credentials", lambda: self._plain_request(stream, address)
         )
         if client is None:
-            self._collection.skip(
-                "sdk", "sdk", "api", "the SDK's minimal request", "the SDK's client could not be built"
-            )
+            if self._client is not None:
+                self._collection.skip(
+                    "sdk", "sdk", "api", "the SDK's minimal request", "the SDK's client could not be built"
+                )
             self._until(lambda: plain.done, self._timeout + 0.5)
-            return False
+            return self._client is None and isinstance(plain.outcome, HttpAnswer)
         # Only a completed handshake leads here. How an application's client comes by its key is its own matter.
         may = may_be_trusted if client.of_the_application else may_go_out
         own = may(self._route, verified=client.verifies)
@@ -443,7 +448,7 @@ class Walk:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or 443
         deadline = self._step
-        decision = decide_proxy(self._environment, "https", host, parts.port, installed_sdk())
+        decision = control.proxy_beside(self._route, self._environment, host, parts.port)
         route = replace(self._route, proxy=decision, host=host, port=port)
         errors: tuple[ErrorLink, ...] = ()
         found = dns.resolve(route.dialled_host, route.dialled_port)
@@ -497,11 +502,13 @@ class Walk:
         return client
 
     def _built(self, seconds: float) -> bool:
-        assert self._client is not None
-        return self._client.wait(min(seconds, self._collection.deadline.left))
+        # What another runtime trusts is known from the start.
+        return self._client is None or self._client.wait(min(seconds, self._collection.deadline.left))
 
     def _context(self) -> ssl.SSLContext | None:
         """The transport's own context; without any transport OpenSSL's default; None if the transport could not build one."""
+        if self._options.roots is not None:
+            return self._options.roots
         client = self._built_client()
         if client is not None:
             return client.context

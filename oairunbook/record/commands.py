@@ -119,7 +119,9 @@ def run(
     with interruptible() as interrupted, ExitStack() as stack:
         if fault:
             given = [*given, *_practise(stack, fault, given, environment)]
-            if where.given and (where.python is None or where.like_pid is not None or where.like_unit is not None):
+            if where.given and (
+                not (where.python or where.node) or where.like_pid is not None or where.like_unit is not None
+            ):
                 raise click.UsageError(
                     "--lab brings its own path, which only an interpreter on this machine can take. Nothing was run."
                 )
@@ -136,6 +138,9 @@ def run(
             raise click.UsageError("--prom, --on-change, --jitter and --limit go with --cron. Nothing was run.")
         place = where.place()
         if fault and place is not None:
+            if place.runtime == "node":
+                # Of the lab's variables none that Node.js reads names the lab's root.
+                environment.setdefault("NODE_EXTRA_CA_CERTS", environment["SSL_CERT_FILE"])
             place = replace(place, environment=environment)
         with told():
             done = start(

@@ -31,6 +31,7 @@ from oairunbook.evidence import (
     ProxyFailed,
     Resolved,
     ResolveFailed,
+    Runtime,
     SdkAnswered,
     SdkFailed,
     StatusPage,
@@ -90,6 +91,14 @@ def state(outcome: Outcome) -> State:
         case TlsFailed() | HttpFailed():
             return "failed"
     assert_never(outcome)
+
+
+def interpreter(runtime: Runtime) -> str:
+    """What the application runs on, and by what else was looked."""
+    if runtime.nodejs is None:
+        return f"Python {runtime.python}"
+    beside = f", probes by Python {runtime.python}" if runtime.python else ""
+    return f"Node.js {runtime.nodejs}{beside}"
 
 
 def fact(outcome: Outcome) -> str:

@@ -19,7 +19,16 @@ from oairunbook.evidence import (
     dumps,
 )
 from oairunbook.record.asks import asks
-from oairunbook.record.describe import asked_model, brief, chain, exception, fact, request_id_words, returned
+from oairunbook.record.describe import (
+    asked_model,
+    brief,
+    chain,
+    exception,
+    fact,
+    interpreter,
+    request_id_words,
+    returned,
+)
 from oairunbook.record.files import make_private, write_whole
 from oairunbook.record.steps import Step, steps
 from oairunbook.record.view import clean
@@ -179,7 +188,7 @@ def runtime_words(evidence: Evidence) -> str:
     runtime = evidence.runtime
     where = f" ({', '.join(runtime.platforms)})" if runtime.platforms else ""
     words = (
-        f"{runtime.host}{where}, {runtime.system}, Python {runtime.python} at {runtime.executable}, user {runtime.user}"
+        f"{runtime.host}{where}, {runtime.system}, {interpreter(runtime)} at {runtime.executable}, user {runtime.user}"
     )
     if runtime.collector is None:
         return words

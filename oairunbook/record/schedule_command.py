@@ -102,7 +102,7 @@ def schedule(
             "--base-url holds a password, a query or a fragment, and what is printed is no place for secrets. "
             "Next: put OPENAI_BASE_URL into the environment file or the Secret"
         )
-    place = Where(via=via, python=python, like_pid=None, like_unit=like_unit, sends=send_env)
+    place = Where(via=via, python=python, node=None, project=None, like_pid=None, like_unit=like_unit, sends=send_env)
     place.check()
     if where == "kubernetes" and (via or like_unit):
         raise click.UsageError(

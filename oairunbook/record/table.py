@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from oairunbook.evidence import Evidence
+from oairunbook.record.describe import interpreter
 from oairunbook.record.steps import first_change, steps
 from oairunbook.verdict import Verdict
 
@@ -15,7 +16,7 @@ def check_text(evidence: Evidence, verdict: Verdict) -> str:
     """Each step, what was seen, its time, and the first point where the evidence changes; then the verdict."""
     lines = practice_text(evidence).splitlines()
     route = evidence.route
-    lines.append(f"{evidence.collected_at}  {evidence.runtime.host}  Python {evidence.runtime.python}")
+    lines.append(f"{evidence.collected_at}  {evidence.runtime.host}  {interpreter(evidence.runtime)}")
     if evidence.runtime.collector is not None:
         lines.append(f"through  {evidence.runtime.collector.command}")
         lines += [f"         not taken over: {what}" for what in evidence.runtime.collector.left_out]

@@ -17,7 +17,7 @@ from oairunbook.route.trust import resolve_trust
 
 __all__ = ["resolve"]
 
-_SHOWN_VARIABLES = (
+SHOWN_VARIABLES = (
     "OPENAI_BASE_URL",
     "AZURE_OPENAI_ENDPOINT",
     "AZURE_OPENAI_DEPLOYMENT",
@@ -93,7 +93,7 @@ def resolve(
         credential=resolve_credential(environment, base.surface, fingerprint_key),
         resolver=resolver_configuration(dialled or "", environment),
         settings=(
-            *(Setting(value=clean(environment[name]), source=name) for name in _SHOWN_VARIABLES if name in environment),
+            *(Setting(value=clean(environment[name]), source=name) for name in SHOWN_VARIABLES if name in environment),
             *(_identity_settings(environment, clean) if base.family == "azure" else ()),
         ),
     )

@@ -22,8 +22,8 @@ LAST_DATED_API_VERSION = "2024-10-21"
 NAMED = "named by the caller"
 """Why a route is of its family, if it was not told by anything else."""
 
-_DIRECT = re.compile(r"^(?:[a-z0-9-]+\.)*api\.openai\.com$|^mtls-(?:us|eu)\.api\.openai\.com$")
-_AZURE = re.compile(
+DIRECT_HOST = re.compile(r"^(?:[a-z0-9-]+\.)*api\.openai\.com$|^mtls-(?:us|eu)\.api\.openai\.com$")
+AZURE_HOST = re.compile(
     r"\.(?:openai|cognitiveservices)\.azure\.(?:com|us|cn)$|\.services\.ai\.azure\.com$|\.api\.cognitive\.microsoft\.(?:com|us|cn)$"
 )
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
@@ -159,11 +159,11 @@ def _family(host: str, setting: Setting, family: str, rehearsal: practice.Practi
         return "gateway", NAMED
     if rehearsal is not None and host == rehearsal.api_host:
         return rehearsal.family, f"{host} plays it in the practice lab"
-    if _AZURE.search(host):
+    if AZURE_HOST.search(host):
         return "azure", f"{host} is a host of Azure OpenAI"
     if setting.source == "AZURE_OPENAI_ENDPOINT":
         return "azure", "the base URL comes from AZURE_OPENAI_ENDPOINT"
-    if _DIRECT.match(host):
+    if DIRECT_HOST.match(host):
         return "direct", f"{host} is a host of the OpenAI API"
     if not host:
         return "direct", "no host to tell the family by"

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from oairunbook.evidence import Credential
 from oairunbook.redaction import fingerprint
 
-_VARIABLES = {
+VARIABLES_BY_SURFACE = {
     "openai": ("OPENAI_API_KEY",),
     "azure-v1": ("AZURE_OPENAI_API_KEY", "OPENAI_API_KEY"),
     "azure-dated": ("AZURE_OPENAI_AD_TOKEN", "AZURE_OPENAI_API_KEY", "OPENAI_API_KEY"),
 }
 """Surface to the variables that hold its key; the first that is set counts."""
 
-KEY_VARIABLES = tuple(dict.fromkeys(name for names in _VARIABLES.values() for name in names))
+KEY_VARIABLES = tuple(dict.fromkeys(name for names in VARIABLES_BY_SURFACE.values() for name in names))
 """Every variable that may hold a key of some surface."""
 
 _PLACEHOLDER = re.compile(r"^(?:your[-_ ]|sk-(?:your|xxx|\.\.\.|<)|<|\$\{|changeme|todo\b)", re.IGNORECASE)
@@ -23,7 +23,7 @@ _PLACEHOLDER = re.compile(r"^(?:your[-_ ]|sk-(?:your|xxx|\.\.\.|<)|<|\$\{|change
 
 def find_credential(environment: Mapping[str, str], surface: str) -> tuple[str, str] | None:
     """Variable and value of the key that this route uses; None if there is none. An empty value counts as none."""
-    names = _VARIABLES[surface]
+    names = VARIABLES_BY_SURFACE[surface]
     return next(((name, environment[name]) for name in names if environment.get(name)), None)
 
 

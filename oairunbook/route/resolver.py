@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from oairunbook import practice
 from oairunbook.evidence import NameServer, ResolverConfiguration
 
-_RESOLV_CONF = Path("/etc/resolv.conf")
-_NSSWITCH_CONF = Path("/etc/nsswitch.conf")
-_HOSTS = Path("/etc/hosts")
+_RESOLV_CONF = "/etc/resolv.conf"
+_NSSWITCH_CONF = "/etc/nsswitch.conf"
+_HOSTS = "/etc/hosts"
 _MOST_NAME_SERVERS = 3
 """MAXNS of resolv.h: glibc reads no more."""
 
 
-def resolver_configuration(host: str, environment: Mapping[str, str]) -> ResolverConfiguration:
-    """Name servers, search list and order of sources, and what the hosts file says for *host*."""
+def _read(path: str) -> str:
+    """The text of a file; empty if it cannot be read."""
+    try:
+        return Path(path).read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def resolver_configuration(
+    host: str, environment: Mapping[str, str], read: Callable[[str], str] = _read
+) -> ResolverConfiguration:
+    """Name servers, search list and order of sources, and what the hosts file says for *host*.
+
+    *read* gives the text of a file of the runtime in question, empty if there is none.
+    """
     rehearsal = practice.current(environment)
     if rehearsal is not None:
         return ResolverConfiguration(name_servers=rehearsal.name_servers, hosts_order=("dns",), source="practice lab")
     servers: list[NameServer] = []
     search: tuple[str, ...] = ()
     ndots = 1
-    for words in _lines(_RESOLV_CONF, "#;"):
+    for words in _lines(read(_RESOLV_CONF), "#;"):
         if words[0] == "nameserver" and len(words) > 1 and _is_address(words[1]):
             servers.append(NameServer(address=words[1]))
         elif words[0] in ("search", "domain"):
@@ -38,8 +51,8 @@ def resolver_configuration(host: str, environment: Mapping[str, str]) -> Resolve
         name_servers=tuple(servers[:_MOST_NAME_SERVERS]),
         search=search,
         ndots=ndots,
-        hosts_order=_hosts_order(),
-        hosts_file_addresses=_hosts_file(host),
+        hosts_order=_hosts_order(read(_NSSWITCH_CONF)),
+        hosts_file_addresses=_hosts_file(read(_HOSTS), host),
     )
 
 
@@ -50,24 +63,20 @@ def _ndots(options: list[str], before: int) -> int:
     return before
 
 
-def _hosts_order() -> tuple[str, ...]:
-    for words in _lines(_NSSWITCH_CONF, "#"):
+def _hosts_order(text: str) -> tuple[str, ...]:
+    for words in _lines(text, "#"):
         if words[0] == "hosts:":
             return tuple(word for word in words[1:] if not word.startswith("["))
     return ()
 
 
-def _hosts_file(host: str) -> tuple[str, ...]:
+def _hosts_file(text: str, host: str) -> tuple[str, ...]:
     return tuple(
-        words[0] for words in _lines(_HOSTS, "#") if host and host.lower() in (word.lower() for word in words[1:])
+        words[0] for words in _lines(text, "#") if host and host.lower() in (word.lower() for word in words[1:])
     )
 
 
-def _lines(path: Path, comments: str) -> list[list[str]]:
-    try:
-        text = path.read_text("utf-8", "replace")
-    except OSError:
-        return []
+def _lines(text: str, comments: str) -> list[list[str]]:
     lines = []
     for line in text.splitlines():
         for mark in comments:

@@ -84,7 +84,7 @@ def judge(evidence: Evidence, catalogue: Mapping[str, Cause]) -> Verdict:
         pattern=None,
         summary=f"{cause.meaning} Seen: {finding.because[0].fact}",
         because=finding.because,
-        next=(*finding.next, *steps(cause, evidence.route.family)),
+        next=(*finding.next, *steps(cause, evidence)),
         do_not=do_nots(cause),
         also=tuple(Also(cause=identity, why=why) for identity, why in finding.also),
         missing=missing,

@@ -184,7 +184,7 @@ def completed_chain(seen: Seen) -> Iterator[Test]:
 
 
 def _completed(path: Path, failed: TlsFailed, deadline: Deadline) -> Outcome:
-    context = stores.same_store(path.route.trust)
+    context = stores.same_store(path.route.trust, path.context())
     if context is None:
         return NotTried(reason="the transport's store cannot be opened a second time")
     fetched = issuers.fetch(failed.chain, path, deadline, endpoint=failed.address)
