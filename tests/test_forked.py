@@ -18,7 +18,7 @@ import nbformat
 import pytest
 
 from oairunbook.record import runner
-from oairunbook.record.forked.children import Nursery, forkable
+from oairunbook.record.forked.children import Nursery, NurseryError, forkable
 from oairunbook.record.outcome import Execution
 from tests.notebooks import notebook
 from tests.processes import alive
@@ -189,3 +189,15 @@ def test_a_nursery_ends_with_the_process_that_made_it(tmp_path: Path) -> None:
     while alive(pid):
         assert time.monotonic() < last
         time.sleep(0.02)
+
+
+def test_a_nursery_that_answered_too_late_is_asked_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its late answer would be an engine of another notebook; before that, it is used as ever."""
+    monkeypatch.setattr("oairunbook.record.forked.children._ANSWER_SECONDS", 0.001)
+    with closing(Nursery(os.environ)) as late, (tmp_path / "log").open("wb") as log:
+        with pytest.raises(NurseryError):
+            late.fork({}, log)
+        if late._control.fileno() >= 0:
+            late._control.settimeout(60)
+        with pytest.raises(NurseryError):
+            late.fork({}, log)

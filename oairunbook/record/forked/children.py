@@ -60,6 +60,8 @@ class Nursery:
                 raise NurseryError("the nursery has ended")
         except (OSError, NurseryError) as error:
             os.close(writing)
+            # An answer that comes late would be taken for that to the next request.
+            self._control.close()
             raise NurseryError(f"no engine was forked: {error}") from error
         finally:
             os.close(reading)
