@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import platform
 import signal
 import ssl
@@ -19,6 +20,13 @@ pytest_plugins = ["pytester", "tests.guard"]
 
 
 def pytest_configure() -> None:
+    # How long an example takes says something of the machine, and nothing of what is tested.
+    # The environment of tests/browser goes without it.
+    if importlib.util.find_spec("hypothesis"):
+        from hypothesis import settings
+
+        settings.register_profile("untimed", deadline=None)
+        settings.load_profile("untimed")
     # Worlds and labs are taken down on SIGTERM as they are on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 

@@ -37,9 +37,7 @@ from oairunbook.runtime import this_runtime
 from oairunbook.verdict import VERDICT_SCHEMA, Verdict, load_verdict
 from tests.records import records
 
-SLOW_TO_DRAW = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+SLOW_TO_DRAW = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def evidence(observations: int = 1) -> Evidence:
@@ -82,7 +80,7 @@ def test_evidence_is_read_back_as_it_was_written(record: Evidence) -> None:
 
 @pytest.mark.parametrize("kind", get_args(Outcome), ids=lambda kind: kind.__name__)
 def test_every_kind_of_outcome_is_read_back_as_itself(kind: type[Any]) -> None:
-    @settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=4, suppress_health_check=list(HealthCheck))
     @given(records(kind))
     def there_and_back(outcome: Any) -> None:
         record = evidence()

@@ -70,7 +70,6 @@ def told(group: Group) -> list[set[str]]:
 # -- how surprising -------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(st.integers(0, 5), st.integers(0, 5), st.data())
 def test_the_chance_is_that_of_all_draws_counted_one_by_one(failing: int, healthy: int, data: st.DataObject) -> None:
     with_failing, with_healthy = data.draw(st.integers(0, failing)), data.draw(st.integers(0, healthy))
@@ -115,7 +114,7 @@ PLANTED: tuple[tuple[str, Callable[[Evidence], bool]], ...] = (
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(what=st.sampled_from(PLANTED), seed=st.integers(0, 10**6))
 def test_a_planted_fact_is_found_and_nothing_smaller_or_likelier_hides_it(
     what: tuple[str, Callable[[Evidence], bool]], seed: int
@@ -154,7 +153,6 @@ def test_of_facts_that_the_same_members_have_the_likeliest_reason_comes_first_an
     assert [str(fact) for fact in found.equally[0]] == ["gateway is 10.2.3.1"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=2, max_size=12), st.data())
 def test_the_smallest_set_is_as_small_as_trying_all_sets_finds(table: list[list[bool]], data: st.DataObject) -> None:
     labels = data.draw(st.lists(st.booleans(), min_size=len(table), max_size=len(table)))

@@ -19,7 +19,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 import trustme
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oairunbook.evidence import (
@@ -883,13 +883,11 @@ def test_every_shape_of_an_error_is_read(document: Any, shape: str, message: str
     assert (error.shape, error.message) == (shape, message)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.one_of(st.none(), st.text(max_size=40)))
 def test_no_body_breaks_the_reader(data: bytes, content_type: str | None) -> None:
     classify(content_type, data)
 
 
-@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(),

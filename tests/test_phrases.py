@@ -79,7 +79,7 @@ def test_what_may_be_absent_is_not_needed(expression: str, text: str) -> None:
     assert Phrases(expression).search(text) is not None
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(data=st.data(), phrases=st.sampled_from(ALL))
 def test_whatever_an_expression_of_the_readers_matches_it_is_not_left_out(
     data: st.DataObject, phrases: Phrases

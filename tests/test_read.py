@@ -435,7 +435,7 @@ def test_a_bare_connection_error_says_that_its_owner_is_a_rule_and_its_cause_is_
     assert "until more is, the connection path owns it, whatever the cause" in judged(BARE).summary
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=4000))
 def test_any_bytes_are_read_and_judged(data: bytes) -> None:
     evidence = seen(data)
@@ -452,7 +452,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(st.lists(PIECES, max_size=120))
 def test_pieces_of_real_errors_in_any_order_are_read_and_judged(pieces: list[str]) -> None:
     evidence = seen("".join(pieces))
@@ -460,7 +460,7 @@ def test_pieces_of_real_errors_in_any_order_are_read_and_judged(pieces: list[str
     diagnose(evidence)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(st.lists(PIECES, max_size=40), st.integers(min_value=0, max_value=39))
 def test_a_key_anywhere_in_the_text_never_reaches_the_record(pieces: list[str], where: int) -> None:
     secret = "sk-" + "proj-" + "Zz9Yy8Xx7Ww6Vv5Uu4"

@@ -292,7 +292,7 @@ ENCODING: st.SearchStrategy[Callable[[str], str]] = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(secret=SECRET, before=st.text(max_size=20), behind=st.text(max_size=20), place=PLACE, encode=ENCODING)
 @example(secret="aaaaaaaaaaaa", before="a", behind="aa", place="deep", encode=str)
 def test_a_secret_embedded_anywhere_never_survives(
@@ -318,7 +318,6 @@ def test_a_secret_embedded_anywhere_never_survives(
     dumps(redacted).encode("utf-8")
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_text_breaks_the_door(text: str) -> None:
     Secrets((KEY,)).redact_text(text).encode("utf-8")
