@@ -13,6 +13,7 @@ import hmac
 import html
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -156,6 +157,36 @@ def _without_rests(text: str, form: str) -> str:
     return text
 
 
+_BREAK = re.compile(r"""['"]?[ \t]*[\\+]?(?:\r?\n|(?:\\r)?\\n)[>| \t]*['"]?""")
+"""Where a terminal, a quoted mail, a folded header, MIME's base64 or a string in two halves parts one word; also as an escaped `\\n`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """A text without its line breaks, and where each of its pieces stood."""
+
+    text: str
+    ends: tuple[int, ...]
+    """Where each piece ends in *text*."""
+
+    shifts: tuple[int, ...]
+    """By how much each piece stood further right in the text as it was."""
+
+    def place(self, position: int) -> int:
+        """Where the character at *position* stood in the text as it was."""
+        return position + self.shifts[bisect_right(self.ends, position)]
+
+
+def _join(text: str) -> _Joined:
+    pieces, ends, shifts, begin = [], [], [0], 0
+    for found in _BREAK.finditer(text):
+        pieces.append(text[begin : found.start()])
+        ends.append((ends[-1] if ends else 0) + len(pieces[-1]))
+        shifts.append(found.end() - ends[-1])
+        begin = found.end()
+    return _Joined("".join((*pieces, text[begin:])), tuple(ends), tuple(shifts))
+
+
 class _Removed:
     """What was removed: by which rule, how often, and in which places of the record."""
 
@@ -225,12 +256,29 @@ class Secrets:
             if clean != text:
                 removed.note("known secret", place)
                 text = clean
+        text = self._without_split(text, place, removed)
         for rule, shape, kind in _SHAPES:
             text, count = shape.subn(lambda match, kind=kind: self._without(match, kind), text)  # type: ignore[misc]
             if count:
                 removed.note(rule, place, count)
         # A variable may hold bytes that are no text; what leaves memory can be written as UTF-8.
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+    def _without_split(self, text: str, place: str, removed: _Removed) -> str:
+        """Replace known secrets that line breaks part."""
+        joined = _join(text) if self.values and _BREAK.search(text) else None
+        if joined is None:
+            return text
+        for form, secret in _forms(self.values):
+            end = len(joined.text)
+            while (at := joined.text.rfind(form, 0, end)) >= 0:
+                first, last = joined.place(at), joined.place(at + len(form) - 1)
+                text = text[:first] + self._replacement("", secret) + text[last + 1 :]
+                removed.note("known secret", place)
+                end = at
+            if end < len(joined.text):
+                joined = _join(text)
+        return text
 
     def _without(self, match: re.Match[str], kind: str) -> str:
         kept = match.groupdict().get("keep") or ""

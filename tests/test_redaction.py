@@ -45,6 +45,32 @@ def test_a_folder_or_a_file_name_is_no_secret(name: str) -> None:
     assert clean("cannot open /srv/app/config", **{name: "/srv/app"}) == "cannot open /srv/app/config"
 
 
+BREAKS = ("\n", "\r\n", "\n    ", " \\\n", "\n> ", "\\n", '"\n  "', "' +\n'", "\n\t")
+"""A terminal's, a folded header's, a shell's, a quoted mail's, one that is escaped, and of a string in two halves."""
+
+
+@given(st.lists(st.integers(1, len(KEY) - 1), min_size=1, max_size=4, unique=True), st.sampled_from(BREAKS), st.text())
+def test_a_secret_that_line_breaks_part_is_replaced(places: list[int], line_break: str, behind: str) -> None:
+    ends = [*sorted(places), len(KEY)]
+    parted = line_break.join(KEY[begin:end] for begin, end in zip([0, *ends], ends, strict=False))
+    text = clean(f"first line\nkey {parted}\n{behind}", OPENAI_API_KEY=KEY)
+    assert text.startswith("first line\nkey [redacted]\n")
+
+
+@pytest.mark.parametrize("width", [5, 20, 76])
+def test_a_secret_inside_base64_that_is_folded_is_replaced(width: int) -> None:
+    whole = base64.b64encode(f"user:{KEY * 4}".encode()).decode()
+    folded = "\n".join(whole[at : at + width] for at in range(0, len(whole), width))
+    inner = base64.b64encode(f"\0\0{KEY * 4}".encode()).decode()[4:-4]
+    assert inner in whole
+    assert inner not in clean(f"authorization is\n{folded}\n", PROXY_PASSWORD=KEY * 4).replace("\n", "")
+
+
+def test_a_text_of_many_lines_without_a_secret_stays_as_it_is() -> None:
+    text = "Traceback:\n  File 'a.py'\n> quoted\r\n'one' +\n'two' \\\nend\\n"
+    assert clean(text, OPENAI_API_KEY=KEY) == text
+
+
 def test_a_short_value_does_not_blot_out_words() -> None:
     assert clean("connection to node1", SECRET="node1") == "connection to node1"
 
