@@ -178,11 +178,14 @@ class _Joined:
 
 
 def _join(text: str) -> _Joined:
-    pieces, ends, shifts, begin = [], [], [0], 0
+    pieces: list[str] = []
+    ends: list[int] = []
+    shifts, begin, length = [0], 0, 0
     for found in _BREAK.finditer(text):
         pieces.append(text[begin : found.start()])
-        ends.append((ends[-1] if ends else 0) + len(pieces[-1]))
-        shifts.append(found.end() - ends[-1])
+        length += len(pieces[-1])
+        ends.append(length)
+        shifts.append(found.end() - length)
         begin = found.end()
     return _Joined("".join((*pieces, text[begin:])), tuple(ends), tuple(shifts))
 
