@@ -264,3 +264,31 @@ def test_a_completed_chain_that_got_no_answer_in_time_does_not_prove_that_nobody
     refused = diagnose(evidence(*path, replace(completed, outcome=replace(failed, chain=()))))
     assert (timed_out.cause, timed_out.certainty) == ("tls.incomplete_chain", "likely")
     assert (refused.cause, refused.certainty) == ("tls.untrusted_issuer", "proven")
+
+
+@pytest.mark.parametrize(
+    ("version", "cipher", "cause"),
+    [
+        ("TLSv1.1", "ECDHE-ECDSA-AES256-SHA", "tls.protocol_mismatch"),
+        ("TLSv1.2", "ECDHE-ECDSA-AES128-CCM", "tls.protocol_mismatch"),
+        ("TLSv1.2", "ECDHE-RSA-AES256-GCM-SHA384", "tls.reset"),
+        ("TLSv1.3", "TLS_AES_256_GCM_SHA384", "tls.reset"),
+    ],
+)
+def test_a_second_handshake_proves_a_mismatch_only_by_what_the_first_did_not_offer(
+    version: str, cipher: str, cause: str
+) -> None:
+    cut = TlsFailed(
+        address="162.159.140.245",
+        server_name=NAME,
+        errors=(),
+        ended="reset",
+        sent_bytes=517,
+        received_bytes=0,
+    )
+    shaken = TlsHandshake(
+        address="162.159.140.245", server_name=NAME, version=version, cipher=cipher, alpn=None, chain=()
+    )
+    older = replace(observation("tls.older_versions:162.159.140.245", shaken), changed="TLS 1.0 and later")
+    verdict = diagnose(evidence(resolved(), connected(), observation("tls:162.159.140.245", cut), older))
+    assert verdict.cause == cause

@@ -351,6 +351,21 @@ def _another_name_passes(evidence: Evidence) -> bool:
     return any(counter_test(evidence, TlsHandshake, test) for test in ("tls.other_name", "tls.no_name"))
 
 
+_OFFERED = re.compile(r"TLS_|(?:ECDHE|DHE)-(?:RSA|ECDSA)-(?:AES(?:128|256)-(?:GCM-)?SHA(?:256|384)|CHACHA20-POLY1305)$")
+"""Ciphers that the transport's own context offers too (`ssl.create_default_context`, since Python 3.10)."""
+
+
+def _agreed_on_older(evidence: Evidence) -> tuple[Observation, TlsHandshake] | None:
+    """The handshake that passed because more was offered: on a version or a cipher that the transport does not offer.
+
+    One that agreed on what the transport offers as well has changed nothing: the failure before it was none of every time.
+    """
+    older = counter_test(evidence, TlsHandshake, "tls.older_versions")
+    if older is None or (older[1].version in ("TLSv1.2", "TLSv1.3") and _OFFERED.match(older[1].cipher)):
+        return None
+    return older
+
+
 def _protocol_mismatch(evidence: Evidence) -> Finding | None:
     found = _failed(evidence)
     if not found:
@@ -359,7 +374,7 @@ def _protocol_mismatch(evidence: Evidence) -> Finding | None:
     if failed.alert in _VERSION_ALERTS or any(reason in _reasons(failed) for reason in _VERSION_REASONS):
         fact = f"alert {failed.alert}" if failed.alert else words(failed.errors)
         return Finding(because=(cite(found[0], fact),), certainty="proven")
-    older = counter_test(evidence, TlsHandshake, "tls.older_versions")
+    older = _agreed_on_older(evidence)
     if older is not None:
         because = (
             cite(found[0], f"alert {failed.alert}" if failed.alert else words(failed.errors)),
@@ -392,7 +407,7 @@ def _reset(evidence: Evidence) -> Finding | None:
         return Finding(because=(cite(found[0], fact), *_by_name(evidence)), certainty="likely")
     if failed.ended not in ("reset", "eof"):
         return None
-    if counter_test(evidence, TlsHandshake, "tls.older_versions") is not None:
+    if _agreed_on_older(evidence) is not None:
         return None
     how = "a reset" if failed.ended == "reset" else "end of file"
     fact = f"{how} after {failed.sent_bytes} bytes sent and {failed.received_bytes} received, with the server name {failed.server_name!r}"
