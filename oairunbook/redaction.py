@@ -190,6 +190,29 @@ def _join(text: str) -> _Joined:
     return _Joined("".join((*pieces, text[begin:])), tuple(ends), tuple(shifts))
 
 
+_MASK = re.compile(r"\*{3,}|\u2022{3,}|\u2026|\.{3}")
+"""`myoddval****-zzz`: servers quote a key back by its beginning and its end."""
+
+_SHORTEST_MASKED = 4
+"""So many characters of a secret have to be left for a mask to be one of it."""
+
+
+_LONGEST_SHOWN = 32
+"""Of a secret on either side of its mask."""
+
+
+def _rests(text: str, mask: re.Match[str], secret: str) -> tuple[int, int] | None:
+    """From where to where a mask and what it leaves of this secret stand; None if it leaves too little."""
+    head = text[max(0, mask.start() - _LONGEST_SHOWN) : mask.start()]
+    tail = text[mask.end() : mask.end() + _LONGEST_SHOWN]
+    if head[-2:] not in secret and tail[:2] not in secret:
+        # Most masks are of something else.
+        return None
+    begin = next((n for n in range(len(head), 0, -1) if secret.startswith(head[-n:])), 0)
+    end = next((n for n in range(len(tail), 0, -1) if secret.endswith(tail[:n])), 0)
+    return (mask.start() - begin, mask.end() + end) if begin + end >= _SHORTEST_MASKED else None
+
+
 class _Removed:
     """What was removed: by which rule, how often, and in which places of the record."""
 
@@ -259,7 +282,7 @@ class Secrets:
             if clean != text:
                 removed.note("known secret", place)
                 text = clean
-        text = self._without_split(text, place, removed)
+        text = self._without_masked(self._without_split(text, place, removed), place, removed)
         for rule, shape, kind in _SHAPES:
             text, count = shape.subn(lambda match, kind=kind: self._without(match, kind), text)  # type: ignore[misc]
             if count:
@@ -281,6 +304,17 @@ class Secrets:
                 end = at
             if end < len(joined.text):
                 joined = _join(text)
+        return text
+
+    def _without_masked(self, text: str, place: str, removed: _Removed) -> str:
+        """Replace what a mask leaves of known secrets."""
+        secrets = tuple(dict.fromkeys(secret for _, secret in _forms(self.values)))
+        for mask in reversed(tuple(_MASK.finditer(text)) if secrets else ()):
+            for secret in secrets:
+                if rests := _rests(text, mask, secret):
+                    removed.note("known secret", place)
+                    text = text[: rests[0]] + self._replacement("", secret) + text[rests[1] :]
+                    break
         return text
 
     def _without(self, match: re.Match[str], kind: str) -> str:

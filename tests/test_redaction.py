@@ -57,6 +57,18 @@ def test_a_secret_that_line_breaks_part_is_replaced(places: list[int], line_brea
     assert text.startswith("first line\nkey [redacted]\n")
 
 
+@pytest.mark.parametrize("mask", ["*" * 3, "*" * 16, "\u2022" * 5, "...", "\u2026"])
+@pytest.mark.parametrize(("begin", "end"), [(8, 4), (4, 0), (0, 4), (2, 2)])
+def test_what_a_mask_leaves_of_a_secret_is_replaced(mask: str, begin: int, end: int) -> None:
+    shown = KEY[:begin] + mask + KEY[len(KEY) - end :]
+    assert clean(f"API key provided: {shown}. More", OPENAI_API_KEY=KEY) == "API key provided: [redacted]. More"
+
+
+def test_a_mask_of_something_else_stays() -> None:
+    for text in ("2 *** 3", "id ab****yz.", "waiting...", f"{KEY[0]}****{KEY[-1]}", "**bold** and *** too"):
+        assert clean(text, OPENAI_API_KEY=KEY) == text
+
+
 @pytest.mark.parametrize("width", [5, 20, 76])
 def test_a_secret_inside_base64_that_is_folded_is_replaced(width: int) -> None:
     whole = base64.b64encode(f"user:{KEY * 4}".encode()).decode()
