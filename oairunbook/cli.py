@@ -183,7 +183,7 @@ def diagnose(files: tuple[str, ...], json_file: str | None) -> None:
     from oairunbook.diagnose import diagnose as judge
     from oairunbook.evidence import EvidenceError, load_evidence, read_bytes
     from oairunbook.read.logged import records_in
-    from oairunbook.record.table import verdict_text
+    from oairunbook.record.table import practice_text, verdict_text
 
     records: list[tuple[str, str | bytes]] = []
     for name in files:
@@ -207,7 +207,7 @@ def diagnose(files: tuple[str, ...], json_file: str | None) -> None:
         verdicts.append({"file": name, "evidence": evidence, "verdict": verdict})
         if json_file != "-":
             heading = f"{name}\n" if len(records) > 1 else ""
-            say(inert(heading + verdict_text(verdict)) + "\n" * (len(records) > 1))
+            say(inert(heading + practice_text(evidence) + verdict_text(verdict)) + "\n" * (len(records) > 1))
     if json_file:
         write_json(verdicts[0] if len(verdicts) == 1 else verdicts, json_file)
     raise SystemExit(max(item["verdict"].exit_status for item in verdicts))  # type: ignore[attr-defined]

@@ -21,6 +21,7 @@ from click.testing import CliRunner
 
 from oairunbook import check, lab
 from oairunbook.cli import cli
+from oairunbook.evidence import dumps
 from oairunbook.lab.running import Lab
 from oairunbook.record.table import check_text
 
@@ -70,6 +71,15 @@ def test_the_lab_has_many_faults_each_with_its_own_id_named_after_its_cause() ->
     assert len(set(ids)) == len(ids)
     for fault in lab.FAULTS:
         assert fault.id == fault.cause or fault.id.startswith(f"{fault.cause}.")
+
+
+def test_a_record_of_practice_is_called_practice_whenever_it_is_judged(practise: Any, tmp_path: Path) -> None:
+    practise("tcp.refused")
+    record = tmp_path / "record.json"
+    record.write_text(dumps(check(timeout=2.0, budget=12.0, repeat=1).evidence))
+    told = CliRunner().invoke(cli, ["diagnose", str(record)])
+    assert told.exit_code == 1
+    assert told.stdout.startswith("PRACTICE against the lab, fault tcp.refused.")
 
 
 def test_the_list_is_printed_for_people_and_as_json() -> None:

@@ -109,7 +109,8 @@ def by_process(pid: int, python: str = "", called: str = "") -> Place:
         left_out = (*overwritten, *exceeded, *left_groups, *_left_out(folder, status))
     except PermissionError as error:
         raise NowhereError(
-            f"{called} ({name}) may not be looked at: {error.strerror}. Nothing was started.\nNext: run this as root, or as its user."
+            f"{called} ({name}) may not be looked at: {error.strerror}. Nothing was started.\n"
+            "Next: run this as root, or as its user. Where root may not either, go through what runs the process: --via."
         ) from error
     except (OSError, ValueError, IndexError, KeyError) as error:
         raise NowhereError(
