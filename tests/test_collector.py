@@ -450,7 +450,7 @@ NO_PYTHON = (
             "no-such-program: there is no such program here. Nothing was started.",
         ),
         ("'", 2, "cannot be taken apart"),
-        ("", 2, "It ends in a Python that reads its standard input"),
+        ("", 2, "It ends in a Python or a Node.js that reads its standard input"),
         ("sh -c 'exec no-such-python -'", 2, "found no Python there (status 127)"),
         (f"sh -c {shlex.quote(OLD)}", 2, "too old: Python 3.8.18"),
         (
@@ -482,8 +482,8 @@ def test_why_nothing_came_back_is_said_with_the_contracts_status(
     [
         ("exec app", "give exec the option -i"),
         ("exec -it app", "leave out the option -t"),
-        ("exec -i app", "with `python3 -V` at its end"),
-        ("run app", "with `python3 -V` at its end"),
+        ("exec -i app", "run the same command with `python3 -V` in place of `python3 -`"),
+        ("run app", "run the same command with `python3 -V` in place of `python3 -`"),
     ],
 )
 def test_an_exec_that_gave_no_answer_is_looked_at_for_the_usual_mistakes(
