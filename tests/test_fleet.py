@@ -7,6 +7,7 @@ import json
 import math
 import os
 import random
+import re
 import shlex
 import signal
 import subprocess
@@ -26,6 +27,8 @@ from hypothesis import strategies as st
 
 from oairunbook import lab
 from oairunbook.cli import cli
+from oairunbook.collector.place import by_command
+from oairunbook.collector.there import shown
 from oairunbook.evidence import (
     DnsAnswer,
     DnsReply,
@@ -471,9 +474,52 @@ def test_many_records_are_read_by_several_processes_and_come_to_the_same(tmp_pat
     records = fleet(210, 3, PLANTED[0][1])
     seen = read_fleet([str(written(tmp_path / "records", records))])
     assert seen.groups[0].separations[0].facts == surveyed(records).groups[0].separations[0].facts
-    (tmp_path / "records" / "web-7.json").write_text('{"schema": "oairunbook.evidence/1"}')
+    broken = tmp_path / "records" / "web-7.json"
+    broken.write_text('{"schema": "oairunbook.evidence/1"}')
+    states = {one.name: one.state for one in read_fleet([str(tmp_path / "records")]).members}
+    assert (len(states), states["web-7"]) == (210, "tool failed")
     with pytest.raises(RecordsError, match=r"web-7\.json"):
-        read_fleet([str(tmp_path / "records")])
+        read_fleet([str(broken)])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("web-9.json", ""),
+        ("web-9.json", '{"schema": "oairunbook.evidence/1", "runt'),
+        ("web-9", '{"schema": "oairunbook.evidence/1", "runt'),
+        ("web-9.json", '{"schema": "oairunbook.evidence/1"}'),
+    ],
+    ids=["empty", "cut", "cut, without a suffix", "lacks everything"],
+)
+def test_a_record_of_a_folder_that_cannot_be_read_is_no_healthy_worker_and_is_told(
+    name: str, text: str, tmp_path: Path
+) -> None:
+    folder = written(tmp_path / "records", [GOOD, GOOD])
+    (folder / "web-1.json").rename(folder / "web-1")
+    assert call("--records", str(folder)).exit_code == 0
+    (folder / name).write_text(text)
+    done = call("--records", str(folder), "--json", "-")
+    assert done.exit_code == 3
+    states = {one["name"]: one["state"] for one in json.loads(done.stdout)["fleet"]["members"]}
+    assert states == {"web-0": "healthy", "web-1": "healthy", "web-9": "tool failed"}
+    assert f"Not read: 1 of 3. {folder / name}" in done.stderr
+    for other in ("web-0.json", "web-1"):
+        (folder / other).unlink()
+    alone = call("--records", str(folder))
+    assert alone.exit_code == 2
+    assert str(folder / name) in alone.stderr
+
+
+def test_what_is_plainly_no_record_is_passed_over_by_name_and_number(tmp_path: Path) -> None:
+    folder = written(tmp_path / "records", [GOOD])
+    quiet = call("--records", str(folder))
+    assert (quiet.exit_code, quiet.stderr) == (0, "")
+    (folder / "notes.txt").write_text("Monday")
+    (folder / "cluster.json").write_text("{}")
+    done = call("--records", str(folder))
+    assert done.exit_code == 0
+    assert done.stderr == f"Passed over, as 2 are no records: {folder / 'cluster.json'}, {folder / 'notes.txt'}\n"
 
 
 # -- through commands -----------------------------------------------------------------------------------------------
@@ -525,6 +571,125 @@ def test_a_fleet_by_commands_is_compared_archived_and_shown_again_from_its_archi
     assert again.exit_code == 1
     assert json.loads(again.stdout)["fleet"]["groups"] == document["fleet"]["groups"]
     assert not canaries.found_below(archive)
+
+
+def found_in_all(secrets: Sequence[str], done: subprocess.CompletedProcess[str], archive: Path) -> list[str]:
+    """The secrets in what was printed and in the names and contents of the archive; of a name without what separates words in it."""
+    texts = {"stdout": done.stdout, "stderr": done.stderr}
+    for path in archive.rglob("*"):
+        texts[f"name {path}"] = re.sub(r"[^A-Za-z0-9]", "", path.name)
+        if path.is_file():
+            texts[str(path)] = path.read_text("utf-8", "replace")
+    return [
+        where
+        for where, text in texts.items()
+        for one in secrets
+        if one in text or re.sub(r"[^A-Za-z0-9]", "", one) in text
+    ]
+
+
+def test_secrets_in_the_words_of_a_command_are_in_nothing_that_is_printed_or_kept_nor_in_a_files_name(
+    tmp_path: Path,
+) -> None:
+    archive = tmp_path / "archive"
+    python = shlex.join([sys.executable, "-"])
+    secrets = [
+        "pr0xyPassw",
+        "sk-proj-canary0123456789abcdef",
+        "canary9876543210",
+        "two words' canary",
+        "sl4sh/in#it",
+        "c4n",
+    ]
+    inner = shlex.quote(f'env MY_TOKEN="{secrets[2]}" {python}')
+    commands = [
+        f"env HTTPS_PROXY=http://user:{secrets[0]}@127.0.0.1:9 {python}",
+        f"env OPENAI_API_KEY={secrets[1]} {python}",
+        f"sh -c {inner}",
+        f"env {shlex.quote(f'DATABASE_PASSWORD={secrets[3]}')} {python}",
+        f"env https_proxy=http://user:{secrets[4]}@127.0.0.1:9 {python}",
+        # Too short to be looked for everywhere, and one that says its secret and ends.
+        f"env DATABASE_PASSWORD={secrets[5]} sh -c 'exit 3'",
+        f"env OPENAI_API_KEY={secrets[1]}2 sh -c 'cat > /dev/null; echo $OPENAI_API_KEY >&2; exit 3'",
+        f"env OPENAI_API_KEY={secrets[1]}3 sh -c 'cat > /dev/null; echo $OPENAI_API_KEY >&2; exit 3'",
+    ]
+    options = [word for command in commands for word in ("--via", command)]
+    options += ["--base-url", "http://127.0.0.1:9/v1", "--repeat", "2", "--archive", str(archive)]
+    options += ["--timeout", "30", "--budget", "120"]
+    done = program("fleet", *options, timeout=400)
+    assert done.returncode == 1, done.stderr
+    assert "8 workers: 5 failing, 3 tool failed" in done.stdout
+    assert len(list(archive.rglob("worker-*.json"))) == 5
+    assert found_in_all(secrets, done, archive) == []
+    assert "127.0.0.1:9" in done.stdout
+
+    as_json = program("fleet", *options[2:4], *options[len(commands) * 2 :], "--json", "-", timeout=400)
+    assert as_json.returncode == 1, as_json.stderr
+    assert found_in_all(secrets, as_json, archive) == []
+    [one] = json.loads(as_json.stdout)["fleet"]["members"]
+    assert one["name"] == f"env OPENAI_API_KEY=[redacted] {python}"
+
+
+def test_a_program_that_is_not_there_is_named_without_the_secret_in_front_of_it(tmp_path: Path) -> None:
+    done = call("--via", "OPENAI_API_KEY=canary9876543210 python3 -", "--archive", str(tmp_path / "archive"))
+    assert done.exit_code == 2
+    assert "no such program" in done.stderr
+    assert "canary9876543210" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("env -o StrictHostKeyChecking=no AWS_REGION=b SSL_KEY_FILE=/etc/k python3 -", None),
+        (
+            "env --env=MY_TOKEN=qwertyuiop= -eMY_KEY=a python3 -",
+            "env --env=MY_TOKEN=[redacted] -eMY_KEY=[redacted] python3 -",
+        ),
+        ("env --token=qwertyuiop python3 -", "env --token=[redacted] python3 -"),
+        ("sh -c 'export MY_TOKEN=qwertyuiop; python3 -'", "sh -c 'export MY_TOKEN=[redacted]; python3 -'"),
+        ("sh -c 'MY_TOKEN=qwertyuiop python3 -'", "sh -c 'MY_TOKEN=[redacted] python3 -'"),
+    ],
+    ids=["no secret", "options", "a token's option", "exported", "in front"],
+)
+def test_of_a_command_only_the_values_of_secret_names_are_replaced(command: str, told: str | None) -> None:
+    assert shown(by_command(command)) == (told or command)
+
+
+def test_the_packet_of_a_fleet_is_refused_with_what_to_do_and_the_command_it_names_gives_a_workers(
+    tmp_path: Path,
+) -> None:
+    archive = tmp_path / "archive"
+    call_of = ["--archive", str(archive)]
+    ran = program("run", "02_same_path", "-q", "--base-url", "http://127.0.0.1:9/v1", *call_of, timeout=200)
+    assert ran.returncode == 1, ran.stderr
+    python = shlex.join([sys.executable, "-"])
+    done = program(
+        "fleet", "-q", "--via", python, "--base-url", "http://127.0.0.1:9/v1", "--repeat", "2", *call_of, timeout=200
+    )
+    assert done.returncode == 1, done.stderr
+    [folder] = [path.parent for path in archive.rglob("fleet.json")]
+    [other] = [path.parent for path in archive.rglob("02_same_path.ipynb")]
+    for run in ("latest", str(folder)):
+        told = program("packet", run, *call_of)
+        assert told.returncode == 2
+        assert "is a run of oairunbook fleet" in told.stderr
+        assert "Errno" not in told.stderr
+        assert f"oairunbook report {folder}" in told.stderr
+        assert f"oairunbook packet {other}" in told.stderr
+    assert program("packet", str(other), *call_of).returncode == 0
+    [line] = [line for line in told.stderr.splitlines() if line.startswith("One worker's packet: ")]
+    first, then = line.partition(": ")[2].split(" && ")
+    assert program(*shlex.split(first)[1:], timeout=200).returncode == 1
+    packet = program(*shlex.split(then)[1:])
+    assert packet.stdout.startswith("# Escalation packet: `tcp.refused`"), packet.stderr
+
+
+@pytest.mark.parametrize("command", ["packet", "report"])
+@pytest.mark.parametrize("levels", ["", ",", " "])
+def test_an_empty_hide_is_refused_and_hides_not_nothing(command: str, levels: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, [command, "latest", "--hide", levels, "--archive", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "give hosts, addresses" in done.stderr
 
 
 def test_an_interrupted_fleet_keeps_what_was_seen_and_says_that_the_rest_was_not_tried(tmp_path: Path) -> None:

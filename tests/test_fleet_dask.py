@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from oairunbook.cli import cli
 from oairunbook.collector import on_worker
-from oairunbook.collector.dask_workers import _BySource
+from oairunbook.collector.dask_workers import _by_name, _BySource
 from tests.world import NAME_SERVER, World
 from tests.world.authority import INSPECTION_ROOT
 from tests.world.client import MODEL
@@ -109,6 +109,30 @@ def test_a_scheduler_that_is_none_is_a_wrong_call_and_nothing_is_archived(
     assert done.exit_code == 2
     assert "No Dask scheduler answers at tcp://127.0.0.1:9" in done.stderr
     assert not list((tmp_path / "archive").rglob("manifest.json"))
+
+
+@pytest.mark.parametrize(
+    "address", ["nonsense", "tcp://scheduler", "foo://scheduler:8786", "tls://u:pr0xyPassw@nowhere"]
+)
+def test_an_address_that_is_none_is_refused_and_nothing_else_is_printed(address: str, tmp_path: Path) -> None:
+    """In a process of its own: Python says of calls that nobody waited for when it ends."""
+    call = [sys.executable, "-P", "-m", "oairunbook.cli", "fleet", "--dask", address, "--archive", str(tmp_path / "a")]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "No Dask scheduler answers at" in done.stderr
+    assert "tcp://scheduler:8786" in done.stderr
+    assert "Warning" not in done.stderr
+    assert "pr0xyPassw" not in done.stderr
+
+
+def test_a_worker_whose_name_is_the_number_zero_is_listed_by_it() -> None:
+    names = {"tcp://b:1": 1, "tcp://a:1": 0, "tcp://c:1": None, "tcp://d:1": ""}
+    assert _by_name(names) == [
+        ("tcp://a:1", "0"),
+        ("tcp://b:1", "1"),
+        ("tcp://c:1", "tcp://c:1"),
+        ("tcp://d:1", "tcp://d:1"),
+    ]
 
 
 def test_what_a_worker_gets_needs_no_package_there_and_holds_no_name_of_this_one() -> None:

@@ -11,7 +11,7 @@ import contextlib
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +100,18 @@ class _Call:
         self._limit = asyncio.Semaphore(parallel)
         self._cancelled = cancelled
         self._options = options
-        self._secrets = Secrets.from_environment(os.environ)
+        # Of the address as well: a password does not belong there, and is shown no more for that.
+        self._secrets = Secrets.from_environment({**os.environ, "scheduler": scheduler})
 
     async def run(self) -> None:
         from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
 
+        # Shown in every error, and in the records.
+        shown = self._secrets.redact_text(self._scheduler)
         try:
+            # Before there is a client: one whose address is none leaves calls behind that nobody waits for.
+            get_address_host_port(self._scheduler)
             client = await Client(
                 self._scheduler,
                 asynchronous=True,
@@ -115,15 +121,13 @@ class _Call:
             )
         except (OSError, TimeoutError, ValueError) as error:
             raise NowhereError(
-                f"No Dask scheduler answers at {self._scheduler}: {self._secrets.redact_text(str(error))}. Nothing was sent on any path.\n"
+                f"No Dask scheduler answers at {shown}: {self._secrets.redact_text(str(error))}. Nothing was sent on any path.\n"
                 "Next: give the address that Dask's own client takes, for example tcp://scheduler:8786"
             ) from error
         try:
             workers = await _workers(client)
             if not workers:
-                raise NowhereError(
-                    f"The Dask scheduler at {self._scheduler} has no worker. Nothing was sent on any path."
-                )
+                raise NowhereError(f"The Dask scheduler at {shown} has no worker. Nothing was sent on any path.")
             tasks = [asyncio.create_task(self._member(client, address, name)) for address, name in workers]
             await self._wait(tasks)
         finally:
@@ -199,7 +203,12 @@ async def _workers(client: Any) -> list[tuple[str, str]]:
     except TypeError:
         # Schedulers before 2025.5 know no such argument and tell of all.
         identity = await client.scheduler.identity()
-    found = [(address, str(known.get("name", "") or address)) for address, known in identity["workers"].items()]
+    return _by_name({address: known.get("name") for address, known in identity["workers"].items()})
+
+
+def _by_name(names: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Address and name of each. A name may be the number 0."""
+    found = [(address, address if name is None else str(name) or address) for address, name in names.items()]
     often = Counter(name for _, name in found)
     named = [(address, f"{name} {address}" if often[name] > 1 else name) for address, name in found]
     return sorted(named, key=lambda one: (not one[1].isdecimal(), one[1].zfill(12) if one[1].isdecimal() else one[1]))

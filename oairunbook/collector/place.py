@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from oairunbook.collector.assigned import assigned, without_assigned
 from oairunbook.collector.carrier import NowhereError
 from oairunbook.evidence import Collector
 
@@ -74,7 +75,9 @@ def by_command(command: str | Sequence[str], project: str = "") -> Place:
             "The command is empty. It ends in a Python or a Node.js that reads its standard input: python3 - or node -"
         )
     if shutil.which(argv[0]) is None:
-        raise NowhereError(f"{argv[0]}: there is no such program here. Nothing was started.")
+        # NAME=value in front needs a shell, or env(1): the value is not said again.
+        program = without_assigned(assigned(argv).redact_text(argv[0]))
+        raise NowhereError(f"{program}: there is no such program here. Nothing was started.")
     return Place(
         argv=argv,
         collector=Collector(carrier="command", command=shlex.join(argv)),

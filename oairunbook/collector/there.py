@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from oairunbook.collector import stream
+from oairunbook.collector.assigned import assigned, without_assigned
 from oairunbook.collector.carrier import Answers, Came, NotCollectedError, NowhereError, carry
 from oairunbook.collector.enter import CANNOT_ENTER
 from oairunbook.collector.place import Place
@@ -216,12 +217,17 @@ def cut_short(seen: Evidence, why: str, came: Came) -> CutShortError:
 
 def secrets_of(place: Place, sent: Mapping[str, str]) -> Secrets:
     """What is secret of all that this process knows of that place."""
-    return _secrets(os.environ, place.environment, place.taken_over, sent)
+    known = _secrets(os.environ, place.environment, place.taken_over, sent)
+    return Secrets(known.values + assigned(place.argv).values)
 
 
 def shown(place: Place, sent: Mapping[str, str] | None = None) -> str:
     """The command of *place*, as the records of it show it."""
-    return secrets_of(place, sent or {}).redact_text(place.collector.command)
+    return _command(place, secrets_of(place, sent or {}))
+
+
+def _command(place: Place, secrets: Secrets) -> str:
+    return without_assigned(secrets.redact_text(place.collector.command))
 
 
 def _of_the_place(archive_key: bytes | None, name: str) -> tuple[bytes | None, str]:
@@ -249,7 +255,7 @@ def _secrets(*environments: Mapping[str, str]) -> Secrets:
 
 def _nothing(place: Place, came: Came, answers: Answers, secrets: Secrets) -> BaseException:
     """What it means that no document came."""
-    command = secrets.redact_text(place.collector.command)
+    command = _command(place, secrets)
     said = secrets.redact_text(came.last_words())
     tail = f"\nIt said: {said}" if said else ""
     if came.ended == "interrupt":

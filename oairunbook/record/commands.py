@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -247,6 +248,11 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
     except ArchiveError as error:
         raise click.UsageError(inert(str(error))) from error
     except (OSError, EvidenceError, ValueError) as error:
+        # Here and not above: a packet that is there pays for none of it.
+        from oairunbook.record.fleet import FLEET_FILE
+
+        if (run_folder / FLEET_FILE).is_file():
+            raise click.UsageError(inert(_of_a_fleet(run_folder, archive_root(archive), archive))) from error
         raise click.UsageError(
             f"{address(run_folder)} holds no packet and no evidence that can be read: {error}"
         ) from error
@@ -254,3 +260,26 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
         write_json(document, json_file)
     if json_file != "-":
         say(markdown)
+
+
+def _of_a_fleet(folder: Path, root: Path, archive: str) -> str:
+    """Why a fleet's run gives no packet, and what does instead."""
+    from oairunbook.record.archive.mirror import address
+    from oairunbook.record.archive.verify import run_folders
+    from oairunbook.record.source import EVIDENCE_FILE
+
+    there = f" --archive {shlex.quote(archive)}" if archive else ""
+    where = shlex.quote(address(folder))
+    text = (
+        f"{address(folder)} is a run of oairunbook fleet: it compares workers, and has no packet of its own.\n"
+        f"Next: oairunbook report {where}"
+    )
+    worker = next((shlex.quote(str(path)) for path in sorted(folder.glob("worker-*.json"))), None)
+    if worker:
+        text += f"\nOne worker's packet: oairunbook run -p evidence {worker}{there} && oairunbook packet latest{there}"
+    known = sorted(run_folders(root), reverse=True) if root.is_dir() else []
+    others = (
+        root / name for name in known if any((root / name / file).is_file() for file in ("packet.json", EVIDENCE_FILE))
+    )
+    newest = next(others, None)
+    return text + (f"\nThe newest run that has a packet: oairunbook packet {address(newest)}" if newest else "")

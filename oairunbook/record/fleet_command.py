@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from oairunbook.record.running import progress, sign_key_option, told
 if TYPE_CHECKING:
     from oairunbook.collector.place import Place
 
+_ANOTHER = " #"
 _ONE_SOURCE = "Give one way to the workers: --dask SCHEDULER, or commands by --via and --via-file, or records that exist already. Nothing was sent."
 
 
@@ -59,7 +60,8 @@ _ONE_SOURCE = "Give one way to the workers: --dask SCHEDULER, or commands by --v
     "--records",
     metavar="PATH",
     multiple=True,
-    help="Compare records that exist: a file, or a folder with all that is in it, such as an archived fleet run. Nothing is sent.",
+    help="Compare records that exist: a file, or a folder with all that is in it, such as an archived fleet run. Nothing is sent. "
+    "A record in it that cannot be read is a worker as well: tool failed.",
 )
 @click.option(
     "--parallel",
@@ -130,19 +132,20 @@ def fleet(
         else:
             from oairunbook.collector.fleet import look_from_each
 
-            places = _places(commands, via_file)
-            look = partial(look_from_each, places, parallel=parallel, sent=variables_to_send(send_env), **options)
+            sent = variables_to_send(send_env)
+            look = partial(look_from_each, _places(commands, via_file, sent), parallel=parallel, sent=sent, **options)
         raise SystemExit(_collect(look, archive, sign_key, json_file, quiet=quiet))
 
 
-def _places(commands: tuple[str, ...], via_file: str | None) -> dict[str, Place]:
-    """The places by their names: that before the tab, else the command itself.
+def _places(commands: tuple[str, ...], via_file: str | None, sent: Mapping[str, str]) -> dict[str, Place]:
+    """The places by their names: that before the tab, else the command itself, without its secrets. Files are named after them as well.
 
     Raises:
         click.UsageError: A line of the file holds no command, or a name stands for two.
         NowhereError: A command cannot be started. Nothing was.
     """
     from oairunbook.collector.place import by_command
+    from oairunbook.collector.there import secrets_of, shown
 
     lines = [("", command) for command in commands]
     if via_file:
@@ -154,10 +157,13 @@ def _places(commands: tuple[str, ...], via_file: str | None) -> dict[str, Place]
     places: dict[str, Place] = {}
     for name, command in lines:
         place = by_command(command)
-        named = name or place.collector.command
-        if named in places:
+        named = secrets_of(place, sent).redact_text(name) if name else shown(place, sent)
+        same = places.get(named)
+        if same and (name or same.argv == place.argv):
             raise click.UsageError(inert(f"{named!r} is named twice. Nothing was sent."))
-        places[named] = place
+        # Two commands that differ by a secret alone.
+        number = 1 + sum(one.partition(_ANOTHER)[0] == named for one in places) if same else 1
+        places[f"{named}{_ANOTHER}{number}" if same else named] = place
     if not places:
         raise click.UsageError(f"--via-file {via_file} holds no command. Nothing was sent.")
     return places
@@ -214,7 +220,7 @@ def _compare(existing: tuple[str, ...], json_file: str | None) -> int:
     from oairunbook.record.fleet.reading import base_of
 
     try:
-        found = read_fleet(existing)
+        found = read_fleet(existing, tell=lambda line: click.echo(inert(line), err=True))
     except (RecordsError, EvidenceError) as error:
         raise click.UsageError(inert(str(error))) from error
     beside = {group.cause: pair for group in found.groups if (pair := example_of(group, found, base_of(existing)))}

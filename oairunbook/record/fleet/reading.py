@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 from oairunbook.comparison import Comparison, IncomparableError, compare
-from oairunbook.evidence import EvidenceError, load_evidence
+from oairunbook.evidence import ErrorLink, EvidenceError, ToolFailed, load_evidence, read_bytes
 from oairunbook.fleet import Fleet, Group, Looked, Member, Missed, load_fleet, member, survey
 from oairunbook.proof import conditions_of
+from oairunbook.record.archive.chain import CHAIN, MANIFEST
 from oairunbook.record.source import EVIDENCE_FILE
 
 FLEET_FILE = "fleet.json"
@@ -22,24 +24,30 @@ _MANY = 200
 """From so many records on they are read by every processor: checking one takes some milliseconds."""
 
 _SCHEMA = b'"oairunbook.evidence/'
-_BESIDE = (FLEET_FILE, "packet.json", "verdict.json", "manifest.json")
+_BESIDE = (FLEET_FILE, "packet.json", "verdict.json", MANIFEST)
+_NAMED = 5
 
 
 class RecordsError(ValueError):
     """What was named are no records that can be compared. The text says which, and why."""
 
 
-def read_fleet(paths: Sequence[str]) -> Fleet:
+def read_fleet(paths: Sequence[str], tell: Callable[[str], None] | None = None) -> Fleet:
     """Compare the records in these files and folders; each is one member, and is judged by today's rules.
 
     Args:
         paths: A file is a record, or a `fleet.json` with its records beside it. A folder stands for every record in it and below, and what an
-            archived fleet says of members without a record counts.
+            archived fleet says of members without a record counts. A record in a folder that cannot be read is a member of which there is
+            none: the tool failed.
+        tell: Called with a line that names the files of folders that are no records.
 
     Raises:
-        RecordsError: One of them is missing or no record, or there is none.
+        RecordsError: A file that was named is missing or no record, or there is none.
     """
     files: dict[Path, str] = {}
+    # Of folders: these may fail, and the rest is compared all the same.
+    tried: set[Path] = set()
+    passed: list[Path] = []
     missed: list[Missed] = []
     for path in map(Path, paths):
         if not path.exists():
@@ -48,15 +56,32 @@ def read_fleet(paths: Sequence[str]) -> Fleet:
         if not folder.is_dir():
             files[path] = files.get(path, "")
             continue
-        found = sorted(folder.rglob("*.json"))
+        found = sorted(file for file in folder.rglob("*") if not file.is_dir())
         for at in (file for file in found if file.name == FLEET_FILE):
             known = _known(at).members
             missed += [one for one in known if isinstance(one, Missed)]
             files |= {at.parent / one.record: one.name for one in known if isinstance(one, Looked)}
-        files |= {file: files.get(file, "") for file in found if _is_record(file)}
+        files |= {file: files.get(file, "") for file in found if file in files or _is_record(file)}
+        tried.update(files)
+        passed += [file for file in found if file not in files and not _belongs(file)]
+    if passed and tell:
+        are = "is no record" if len(passed) == 1 else "are no records"
+        tell(f"Passed over, as {len(passed)} {are}: {_some([str(file) for file in passed])}")
     if not files and not missed:
         raise RecordsError(f"{', '.join(paths)}: there is no record in it")
-    return survey([*_members(files, base_of(paths)), *missed])
+    members = _members(files, tried, base_of(paths))
+    unread = [one.reason for one in members if isinstance(one, Missed)]
+    if unread and len(unread) == len(members) and not missed:
+        raise RecordsError(f"{', '.join(paths)}: no record in it can be read. {_some(unread)}")
+    if unread and tell:
+        # The table cuts a long reason.
+        tell(f"Not read: {len(unread)} of {len(files)}. {_some(unread)}")
+    return survey([*members, *missed])
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    return ", ".join(texts[:_NAMED]) + more
 
 
 def base_of(paths: Sequence[str]) -> Path:
@@ -90,17 +115,41 @@ def _known(path: Path) -> Fleet:
 
 
 def _is_record(path: Path) -> bool:
-    """Whether a file of a folder says that it is evidence; a folder of a run holds verdict, packet and manifest as well."""
+    """Whether a file of a folder is to be read as evidence: it says that it is, or cannot be read at all, or has the name of JSON and is none.
+
+    A folder of a run holds verdict, packet, manifest and notebooks as well.
+    """
+    if path.name in _BESIDE or path.suffix == ".ipynb" or not path.is_file():
+        return False
     try:
-        return path.is_file() and path.name not in _BESIDE and _SCHEMA in path.read_bytes()
-    except OSError as error:
-        raise RecordsError(f"{path} cannot be read: {error.strerror}") from error
+        data = read_bytes(path)
+    except (OSError, EvidenceError):
+        return not _belongs(path)
+    if _SCHEMA in data:
+        return True
+    if path.suffix.lower() != ".json":
+        return False
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
-def _members(files: dict[Path, str], base: Path) -> list[Member]:
+def _belongs(path: Path) -> bool:
+    """Whether an archive keeps this file beside its records."""
+    return path.name.startswith(".") or (path.parent / MANIFEST).is_file() or (path.parent / CHAIN).is_file()
+
+
+def _members(files: dict[Path, str], tried: set[Path], base: Path) -> list[Member]:
     often = Counter(_short(file) for file in files)
     named = [
-        (file, name or (_short(file) if often[_short(file)] == 1 else str(file)), os.path.relpath(file, base))
+        (
+            file,
+            name or (_short(file) if often[_short(file)] == 1 else str(file)),
+            os.path.relpath(file, base),
+            file in tried,
+        )
         for file, name in files.items()
     ]
     if len(named) < _MANY:
@@ -115,11 +164,14 @@ def _short(file: Path) -> str:
     return file.parent.name if file.name == EVIDENCE_FILE else file.stem
 
 
-def _member(named: tuple[Path, str, str]) -> Member:
-    file, name, record = named
+def _member(named: tuple[Path, str, str, bool]) -> Member:
+    file, name, record, tried = named
     try:
-        return member(name, load_evidence(file.read_bytes()), record)
+        return member(name, load_evidence(read_bytes(file)), record)
     except OSError as error:
-        raise RecordsError(f"{file} cannot be read: {error.strerror}") from error
+        why = RecordsError(f"{file} cannot be read: {error.strerror}")
     except EvidenceError as error:
-        raise RecordsError(f"{file}: {error}") from error
+        why = RecordsError(f"{file}: {error}")
+    if tried:
+        return member(name, ToolFailed(errors=(ErrorLink(type="oairunbook.RecordsError", text=str(why)),)))
+    raise why
