@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -447,10 +448,11 @@ def test_whatever_goes_wrong_with_the_record_the_application_sees_its_own_except
         raise MemoryError("of the callback")
 
     held = threading.Event()
+    (tmp_path / "file").touch()
     with refused() as base:
         for wrong in (
             {"callback": breaks},
-            {"path": tmp_path / "no" / "such" / "folder" / "record.json"},
+            {"path": tmp_path / "file" / "folder" / "record.json"},
             {"client": object()},
             {"callback": lambda _: held.wait(30), "seconds": 0.2},
         ):
@@ -464,7 +466,10 @@ def test_whatever_goes_wrong_with_the_record_the_application_sees_its_own_except
             assert time.monotonic() - began < 15, wrong
     held.set()
     assert "MemoryError" in caplog.text
-    assert "FileNotFoundError" in caplog.text
+    assert (
+        f"could not be recorded in '{tmp_path}/file/folder/record.json': Not a directory. Name in path= or"
+        in caplog.text
+    )
     assert "the client cannot be watched: TypeError" in caplog.text
     assert "of the callback" not in caplog.text
 
@@ -544,6 +549,107 @@ def test_a_file_a_folder_and_a_line_of_a_log_are_all_judged_by_diagnose(
     assert not caplog.records
     assert file.stat().st_mode & 0o077 == 0
     assert diagnosed(str(file)) == "tcp.refused"
+
+
+def recorded_in(path: Path | str) -> None:
+    with refused() as base, pytest.raises(openai.APIConnectionError), oairunbook.observe(every=0, path=path):
+        ask(sync(base))
+
+
+def test_each_failure_has_a_file_of_its_own_in_a_folder_that_was_not_there(tmp_path: Path) -> None:
+    folder = tmp_path / "made" / "oairunbook"
+    for _ in range(2):
+        recorded_in(folder)
+    records = sorted(folder.iterdir())
+    assert [record.suffix for record in records] == [".json", ".json"]
+    assert diagnose(load_evidence(records[0].read_text())).cause == "tcp.refused"
+    assert [path.stat().st_mode & 0o077 for path in (folder.parent, folder, *records)] == [0, 0, 0, 0]
+
+
+def test_a_name_that_ends_in_json_is_one_file_and_its_folder_is_made(tmp_path: Path) -> None:
+    file = tmp_path / "no" / "such" / "record.json"
+    recorded_in(file)
+    first = file.read_text()
+    recorded_in(file)
+    assert list(file.parent.iterdir()) == [file]
+    assert load_evidence(file.read_text()) != load_evidence(first)
+
+
+def test_a_link_stays_and_what_it_names_is_written(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "old.json").write_text("old")
+    for name, target in (("a.json", "old.json"), ("b.json", "new.json"), ("c", "folder")):
+        (tmp_path / name).symlink_to(there / target)
+        recorded_in(tmp_path / name)
+        assert (tmp_path / name).is_symlink()
+    (in_folder,) = (there / "folder").iterdir()
+    for file in (there / "old.json", there / "new.json", in_folder):
+        assert diagnose(load_evidence(file.read_text())).cause == "tcp.refused"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("device", "it is a character device, neither a folder nor a file"),
+        ("pipe.json", "it is a pipe, neither a folder nor a file"),
+        ("socket.json", "it is a socket, neither a folder nor a file"),
+        ("own.log", "it is a file, and its name does not end in .json"),
+        ("loop.json", "Too many levels of symbolic links"),
+    ],
+)
+def test_what_is_no_place_for_records_stays_and_the_record_goes_to_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, reason: str
+) -> None:
+    path = tmp_path / name
+    with socket.socket(socket.AF_UNIX) as held:
+        if name == "device":
+            # By a link, and not as `.json`: should this fail, the machine keeps its device.
+            path.symlink_to("/dev/full")
+        elif name == "pipe.json":
+            os.mkfifo(path)
+        elif name == "socket.json":
+            held.bind(str(path))
+        elif name == "own.log":
+            path.write_text("a line of the application's")
+        else:
+            path.symlink_to(path)
+        before = path.lstat()
+        recorded_in(path)
+    after = path.lstat()
+    # Not the time at which it was looked at last.
+    assert (after.st_ino, after.st_mode, after.st_size, after.st_mtime_ns) == (
+        before.st_ino,
+        before.st_mode,
+        before.st_size,
+        before.st_mtime_ns,
+    )
+    assert list(tmp_path.iterdir()) == [path]
+    warning, record = caplog.records
+    assert f"could not be recorded in '{path}': {reason}. Name in path=" in warning.getMessage()
+    assert "\n" not in warning.getMessage()
+    assert diagnosed("-", text=record.getMessage()) == "tcp.refused"
+
+
+@pytest.mark.parametrize("piped", [True, False])
+def test_standard_error_is_not_replaced_wherever_it_goes(tmp_path: Path, piped: bool) -> None:
+    # By a link, so that the machine keeps its own should this fail.
+    link = tmp_path / "stderr"
+    link.symlink_to("/dev/stderr")
+    code = (
+        "import openai, oairunbook, sys\n"
+        f"with oairunbook.observe(path='{link}'):\n"
+        f"    openai.OpenAI(base_url=sys.argv[1], api_key='{KEY}', max_retries=0).models.list()\n"
+    )
+    log = tmp_path / "log.json"
+    with refused() as base, log.open("wb") as file:
+        call = [sys.executable, "-c", code, base]
+        done = subprocess.run(call, stderr=subprocess.PIPE if piped else file, check=False, timeout=60)
+    said = (done.stderr if piped else log.read_bytes()).decode()
+    assert f"could not be recorded in '{link}': " in said
+    assert "openai.APIConnectionError" in said
+    assert link.is_symlink()
+    assert diagnosed("-", text=said) == "tcp.refused"
 
 
 def test_a_log_with_records_among_other_lines_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

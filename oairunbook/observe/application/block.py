@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,19 @@ _last: dict[tuple[str, ...], tuple[float, int]] = {}
 
 
 class Observing:
-    """See `oairunbook.observe`. One may be entered as often as one likes, also by several threads and tasks at once."""
+    """Record how a call of the SDK in this block fails. One may be entered as often as one likes, also by several threads and tasks at once.
+
+    Args:
+        client: The client of which `recording` keeps the steps; None for one that is watched already, or for none.
+        path: A folder, made if it is not there, in which each failure gets a file of its own; or, where the name ends in `.json`, one file,
+            which each failure overwrites. None for what `OAIRUNBOOK_OBSERVE` names.
+        callback: Called with the record.
+        logger: Gets the record as one line; without it the logger `oairunbook`, where no path and no callback is named or the path cannot be written.
+        every: Seconds within which a failure like the last one is counted and not recorded.
+        seconds: How long a record is waited for.
+        test: Also make the same-path test, by the client that failed.
+        budget: Seconds for that test.
+    """
 
     __slots__ = ("_budget", "_callback", "_every", "_logger", "_path", "_seconds", "_test")
 
@@ -115,17 +127,24 @@ class Observing:
         from oairunbook.observe.application.record import see
 
         seen = see(failure)
-        file = telling.file_for(os.fspath(self._path) if self._path is not None else None)
+        place = telling.named(os.fspath(self._path) if self._path is not None else None)
         evidence = seen.evidence()
-        if file is not None:
+        file = None
+        if place is not None:
             # Before the test: whoever ends this process meanwhile loses nothing.
-            telling.write(file, dumps(evidence))
+            with _telling_of(place, seen):
+                into = telling.file_for(place)
+                telling.write(into, dumps(evidence))
+                file = into
         if self._test and seen.route.host:
             began = time.monotonic()
             more = self._look(failure, seen, loop)
             evidence = seen.evidence(more, time.monotonic() - began)
-            if file is not None:
-                telling.write(file, dumps(evidence))
+            if place is not None and file is not None:
+                into, file = file, None
+                with _telling_of(place, seen):
+                    telling.write(into, dumps(evidence))
+                    file = into
         if self._logger is not None or (file is None and self._callback is None):
             (self._logger or logging.getLogger(LOGGER)).error("%s", telling.line(evidence, passed_over))
         if self._callback is not None:
@@ -149,6 +168,22 @@ class Observing:
             ).observations
         except CutShortError as cut:
             return cut.evidence.observations
+
+
+@contextlib.contextmanager
+def _telling_of(place: str, seen: Seen) -> Iterator[None]:
+    """A record that cannot be written there is told to the log, with the system's reason, and what to name instead."""
+    try:
+        yield
+    except (OSError, ValueError) as problem:
+        # The system's own words: the text of any other exception may hold anything.
+        reason = getattr(problem, "strerror", None) or type(problem).__name__
+        logging.getLogger(LOGGER).warning(
+            "oairunbook: a failure could not be recorded in %s: %s. Name in path= or OAIRUNBOOK_OBSERVE a folder that this process may write to, "
+            "or a file that ends in .json",
+            seen.secrets.redact_text(repr(place)),
+            reason,
+        )
 
 
 def _begun(work: Callable[[], None], then: Callable[[], object] | None = None) -> threading.Event:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
+import stat
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,14 @@ from typing import Any
 from oairunbook.evidence import EVIDENCE_SCHEMA, Evidence, to_document
 
 PATH_VARIABLE = "OAIRUNBOOK_OBSERVE"
-"""A file or a folder for records, where the call names none."""
+"""A folder for records, or one file (`.json`), where the call names none."""
+
+_NEITHER = (
+    (stat.S_ISCHR, "a character device"),
+    (stat.S_ISBLK, "a block device"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+)
 
 LOGGER = "oairunbook"
 
@@ -39,16 +48,59 @@ def _head(evidence: Evidence) -> str:
     return f"{words} on the way to {evidence.route.host}" + (f", at {ended.removesuffix('.failed')}" if ended else "")
 
 
-def file_for(path: str | None) -> Path | None:
-    """Where this record goes: the file that is named, here or by the variable, or a new one in that folder. None if none is named."""
-    path = path or os.environ.get(PATH_VARIABLE)
-    if not path:
-        return None
-    named = Path(path)
-    if named.is_dir():
-        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        return named / f"{moment}-{os.getpid()}-{secrets.token_hex(3)}.json"
-    return named
+def named(path: str | None) -> str | None:
+    """What is named for records, here or by the variable; None if nothing is."""
+    return path or os.environ.get(PATH_VARIABLE) or None
+
+
+def file_for(place: str) -> Path:
+    """Where this record goes: to that file if its name ends in `.json`, and else to a new file in that folder, made with its parents.
+
+    Links are followed, so that the link stays and what it names is written.
+
+    Raises:
+        OSError: Something else is there, which a record must not take the place of, or a folder cannot be made.
+    """
+    target = Path(os.path.realpath(place))
+    try:
+        there = os.stat(place)  # noqa: PTH116 - as it was named: what a link in /proc leads to has no path of its own
+    except FileNotFoundError:
+        there = None
+    one_file = ".json" in (Path(place).suffix.lower(), target.suffix.lower())
+    if there is not None and stat.S_ISDIR(there.st_mode):
+        one_file = False
+    elif there is not None:
+        kind = next((name for is_one, name in _NEITHER if is_one(there.st_mode)), "")
+        if kind or not stat.S_ISREG(there.st_mode):
+            raise OSError(errno.EEXIST, f"it is {kind or 'something else'}, neither a folder nor a file")
+        if _is_standard_stream(there):
+            raise OSError(errno.EEXIST, "this process's own output goes there")
+        if not one_file:
+            raise OSError(errno.ENOTDIR, "it is a file, and its name does not end in .json")
+    _make_private(target.parent if one_file else target)
+    if one_file:
+        return target
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    return target / f"{moment}-{os.getpid()}-{secrets.token_hex(3)}.json"
+
+
+def _is_standard_stream(there: os.stat_result) -> bool:
+    """Whether it is the file behind /dev/stdout or /dev/stderr: by a rename over it the rest of that output would be lost."""
+    for descriptor in (0, 1, 2):
+        try:
+            if os.path.samestat(os.fstat(descriptor), there):
+                return True
+        except OSError:
+            # A daemon has closed it.
+            continue
+    return False
+
+
+def _make_private(folder: Path) -> None:
+    """Make a folder and its missing parents, each for its owner alone; what exists keeps its mode."""
+    for part in (*reversed(folder.parents), folder):
+        if not part.is_dir():
+            part.mkdir(0o700, exist_ok=True)
 
 
 def write(path: Path, text: str) -> None:
