@@ -184,12 +184,12 @@ def test_a_client_of_azure_brings_deployment_and_version(application: Path, api:
     [
         ("app_llm", "it is not of the form MODULE:FACTORY"),
         ("no_such_module:make", "there is no module no_such_module in "),
-        ("broken_llm:make", "importing broken_llm failed: ModuleNotFoundError: No module named 'no_such_dependency'"),
+        ("broken_llm:make", "broken_llm.py:1, for the module no_such_dependency ("),
         ("app_llm:nothing", "app_llm has no nothing"),
         ("app_llm:BASE", "BASE is a str, neither a client of the OpenAI SDK nor something to call"),
         ("app_llm:number", "number returned a int, which is no client of the OpenAI SDK"),
-        ("app_llm:needs", "calling needs failed: TypeError: needs() missing 1 required positional argument"),
-        ("app_llm:fails", "calling fails failed: RuntimeError: no configuration in /etc/app.toml"),
+        ("app_llm:needs", "calling needs failed: TypeError at the call itself: it is made without arguments ("),
+        ("app_llm:fails", "app_llm.py:24 (OAIRUNBOOK_DEBUG=1 in that environment shows the text)"),
     ],
 )
 def test_what_gives_no_client_is_told_with_its_reason(
@@ -212,15 +212,39 @@ def test_another_interpreter_loads_the_client_there_and_says_there_what_is_wrong
     assert document["evidence"]["runtime"]["collector"]["carrier"] == "interpreter"
     done = run(application, api.base, "--client", "app_llm:fails", "--python", sys.executable)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "calling fails failed: RuntimeError: no configuration" in " ".join(done.stderr.split())
+    assert "calling fails failed: RuntimeError at " in " ".join(done.stderr.split())
+    assert "no configuration" not in done.stderr
 
 
 def test_a_wrong_call_here_ends_with_2_and_nothing_is_sent(application: Path, api: Api) -> None:
     for arguments, said in (
-        (("--client", "app_llm:fails"), "calling fails failed: RuntimeError: no configuration"),
+        (("--client", "app_llm:fails"), "calling fails failed: RuntimeError at "),
         (("--client", "app_llm:make", "--base-url", "https://elsewhere.example/v1"), "leave --base-url out"),
     ):
         done = run(application, api.base, *arguments)
         assert (done.returncode, done.stdout) == (2, "")
         assert said in " ".join(done.stderr.split())
     assert api.requests == []
+
+
+def test_the_text_of_what_the_applications_code_raises_is_shown_on_demand_alone(
+    application: Path, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = (
+        "def fails():\n"
+        "    try:\n"
+        "        raise KeyError('odd-secret-yy')\n"
+        "    except KeyError:\n"
+        "        raise RuntimeError('cannot read odd-secret-zz')\n"
+    )
+    (application / "odd_llm.py").write_text(source, encoding="utf-8")
+    (application / "typo_llm.py").write_text("key = 'odd-secret-xx' +\n", encoding="utf-8")
+    for spec, said in (("odd_llm:fails", "odd_llm.py:5; KeyError at "), ("typo_llm:make", "typo_llm.py:1 (")):
+        done = run(application, api.base, "--client", spec)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "odd-secret" not in done.stderr
+        # A terminal's width may part it anywhere.
+        assert "".join(said.split()) in "".join(done.stderr.split())
+    monkeypatch.setenv("OAIRUNBOOK_DEBUG", "1")
+    shown = run(application, api.base, "--client", "odd_llm:fails")
+    assert "cannot read odd-secret-zz" in " ".join(shown.stderr.split())

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from typing import Any
 
 from oairunbook.observe.awaiting import Awaiting
-from oairunbook.observe.errors import error_chain
+from oairunbook.observe.errors import error_chain, every_exception
+
+_DEBUG_VARIABLE = "OAIRUNBOOK_DEBUG"
 
 
 class NoClientError(ValueError):
@@ -84,7 +87,28 @@ def _kind(item: Any) -> str:
 
 
 def _chain(error: BaseException) -> str:
-    return "; ".join(f"{link.type}: {link.text}" for link in error_chain(error))
+    """Each exception's class and where it was raised: the text of one may hold a secret that no variable does."""
+    if os.environ.get(_DEBUG_VARIABLE):
+        return "; ".join(f"{link.type}: {link.text}" for link in error_chain(error))
+    links = "; ".join(_link(link) for link, _ in every_exception(error))
+    return f"{links} ({_DEBUG_VARIABLE}=1 in that environment shows the text)"
+
+
+def _link(error: BaseException) -> str:
+    where = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        # Neither this module, which called it, nor the machinery of imports is where it was raised.
+        module = str(frame.f_globals.get("__name__"))
+        if not file.startswith("<frozen ") and module != "importlib" and not module.startswith("oairunbook."):
+            where = f"{file}:{line}"
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f"{error.filename}:{error.lineno}"
+    if type(error) is TypeError and not where:
+        where = "the call itself: it is made without arguments"
+    if type(error) is ModuleNotFoundError and error.name:
+        where = f"{where}, for the module {error.name}"
+    return f"{_kind(error)} at {where}" if where else _kind(error)
 
 
 def _none(spec: str, why: str) -> NoClientError:
