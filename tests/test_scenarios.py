@@ -16,7 +16,7 @@ def side_by_side(request: pytest.FixtureRequest) -> Iterator[SideBySide]:
     """All selected scenarios, already running: a test waits for its own."""
     selected = {item.callspec.params["name"] for item in request.session.items if _is_scenario(item)}
     able = [s for n, s in SCENARIOS.items() if n in selected and not missing(s)]
-    running = SideBySide(able, workers=WORKERS, again=3)
+    running = SideBySide(able, workers=WORKERS, again=8)
     yield running
     running.close()
 
