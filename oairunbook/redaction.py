@@ -196,7 +196,6 @@ _MASK = re.compile(r"\*{3,}|\u2022{3,}|\u2026|\.{3}")
 _SHORTEST_MASKED = 4
 """So many characters of a secret have to be left for a mask to be one of it."""
 
-
 _LONGEST_SHOWN = 32
 """Of a secret on either side of its mask."""
 
@@ -292,9 +291,9 @@ class Secrets:
 
     def _without_split(self, text: str, place: str, removed: _Removed) -> str:
         """Replace known secrets that line breaks part."""
-        joined = _join(text) if self.values and _BREAK.search(text) else None
-        if joined is None:
+        if not self.values or not _BREAK.search(text):
             return text
+        joined = _join(text)
         for form, secret in _forms(self.values):
             end = len(joined.text)
             while (at := joined.text.rfind(form, 0, end)) >= 0:
@@ -308,8 +307,9 @@ class Secrets:
 
     def _without_masked(self, text: str, place: str, removed: _Removed) -> str:
         """Replace what a mask leaves of known secrets."""
-        secrets = tuple(dict.fromkeys(secret for _, secret in _forms(self.values)))
-        for mask in reversed(tuple(_MASK.finditer(text)) if secrets else ()):
+        masks = tuple(_MASK.finditer(text)) if self.values else ()
+        secrets = tuple(dict.fromkeys(secret for _, secret in _forms(self.values))) if masks else ()
+        for mask in reversed(masks):
             for secret in secrets:
                 if rests := _rests(text, mask, secret):
                     removed.note("known secret", place)
