@@ -228,6 +228,20 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         # `docker logs --timestamps`, and a gateway's words alone.
         ("2023-02-12T10:52:27.070324467Z {\n2023-02-12T10:52:27.070343863Z   \"error\": {\n2023-02-12T10:52:27.070346578Z     \"message\": \"x\",\n2023-02-12T10:52:27.070348592Z     \"type\": \"insufficient_quota\"\n2023-02-12T10:52:27.070350185Z   }\n2023-02-12T10:52:27.070355375Z }", "api.insufficient_quota"),
         ("API Request Fail - Provider returned error", "api.gateway_upstream_failed"),
+        # aiohttp's answer without its class, and a number that is no status before the same word.
+        ("Failed to communicate with the API! 400, message='Bad Request', url='http://192.0.2.1:11434/v1/chat/completions'", "api.bad_request"),
+        ("version 1.400, message='x'", "unknown"),
+        # A wrapper's class, the body's own type, and a message that a terminal broke.
+        ('litellm.BadRequestError: DeepseekException - {"error":{"message":"Authentication \nFails, Your api key: ****cd15 is \ninvalid","type":"authentication_error","param":null,"code":"invalid_request_error"}}', "api.invalid_key"),
+        ('litellm.BadRequestError: XException - {"error":{"message":"refused","type":"authentication_error","param":null,"code":null}}', "api.invalid_key"),
+        ('litellm.BadRequestError: XException - {"error":{"message":"refused","type":"invalid_request_error","param":null,"code":null}}', "api.bad_request"),
+        # azure-identity: no token, for want of a credential, and for want of a way to the authority.
+        ("DefaultAzureCredential failed to retrieve a token from the included credentials.\nAttempted credentials:\n\tAzureCliCredential: Azure CLI not found on path", "api.azure_auth_failed"),
+        ("azure.core.exceptions.ClientAuthenticationError: DefaultAzureCredential failed to retrieve a token: HTTPSConnectionPool(host='login.microsoftonline.com', port=443): Failed to establish a new connection: [Errno 111] Connection refused", "tcp.refused"),
+        ("azure.core.exceptions.ClientAuthenticationError: (PermissionDenied) The principal `x` lacks the required data action `Microsoft.CognitiveServices/accounts/OpenAI/deployments/chat/completions/action`", "api.azure_auth_failed"),
+        # A model named before its word, and other things that somebody has no access to.
+        ("Running it ends in HTTP 403, the project does not have access to the gpt-4o model", "api.model_not_found"),
+        ("Running it ends in HTTP 403, the container does not have access to the network", "unknown"),
         # Prose that a terminal broke begins like code.
         ("error sending request\nfor url (https://api.openai.com/v1): connection refused", "tcp.refused"),
     ],
@@ -284,6 +298,24 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
         ("it always shows Connection error. for the local LLM", "route_provider"),
         ("I opened the page at localhost:5173\nFailed to fetch", "connection_path"),
         ("I connected it to localhost:1234\nFailed to fetch", "route_provider"),
+        # Who called the application's own server, and who was called.
+        (
+            'INFO:     127.0.0.1:64521 - "POST /process_pdf HTTP/1.1" 500 Internal Server Error\n[WinError 10060]',
+            "connection_path",
+        ),
+        ("connecting to 127.0.0.1:64521\n[WinError 10060]", "route_provider"),
+        ("用的是OpenAI代理中转\nConnection error.", "route_provider"),
+        ("请问调用第三方API\nConnection error.", "route_provider"),
+        ("I am using a third-party relay.\nConnection error.", "route_provider"),
+        ("It fails in a third-party library.\nConnection error.", "connection_path"),
+        (
+            'File "/x/fastchat/serve/openai_api_server.py", line 473, in f\nhttpx.RemoteProtocolError: incomplete chunked read',
+            "route_provider",
+        ),
+        (
+            'File "/home/me/fastchat/app.py", line 473, in f\nhttpx.RemoteProtocolError: incomplete chunked read',
+            "connection_path",
+        ),
         ("export MY_LLM_ENDPOINT=http://10.0.0.7:3000\nConnection error.", "route_provider"),
         ("export OTEL_EXPORTER_ENDPOINT=http://10.0.0.7:4318\nConnection error.", "connection_path"),
         (
@@ -294,6 +326,15 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
 )
 def test_the_route_is_what_the_text_names_and_not_what_a_form_asks(text: str, owner: str) -> None:
     assert judged(text).owner == owner
+
+
+def test_of_two_answers_that_each_speak_for_themselves_neither_is_called_proven() -> None:
+    overloaded = "openai.error.ServiceUnavailableError: The server is overloaded or not ready yet.\n"
+    unknown_model = '{"error": {"message": "The model `x` does not exist", "type": "invalid_request_error", "param": null, "code": "model_not_found"}}'
+    assert judged(unknown_model).certainty == "proven"
+    both = judged(overloaded + unknown_model)
+    assert both.certainty == "likely"
+    assert "api.overloaded" in {other.cause for other in both.also}
 
 
 def test_what_a_notebook_says_of_the_route_counts_before_what_a_pasted_answer_says() -> None:

@@ -31,7 +31,8 @@ _ROUTER: Marks = (
     "no deployments available",
     "no healthy deployments",
     "deployments for selected model",
-    "no models available\n",
+    # with a traceback inside, as LiteLLM passes its exceptions on
+    "no models available traceback",
     "no_available_candidate",
     # one-api and its kin: the upstream of this group is saturated; no channel serves it.
     "上游负载已饱和",
@@ -89,7 +90,7 @@ _ENDPOINT: Marks = ("invalid url (", "not allowed to post", "method_not_supporte
 _MODEL = re.compile(
     r"model_not_found|model_not_available|model not exist|modelnotfound|invalid model name passed|not a valid model|invalid model id|unknown model|no such model|invalid_model|model_not_supported|"
     r"models?\b.{0,120}(?:does not exist|doesn't exist|not found|is not available|not supported by any|not exist\b|has been deprecated|is not found|no access|you do not have access|unavailable for)|"
-    r"does not have access to model|no endpoints found|no allowed providers are available|try pulling it first|(?:not|n't) have access to (?:(?:the|this) )?model|模型不存在|unable to find model|could not find model|no models? loaded",
+    r"does not have access to model|no endpoints found|no allowed providers are available|try pulling it first|(?:not|n't) have access to (?:(?:the|this) )?(?:model|[`'\"]?[\w./:-]{2,60}[`'\"]? model\b)|模型不存在|unable to find model|could not find model|no models? loaded",
     re.DOTALL,
 )
 _REQUEST: Marks = ("maximum context length", "context_length_exceeded", "invalid_request", "unsupported_value", "unsupported_parameter", "unknown_parameter", "invalid_value", "invalid_type",
@@ -111,7 +112,8 @@ def decide(evidence: Evidence, answer: HttpAnswer) -> str | None:
 
 def named(status: int, error: ApiError, family: str) -> str | None:
     """The cause that code, type or message of an error name by themselves; *status* 0 means that none is known."""
-    words = " ".join(part for part in (error.code, error.type, error.message) if part).lower()
+    # Terminals break long lines, inside a message too.
+    words = " ".join(" ".join(part for part in (error.code, error.type, error.message) if part).lower().split())
     found = _azure(status, words)
     if found is None and (family != "azure" or _has(words, _ROUTER)):
         found = _gateway(status, error, words, family)
@@ -151,6 +153,9 @@ def _openai(status: int, error: ApiError, words: str) -> str | None:
     if status in (0, 401, 403) and _has(words, _MISSING_KEY):
         return "api.missing_key"
     if status in (0, 400, 401, 403) and _has(words, _INVALID_KEY):
+        return "api.invalid_key"
+    if status in (0, 400) and kind == "authentication_error":
+        # litellm raises what it does not know as a BadRequestError; the body's own type says more.
         return "api.invalid_key"
     # A RateLimitError can stand around a failure of the server (openai 0.x), so the message counts before the number.
     if status in (0, 429, 500, 503) and _has(words, _SERVER) and "rate_limit_exceeded" not in words:

@@ -60,7 +60,7 @@ _CALLED = Phrases(
     r"""|;\s?domain=\.?(?P<cookie>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})\b"""
     r"""|You are unable to access(?:</span>)? (?P<guarded>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})\b"""
     r"""|<title>(?:Access denied \| )?(?P<title>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}) (?:\||used Cloudflare)"""
-    r"""|(?<!socks://)(?<!socks[45]://)(?<!socks5h://)\b(?P<local>localhost|host\.docker\.internal|127\.0\.0\.1|0\.0\.0\.0):(?!(?:3000|4200|5173|7860|8501|8888|7890|7891|7897|1080|10808|10809)\b)(?P<local_port>\d{2,5})\b""",
+    r"""|(?<!socks://)(?<!socks[45]://)(?<!socks5h://)\b(?P<local>localhost|host\.docker\.internal|127\.0\.0\.1|0\.0\.0\.0):(?!(?:3000|4200|5173|7860|8501|8888|7890|7891|7897|1080|10808|10809)\b)(?P<local_port>\d{2,5})\b(?! - ["'](?:GET|POST|PUT|HEAD|OPTIONS|DELETE|PATCH) /)""",
     flags=re.IGNORECASE,
 )
 
@@ -110,7 +110,7 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
         "",
         "another provider",
     ),
-    (Phrases(r"\b(?:open|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bOpenAI[- ](?:format|style) (?:API|provider|endpoint|server)|兼容 ?OpenAI|OpenAI ?兼容|中转(?:站|平台|服务|地址|接口|api|key)|反代|转发服务|\bopenai[-_]forward\b|\bapi2d\b|\baihubmix\b|(?<![\w.:])/api/chat/completions\b|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\bfor (?:the|my|a|our) local (?:LLM|model)\b", flags=re.IGNORECASE), "", "an OpenAI-compatible service"),
+    (Phrases(r"\b(?:open|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bOpenAI[- ](?:format|style) (?:API|provider|endpoint|server)|兼容 ?OpenAI|OpenAI ?兼容|中转 ?(?:站|平台|服务|地址|接口|api|key|网站|商|节点|代理)|(?:代理|接口|api|第三方) ?中转|第三方(?:的|平台的)? ?(?:openai ?)?(?:api|接口|平台|渠道|代理|网关|供应商)|\b(?:us(?:e|es|ing)|via|through|calls?|calling) (?:a |an |the |my |some )?third[- ]party (?:OpenAI |API |LLM )?(?:APIs?|relay|proxy|endpoint|gateway|provider|service)\b|反代|转发服务|\bopenai[-_]forward\b|\bapi2d\b|\baihubmix\b|(?<![\w.:])/api/chat/completions\b|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\bfor (?:the|my|a|our) local (?:LLM|model)\b", flags=re.IGNORECASE), "", "an OpenAI-compatible service"),
 )  # fmt: skip
 _AZURE = Phrases(
     r"AzureOpenAI|AzureChatOpenAI|AzureException|azure[_ -]openai|\bazure/|Azure\.RequestFailedException|Azure\.AI\.OpenAI|apim-request-id|DeploymentNotFound|"
@@ -323,9 +323,14 @@ _OWN_LOG = re.compile(
     r"""["'](?:GET|POST) /(?:v1/)?(?:chat/completions|completions|embeddings|responses|models|api/chat|api/generate)\S{0,80} HTTP/1"""
 )
 
+# Frames of a self-hosted server's own code: what failed, failed in it or behind it.
+_SERVER_CODE = re.compile(
+    r"\b(?:fastchat[/\\]serve|vllm[/\\](?:entrypoints|engine|v1)|sglang[/\\]srt|xinference[/\\](?:api|core|model)|lmdeploy[/\\]serve|llama_cpp[/\\]server|mlx_lm[/\\]server|text_generation_server|tensorrt_llm[/\\]serve)[/\\]"
+)
 
-def _by_marks(text: str, route: Route) -> Route:
-    text = _FORM.sub("", _FRAMES.sub("", text))
+
+def _by_marks(whole: str, route: Route) -> Route:
+    text = _FORM.sub("", _FRAMES.sub("", whole))
     mark = _gateway(text)
     kind: Family
     if _AZURE.search(text):
@@ -334,6 +339,8 @@ def _by_marks(text: str, route: Route) -> Route:
         kind, reason = "gateway", f"the text shows {mark[1]}, and no host"
     elif _OWN_LOG.search(text):
         kind, reason = "gateway", "the text is a server's own log of calls to it"
+    elif _SERVER_CODE.search(whole):
+        kind, reason = "gateway", "the text shows a self-hosted server's own code"
     else:
         return replace(route, base_url=Setting(value=DEFAULT_BASE_URL, source="assumed: the text names no other"))
     unknown = Setting(value="", source="not shown in the text")

@@ -189,7 +189,7 @@ WORDS = (
     "renegotiation", "no_protocols", "no appropriate protocol", "legacy common name", "causedasendentity", "machinestores", "bio_new_file", "protocol_version", "protocol version", "common algorithm", "badly formatted", "wrong version", "wrong_version", "too_small", "too_weak", "length too long",
     "length_too_long", "start_line", "enough_data", "subject alternative", "ip sans", "gave http response", "handshake", "no name matching",
     # proxies, base URLs, keys, versions
-    "proxy", "proxies", "socks", "no authentication", "response 4", "api_key", "api key", "apikey", "base_url", "baseurl", "api_base", "endpoint", "scheme", "bad port", "adapters were found", "only absolute", "header",
+    "credential", "aadsts", "proxy", "proxies", "socks", "no authentication", "response 4", "api_key", "api key", "apikey", "base_url", "baseurl", "api_base", "endpoint", "scheme", "bad port", "adapters were found", "only absolute", "header",
     "nul characters", "only ascii", "code point", "no module", "no attribute", "not a constructor", "export named", "matching version", "typing_extensions", "event loop", "different loop", "pool", "acquire", "syntax in",
     # an answer, or something in its place
     "status", "http/", "http code", "quota", "limit", "context length", "overload", "traceback", "x-request-id", "cf-ray", "cf_", "<html", "<!doctype", "<title", "gateway", "upstream", "deployment", "redirect", "text/html", "valid json",

@@ -16,7 +16,7 @@ from oairunbook.evidence import ApiError, Evidence, HttpAnswer, Observation
 from oairunbook.phrases import Phrases
 from oairunbook.verdict import Owner
 
-_ANSWER, _EDGE, _STATUS = 75, 74, 30
+ANSWER, _EDGE, _STATUS = 75, 74, 30
 _BLOCK_PAGE = Phrases(
     r"just a moment|attention required|access denied|access is denied|blocked|web filter|zscaler|fortiguard|netskope|forcepoint|umbrella|captive|request was blocked|error code: 10(?:06|07|08|09|10|12|15|20)\b|"
     r"enable javascript and cookies|verify you are human|checking your browser|cf-mitigated|incident id|security policy|sorry, you have been|ray id|forbidden by policy|policy violation",
@@ -79,16 +79,16 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
             return _status_alone(reading, told, "", family, by_the_api=False, vendor=vendor)
         cause = _of_the_provider_behind(status, error, body.sample)
         if cause is not None:
-            return reading(cause, _ANSWER + 1)
+            return reading(cause, ANSWER + 1)
         cause = _by_host(evidence.route.host, api.named(status, error, family))
         if cause is not None:
-            return reading(cause, _ANSWER + 1, "proven" if _certain(status, error) else "likely")
+            return reading(cause, ANSWER + 1, "proven" if _certain(status, error) else "likely")
         if (status in (502, 504) or status >= 520) and not (error.code or error.type):
             # A sentence beside a status of an intermediary is another matter.
             return _status_alone(reading, status, "", family, by_the_api=False, vendor=vendor)
         cause = api.by_status(status, family)
         if cause is not None and (status != 429 or error.message):
-            return reading(cause, _ANSWER, "likely")
+            return reading(cause, ANSWER, "likely")
         return reading("unknown", VAGUE, owner="unknown", missing=fetch.STATUS) if status else None
     words = body.sample if body.shape in ("text", "json") else ""
     if _BLOCK_PAGE.search(words) and status in (0, 400, 403, 429, 451, 503):
@@ -101,7 +101,7 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
     cause = _by_host(evidence.route.host, named)
     by_edge = cause == "api.server_error" and status in (502, 504)
     if cause is not None and not by_edge and not _guesses(beyond, family):
-        return reading(cause, _ANSWER if status else _ANSWER - 1)
+        return reading(cause, ANSWER if status else ANSWER - 1)
     if _IN_PROSE.match(words):
         # `adding an agent ends in a 500 error` may be about the application's own answer; it counts where nothing else is said.
         found = _status_alone(reading, status, "", family, by_the_api=False, vendor=vendor)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from oairunbook.diagnose.catalogue import Finding
 from oairunbook.diagnose.pasted import fetch
-from oairunbook.diagnose.pasted.answers import read_answer
+from oairunbook.diagnose.pasted.answers import ANSWER, read_answer
 from oairunbook.diagnose.pasted.errors import beside_a_proxy, read_errors
 from oairunbook.diagnose.pasted.reading import Missing, Reading
 from oairunbook.diagnose.pasted.signs.sign import NOTHING
@@ -56,8 +56,12 @@ def decide(evidence: Evidence) -> Decision:
     best = _with_the_base_url(evidence.route, beside_a_proxy(evidence.route, best))
     others = {r.cause: r for r in readings if r.cause not in (best.cause, "unknown")}
     also = tuple((r.cause, r.fact) for r in others.values())
+    # Two failures that each speak for themselves: which of them stops the reporter, the text does not prove.
+    rivals = [r for r in others.values() if r.weight >= ANSWER]
     finding = Finding(
-        because=(cite(best.observation, best.fact),), certainty=best.certainty, also=(*best.also, *also)[:6]
+        because=(cite(best.observation, best.fact),),
+        certainty="likely" if rivals else best.certainty,
+        also=(*best.also, *also)[:6],
     )
     if best.cause == "unknown":
         owner = best.owner or ("connection_path" if evidence.route.family == "direct" else "route_provider")

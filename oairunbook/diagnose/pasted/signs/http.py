@@ -138,6 +138,16 @@ SIGNS = (
         EXCHANGE + 6,
         r"openrouter raised a streaming error",
     ),
+    # azure-identity: no token, and so no call of the model endpoint; what failed on the way to the authority weighs more.
+    sign(
+        "api.azure_auth_failed",
+        EXCHANGE,
+        r"\w{2,40}Credential failed to retrieve a token",
+        r"(?:CredentialUnavailable|ClientAuthentication)Error: ",
+        r"Chained\w{0,20}Credential authentication failed",
+        r"Azure\.Identity\.(?:CredentialUnavailable|AuthenticationFailed)Exception",
+        r"\bAADSTS\d{5,8}\b",
+    ),
     # Parts of Cloudflare's block page, and its numbers, told.
     sign(
         "http.blocked_page",
