@@ -93,14 +93,16 @@ class InBucket:
         return self._hashes.pop(run)
 
     def _fetch(self, run: str) -> None:
-        # Of a run that was entered after the listing, the listing knows nothing.
+        # Of a run that was entered after the listing, the listing knows nothing: it is listed by itself, when it is asked for.
         files = list(self.listed.get(run) or self._bucket.listed(f"{run}/"))
         size = sum(one.size for one in files)
         self._hashes = {run: {}}
         while run in self.ahead:
             self.ahead.pop(next(iter(self.ahead)))
         for later in self.ahead:
-            more = self.listed.get(later, [])
+            if later not in self.listed:
+                continue
+            more = self.listed[later]
             size += sum(one.size for one in more)
             if len(files) + len(more) > _AT_ONCE or size > _AT_ONCE_BYTES:
                 break
