@@ -283,6 +283,15 @@ def test_a_unit_that_watches_another_place_takes_no_variables_of_this_one(
     assert (refused.returncode, refused.stdout) == (2, "")
 
 
+def test_a_unit_that_watches_by_the_services_own_nodejs_takes_its_variables() -> None:
+    words = ["--node", "/usr/bin/node", "--project", "/srv/the api"]
+    cron = schedule("--for", "cron", *words).stdout.splitlines()[-1]
+    assert shlex.split(cron)[-4:] == words
+    assert "/etc/app/environment" in cron
+    refused = schedule("--for", "cron", "--project", "/srv/api")
+    assert (refused.returncode, refused.stdout) == (2, "")
+
+
 def test_systemd_finds_its_units_right(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("not installed: systemd-analyze (Debian package systemd)")

@@ -55,6 +55,7 @@ class Api:
 
     def __init__(self, tls: Any = None) -> None:
         self.requests: list[wire.Request] = []
+        self.status = 200
         self._listener = Listener(self._serve, tls=tls)
         self.base = f"{'https' if tls else 'http'}://localhost:{self._listener.port}/v1"
 
@@ -62,7 +63,7 @@ class Api:
         with connection.makefile("rb") as stream:
             while (request := wire.read_request(stream)) is not None:
                 self.requests.append(request)
-                wire.send_whole(connection, 200, (JSON,), COMPLETION)
+                wire.send_whole(connection, self.status, (JSON,), COMPLETION)
 
     def headers(self, name: str) -> set[str]:
         return {value for r in self.requests for key, value in r.headers.items() if key.lower() == name}
@@ -93,7 +94,9 @@ def run(application: Path, base: str, *arguments: str, **variables: str) -> subp
         "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
     }
     environment |= {"BASE_OF_THE_APPLICATION": base, "PYTHONPATH": str(Path(lab.__file__).parents[2]), **variables}
-    call = [sys.executable, "-m", "oairunbook.cli", "check", "--json", "-", "-q", "--control-url", "", "--repeat", "1"]
+    command, *arguments = arguments if arguments[0] in ("run", "verify") else ("check", "--repeat", "1", *arguments)
+    call = [sys.executable, "-m", "oairunbook.cli", command, "--json", "-", "-q"]
+    call += ["-p", "control_url", ""] if command == "run" else ["--control-url", ""]
     return subprocess.run(
         [*call, *arguments], cwd=application, env=environment, capture_output=True, text=True, check=False, timeout=120
     )  # fmt: skip
@@ -214,6 +217,28 @@ def test_another_interpreter_loads_the_client_there_and_says_there_what_is_wrong
     assert (done.returncode, done.stdout) == (2, "")
     assert "calling fails failed: RuntimeError at " in " ".join(done.stderr.split())
     assert "no configuration" not in done.stderr
+
+
+def test_runs_watches_and_the_proof_of_the_fix_take_the_applications_client_as_well(
+    application: Path, api: Api, tmp_path: Path
+) -> None:
+    theirs = ("--client", "app_llm:make", "--model", "m", "--archive", str(tmp_path / "archive"))
+    api.status = 500
+    failed = run(application, api.base, "run", *theirs)
+    assert (failed.returncode, failed.stderr) == (1, "")
+    document = json.loads(failed.stdout)
+    assert document["evidence"]["route"]["base_url"]["value"] == api.base
+    assert document["verdict"]["cause"] == "api.server_error"
+
+    api.status = 200
+    mended = run(application, api.base, "verify", *theirs)
+    assert (mended.returncode, mended.stderr) == (0, "")
+    assert json.loads(mended.stdout)["proof"]["proved"]
+    assert api.headers("x-gateway-auth") == {"team-secret-4711"}
+    for secret in (KEY, "team-secret-4711"):
+        kept = [path for path in (tmp_path / "archive").rglob("*") if path.is_file()]
+        assert kept
+        assert not [path for path in kept if secret.encode() in path.read_bytes()]
 
 
 def test_a_wrong_call_here_ends_with_2_and_nothing_is_sent(application: Path, api: Api) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from oairunbook.collector.options import place_options
-from oairunbook.options import Seconds
+from oairunbook.options import Seconds, client_option
 from oairunbook.output import examples, inert, json_option, say, write_json
 from oairunbook.record import runbooks
 from oairunbook.record.running import end_if_not_whole, hide_option, path_options, progress, sign_key_option, told
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     help="A notebook's parameter; may be given more than once.",
 )
 @path_options(budget="30")
+@client_option
 @click.option(
     "--archive",
     metavar="DIR|s3://…",
@@ -80,6 +81,7 @@ def run(
     archive: str,
     sign_key: str,
     fault: str | None,
+    client: str | None,
     unattended: bool,
     metrics: str | None,
     on_change: str,
@@ -109,7 +111,7 @@ def run(
     """
     from oairunbook.record import at_start, cron_command  # noqa: F401 - the first before nbformat
     from oairunbook.record.archive.mirror import address
-    from oairunbook.record.elsewhere import looking_from
+    from oairunbook.record.elsewhere import looking_from, place_for
     from oairunbook.record.run import interruptible
     from oairunbook.record.run import run as start
     from oairunbook.record.table import practice_text, verdict_text
@@ -131,13 +133,14 @@ def run(
                 raise click.UsageError(
                     "--cron decides itself what it runs and writes: give no NAME and no --json. Nothing was run."
                 )
+            words = (*where.words, *(("--client", client) if client else ()))
             settings = cron_command.settings(
-                given, where.words, archive, sign_key, metrics, on_change, jitter, limit, environment
+                given, words, archive, sign_key, metrics, on_change, jitter, limit, environment
             )
             raise SystemExit(cron_command.take_turn(settings, environment, interrupted))
         if metrics or on_change or jitter is not None or limit is not None:
             raise click.UsageError("--prom, --on-change, --jitter and --limit go with --cron. Nothing was run.")
-        place = where.place()
+        place = place_for(where.place(), client)
         if fault and place is not None:
             if place.runtime == "node":
                 # Of the lab's variables none that Node.js reads names the lab's root.
@@ -150,7 +153,7 @@ def run(
                 archive=archive,
                 sign_key=sign_key,
                 environment=environment,
-                look=looking_from(place, sent, interrupted, tell) if place else None,
+                look=looking_from(place, sent, client, interrupted, tell) if place else None,
                 progress=tell,
                 interrupted=interrupted,
             )

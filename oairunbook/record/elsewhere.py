@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from oairunbook.collector.carrier import NotCollectedError
-from oairunbook.collector.place import Place
+from oairunbook.collector.place import Place, by_interpreter
 from oairunbook.collector.there import look_there
 from oairunbook.evidence import Evidence
 from oairunbook.observe import DEFAULT_REPEAT, CutShortError
@@ -20,10 +21,19 @@ _LOOK = ("base_url", "model", "route", "timeout", "budget", "idle", "control_url
 """Parameters of the notebooks that say how to look."""
 
 
+def place_for(place: Place | None, client: str | None) -> Place | None:
+    """Where to look: the application's own client is made in no kernel, but by this interpreter in the working folder, if no other is named."""
+    return by_interpreter(sys.executable) if place is None and client is not None else place
+
+
 def looking_from(
-    place: Place, sent: Mapping[str, str], interrupted: threading.Event, progress: Callable[[str], None]
+    place: Place,
+    sent: Mapping[str, str],
+    client: str | None,
+    interrupted: threading.Event,
+    progress: Callable[[str], None],
 ) -> Callable[[Mapping[str, Value], Path], tuple[Evidence, ...]]:
-    """What `oairunbook.record.run.run` takes as *look*.
+    """What `oairunbook.record.run.run` takes as *look*; for *client* see `oairunbook.check`.
 
     Raises, once it is called:
         ParameterError: A parameter asks for other evidence than a look there, or the archive cannot be written. Nothing was sent.
@@ -44,6 +54,7 @@ def looking_from(
                 f"The archive {root} cannot be written: {error.strerror}. Nothing was sent, nothing was run."
             ) from error
         options: dict[str, Any] = {name: value for name, value in values.items() if name in _LOOK}
+        options["client"] = client
         options["idle"] = options.get("idle") or None
         options["repeat"] = values.get("path_attempts", DEFAULT_REPEAT)
         often, budget = int(values.get("repeat", 1)), float(options.pop("budget", DEFAULT_BUDGET))

@@ -43,6 +43,8 @@ _UNITS = {"m": 1, "h": 60, "d": 24 * 60}
 )
 @click.option("--via", metavar="COMMAND", help="Watch from where this command leads, as run --via does.")
 @click.option("--python", metavar="PATH", help="Watch from this interpreter, as run --python does.")
+@click.option("--node", metavar="PATH", help="Watch from this Node.js, as run --node does.")
+@click.option("--project", metavar="DIR", help="With --node or --via: folder of the Node.js application, there.")
 @click.option(
     "--like-unit", metavar="NAME", help="Watch from the place of this systemd service, as run --like-unit does."
 )
@@ -83,6 +85,8 @@ def schedule(
     image: str | None,
     via: str | None,
     python: str | None,
+    node: str | None,
+    project: str | None,
     like_unit: str | None,
     send_env: tuple[str, ...],
     program: str,
@@ -102,7 +106,9 @@ def schedule(
             "--base-url holds a password, a query or a fragment, and what is printed is no place for secrets. "
             "Next: put OPENAI_BASE_URL into the environment file or the Secret"
         )
-    place = Where(via=via, python=python, node=None, project=None, like_pid=None, like_unit=like_unit, sends=send_env)
+    place = Where(
+        via=via, python=python, node=node, project=project, like_pid=None, like_unit=like_unit, sends=send_env
+    )
     place.check()
     if where == "kubernetes" and (via or like_unit):
         raise click.UsageError(

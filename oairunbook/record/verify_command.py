@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oairunbook.collector.options import place_options
+from oairunbook.options import client_option
 from oairunbook.output import EXIT_INCONCLUSIVE, examples, inert, json_option, say, write_json
 from oairunbook.record.running import end_if_not_whole, path_options, progress, sign_key_option, told
 
@@ -31,6 +32,7 @@ _PROVED = 0
     "[default: the newest run of the archive with a fault of the same route, or from the same other place]",
 )
 @path_options(budget="enough for the attempts that it takes")
+@client_option
 @click.option(
     "--repeat",
     type=click.IntRange(min=1),
@@ -54,6 +56,7 @@ def verify(
     failing: str,
     archive: str,
     sign_key: str,
+    client: str | None,
     json_file: str | None,
     quiet: bool,
     place: Place | None,
@@ -64,18 +67,19 @@ def verify(
 
     Same runtime, base URL, key scope, model and path as the failing run; where one of them differs nothing is proved, and it says which.
     It is repeated until the earlier failure rate can be excluded at 95 %; after a steady fault a few times. The record links to the
-    failing run. What was seen from another place is verified from there: give the same --via, --python, --like-pid or --like-unit.
+    failing run. What was seen from another place is verified from there: give the same --via, --python, --like-pid, --like-unit or --client.
 
     Exit status: 0 the fix is proved, 1 a fault is still there, 2 the call is wrong or there is no failing run (nothing was sent),
     3 not proved: a condition differs or too little was tried, 4 the notebook did not run to its end, 130 interrupted.
     """
     from oairunbook.record import at_start  # noqa: F401 - before nbformat
-    from oairunbook.record.elsewhere import looking_from
+    from oairunbook.record.elsewhere import looking_from, place_for
     from oairunbook.record.run import interruptible
     from oairunbook.record.verify_fix import failing_run
     from oairunbook.record.verify_fix import verify as start
 
     given = [(name, str(value)) for name, value in options.items() if value is not None]
+    place = place_for(place, client)
     with interruptible() as interrupted, told():
         record = failing_run(
             failing,
@@ -91,7 +95,7 @@ def verify(
             given,
             archive=archive,
             sign_key=sign_key,
-            look=looking_from(place, sent, interrupted, progress(quiet)) if place else None,
+            look=looking_from(place, sent, client, interrupted, progress(quiet)) if place else None,
             progress=progress(quiet),
             interrupted=interrupted,
         )
