@@ -115,24 +115,20 @@ def read_document(kind: type[Result], text: str | bytes, schema: str) -> Result:
         record: Result = reader(kind).validate_json(json.dumps(document, allow_nan=False), strict=True)
         return record
     except ValidationError as error:
-        found = [(e["loc"], e["msg"]) for e in error.errors(include_url=False, include_input=False)]
-        # Of an outcome every kind is tried; what the kind that it says to be lacks is what tells.
-        loc, message = next((item for item in found if _is_its_own_kind(item[0], document)), found[0])
+        first = error.errors(include_url=False, include_input=False)[0]
+        loc, message = first["loc"], first["msg"]
         raise EvidenceError(f"{'.'.join(str(part) for part in loc)}: {message}") from error
     except (ValueError, RecursionError) as error:
         raise EvidenceError(f"this is no JSON that can be written again: {error}") from error
 
 
-_KINDS = {
-    field.default: outcome.__name__
-    for outcome in get_args(Outcome)
-    for field in dataclasses.fields(outcome)
-    if field.name == "kind"
-}
+_KINDS = frozenset(
+    field.default for outcome in get_args(Outcome) for field in dataclasses.fields(outcome) if field.name == "kind"
+)
 
 
 def _check_kinds(observations: Any) -> None:
-    """Every outcome says of which kind it is; guessing from its fields could make one thing of another."""
+    """Every outcome says of which kind it is, in words that its reader understands: those of pydantic list all that it could be."""
     for number, observation in enumerate(observations if isinstance(observations, list) else ()):
         outcome = observation.get("outcome") if isinstance(observation, dict) else None
         kind = outcome.get("kind") if isinstance(outcome, dict) else None
@@ -140,10 +136,3 @@ def _check_kinds(observations: Any) -> None:
             raise EvidenceError(
                 f"observations.{number}.outcome.kind: {str(kind)[:80]!r} is no kind that this version knows; a newer one may have written it"
             )
-
-
-def _is_its_own_kind(loc: tuple[int | str, ...], document: Any) -> bool:
-    if len(loc) < 4 or loc[0] != "observations" or loc[2] != "outcome":
-        return True
-    kind = document["observations"][loc[1]]["outcome"]["kind"]
-    return bool(loc[3] == _KINDS[kind])

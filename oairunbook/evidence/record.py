@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field
-from typing import Literal, TypeVar, Union
+from typing import Annotated, Any, Literal, TypeVar, Union
 
 from oairunbook.evidence.browser import ClientCode, CorsExchange, PageTried
 from oairunbook.evidence.connection import (
@@ -60,6 +60,15 @@ Outcome = Union[
 Result = TypeVar("Result")
 
 
+class _ByKind:
+    """Tells pydantic, where a record is read, that `kind` says which outcome it is: else each of them is tried on each observation."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic import Field
+
+        return handler.generate_schema(Annotated[source, Field(discriminator="kind")])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """What one probe saw. It judges nothing."""
@@ -80,7 +89,7 @@ class Observation:
     """Since the collection began, on the monotonic clock."""
 
     seconds: float
-    outcome: Outcome
+    outcome: Annotated[Outcome, _ByKind()]
     changed: str | None = None
     """For a counter-test: the one thing that differs from the path. None on the path itself."""
 
