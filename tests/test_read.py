@@ -242,6 +242,20 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         # A model named before its word, and other things that somebody has no access to.
         ("Running it ends in HTTP 403, the project does not have access to the gpt-4o model", "api.model_not_found"),
         ("Running it ends in HTTP 403, the container does not have access to the network", "unknown"),
+        # A client's own `send` around everything, and the standard library's, which sends the request.
+        ('Traceback (most recent call last):\n  File "/x/requests/adapters.py", line 486, in send\nrequests.exceptions.SSLError: (Caused by SSLError(SSLEOFError(8, \'EOF occurred in violation of protocol\')))', "tls.reset"),
+        ('Traceback (most recent call last):\n  File "/x/http/client.py", line 996, in send\nssl.SSLEOFError: EOF occurred in violation of protocol', "http.disconnected"),
+        # A web application's answer to its own pages, and the API's words.
+        ('{"message": "Internal Server Error", "code": "unknown"}', "unknown"),
+        ('{"error": {"message": "Internal Server Error", "type": "server_error", "param": null, "code": null}}', "api.server_error"),
+        # Statuses in brackets and before a body; a class that prose names, and one of somebody's own.
+        ("Authentication failed (401): Invalid bearer token", "api.invalid_key"),
+        ('Failed to transcribe: 413 - {"error":"too long","output":null}', "api.bad_request"),
+        ("It raises InternalServerError for long texts", "api.server_error"),
+        ("It raises InternalServerErrorHandler for long texts", "unknown"),
+        ("It throws NotFoundError.prototype at me", "unknown"),
+        # Whose list of names is too old; which failure it would have named is not said.
+        ("ValueError: BadGatewayError is in litellm but not in aider's exceptions list", "client.sdk_incompatible"),
         # Prose that a terminal broke begins like code.
         ("error sending request\nfor url (https://api.openai.com/v1): connection refused", "tcp.refused"),
     ],
@@ -298,6 +312,12 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
         ("it always shows Connection error. for the local LLM", "route_provider"),
         ("I opened the page at localhost:5173\nFailed to fetch", "connection_path"),
         ("I connected it to localhost:1234\nFailed to fetch", "route_provider"),
+        (
+            "504 Server Error: Gateway Timeout for url: https://api-inference.huggingface.co/models/x/v1/chat/completions",
+            "route_provider",
+        ),
+        ("openai-api-base: https://localapi\nopenai-api-key: x\nConnection error.", "route_provider"),
+        ('api_base="https://llm.example.net/v1/"\nthere is an issue related to timeout', "route_provider"),
         # Who called the application's own server, and who was called.
         (
             'INFO:     127.0.0.1:64521 - "POST /process_pdf HTTP/1.1" 500 Internal Server Error\n[WinError 10060]',

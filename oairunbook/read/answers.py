@@ -37,6 +37,8 @@ _STATUS = Phrases(
     r"""|(?:Client|Server) error '(?P<g>[345]\d{2})\b"""
     # aiohttp's ClientResponseError, with its class or, where an application prints it, without.
     r"""|(?<![\d.,])\b(?P<h>[45]\d{2}), message=(?=['"])"""
+    r"""|\b(?:failed|failure|errors?|refused|rejected|denied) \((?:HTTP |status(?: code)?:? )?(?P<aa>[45]\d{2})\)"""
+    r"""|: (?P<bb>[45]\d{2}) [-\u2013] (?=\{)"""
     r"""|(?:^|[\s"'(:>-])(?P<i>[45]\d{2})[ :-]{1,3}(?:Unauthorized|Forbidden|Not Found|Too Many Requests|Bad Request|Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out|Payment Required|Request Timeout|Method Not Allowed|Proxy Authentication Required)"""
     r"""|(?:does not indicate success|returned error|response[ _]code\"?|responded with|returned|failed with(?: status)?|error code|StatusCode|got): ?(?:status |HTTP )?(?P<j>[45]\d{2})\b"""
     r"""|^\s{0,12}(?P<k>[45]\d{2})(?= [A-Z{<]|: [A-Z]| status code)"""
@@ -88,7 +90,9 @@ _NO_WORDS = re.compile(r"\w{1,40}(?:Exception|Error)\W{0,4}")
 # `RetryError[<Future … raised RateLimitError>]` keeps nothing but the class.
 # A title or a last line may be no more.
 _CLASS_ALONE = Phrases(
-    rf"(?:\braised |^[ \t#*`]{{0,6}}(?:openai\.(?:error\.)?)?)(?P<class>{'|'.join(CLASS_STATUS)})\b(?=[>\]\s*`]{{0,10}}$)",
+    rf"(?:\braised |^[ \t#*`]{{0,6}}(?:openai\.(?:error\.)?)?)(?P<class>{'|'.join(CLASS_STATUS)})\b(?=[>\]\s*`]{{0,10}}$)"
+    # told in prose
+    rf"|\b(?:[Rr]ais(?:es|ing|ed)|[Tt]hrow(?:s|ing|n)|[Gg]ets?|[Gg]etting|[Gg]ot|[Gg]ives?) (?:me )?(?:an? |the )?`?(?:openai\.(?:error\.)?)?(?P<told>{'|'.join(CLASS_STATUS)})\b`?(?= (?:for|when|on|in|after|from|with|while|and|but|if|every)\b|[.,;!?)])(?!\.\w)",
     flags=re.MULTILINE,
 )
 
@@ -118,7 +122,7 @@ _SENTENCES = Phrases(
         r"The model:? [`'\"\\]{0,3}[\w./:@-]{1,80}[`'\"\\]{0,3} does not exist[^\n\"'}]{0,120}|Rate limit reached for [^\n\"'}]{1,400}|(?:That |The )?model is (?:currently )?overloaded[^\n\"'}]{0,200}|"
         r"The server (?:had|experienced) an error (?:while )?processing your request[^\n\"'}]{0,200}|The server is (?:currently )?overloaded[^\n\"'}]{0,120}|The engine is currently overloaded[^\n\"'}]{0,120}|"
         r"(?:The principal [^\n\"}]{0,120})?lacks the required data action[^\n\"}]{0,200}|Principal does not have access to API/Operation|Key based authentication is disabled for this resource|"
-        r"Access token is missing, invalid, audience is incorrect[^\n\"'}]{0,120}|Traffic is not from an approved private endpoint|Subdomain does not map to a resource|"
+        r"(?<=[*`'\"])[Rr]esource not found(?=[*`'\"])|Access token is missing, invalid, audience is incorrect[^\n\"'}]{0,120}|Traffic is not from an approved private endpoint|Subdomain does not map to a resource|"
         r"(?:not|n't) have access to (?:the |this )?[`'\"]?(?=[\w./:-]{0,60}\d)[\w./:-]{2,60}[`'\"]? model\b|"
         r"Access denied due to (?:invalid|missing) subscription key[^\n\"'}]{0,250}|Access denied due to Virtual Network/Firewall rules[^\n\"'}]{0,60}|Public access is disabled[^\n\"'}]{0,80}|"
         r"[Tt]he (?:API|api) deployment for this res{1,2}ource does not exist[^\n\"'}]{0,160}|Outbound network access is restricted[^\n\"}]{0,200}|have exceeded (?:the )?(?:token|call) rate limit[^\n\"'}]{0,300}|No auth credentials found|No cookie auth credentials found|"
@@ -473,8 +477,8 @@ def _bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
     for match in _CLASS_ALONE.finditer(text):
         found.append(
             Shown(
-                status=CLASS_STATUS[match["class"]],
-                position=match.start("class"),
+                status=CLASS_STATUS[match["class"] or match["told"]],
+                position=match.start("class" if match["class"] else "told"),
                 body=Body(shape="empty", size_bytes=0),
             )
         )

@@ -26,6 +26,7 @@ _CODE = re.compile(
     r"|^\s*(?:with|except|if|for|async)\b.*[:{(]\s*$|^\s*import [\w.*{]|^\s*from [\w.]+ import\b"
 )
 _TRANSPORT = re.compile(r"[\\/](?:httpcore2?|httpx2?)[\\/]|urllib3[\\/]connection|aiohttp[\\/]connector")
+_HTTP_CLIENT = re.compile(r"[\\/]http[\\/]client\.py")
 _HEADER = re.compile(r"Traceback \(most recent call last\)|\w+(?:Error|Exception|Timeout)\s+Traceback \(most recent")
 _ONLY_HEADER = re.compile(r"^[^\w]{0,80}(?:Exception Group )?Traceback \(most recent|^\w+\s+Traceback \(most recent")
 _HEADED = re.compile(r"^(?P<type>[A-Za-z]\w+)\s+Traceback \(most recent")
@@ -186,7 +187,9 @@ def _split(text: str) -> Iterator[Chain]:
         if frame is not None:
             function = frame["function"] or frame["cell"]
             if function:
-                functions.append(function)
+                # Clients have a `send` of their own around everything; only the one of the standard library is where a request is sent.
+                if function != "send" or _HTTP_CLIENT.search(line):
+                    functions.append(function)
                 chain.python = True
             code_follows = bool(frame["function"])
             continue

@@ -19,7 +19,7 @@ from oairunbook.services import OTHER_SERVICES
 
 _BASE_URL_NAMES = (
     "openai_base_url|openai_api_base|openai_api_base_url|openai_api_url|azure_openai_endpoint|azure_openai_api_endpoint|azure_api_base|azure_endpoint|"
-    "azureopenaiendpoint|base_url|baseurl|base-url|api_base|apibase|api_base_url|api_url|basepath|azureopenaibasepath|endpoint|openai_proxy_url|"
+    "azureopenaiendpoint|openai-api-base|openai-base-url|base_url|baseurl|base-url|api_base|api-base|apibase|api_base_url|api_url|basepath|azureopenaibasepath|endpoint|openai_proxy_url|"
     "spring.ai.openai.base-url|ollama_base_url|ollama_host|ollama_api_base|"
     # names that applications make up for the same
     r"(?:[a-z0-9]{1,20}_){0,3}[a-z0-9]{0,12}(?:llm|openai|gpt|chat|lmstudio|lm_studio)[a-z0-9]{0,12}_(?:base_url|api_base|api_url|endpoint|base|url|host)"

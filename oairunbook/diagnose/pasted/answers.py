@@ -77,12 +77,15 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
             return reading("unknown", NOTHING + 1, missing=fetch.CHAIN)
         if told:
             return _status_alone(reading, told, "", family, by_the_api=False, vendor=vendor)
+        if not status and not error.type and _OF_ITSELF.fullmatch(f"{error.code or ''} {error.message or ''}"):
+            # What a web application answers to its own pages: no envelope, no code but a catch-all, and a reason phrase.
+            return reading("unknown", VAGUE, owner="unknown", missing=fetch.STATUS)
         cause = _of_the_provider_behind(status, error, body.sample)
         if cause is not None:
             return reading(cause, ANSWER + 1)
         cause = _by_host(evidence.route.host, api.named(status, error, family))
         if cause is not None:
-            return reading(cause, ANSWER + 1, "proven" if _certain(status, error) else "likely")
+            return reading(cause, ANSWER + 1, "proven" if _certain(status, error, cause) else "likely")
         if (status in (502, 504) or status >= 520) and not (error.code or error.type):
             # A sentence beside a status of an intermediary is another matter.
             return _status_alone(reading, status, "", family, by_the_api=False, vendor=vendor)
@@ -203,6 +206,8 @@ def _by_host(host: str, cause: str | None) -> str | None:
     return "api.gateway_auth_failed" if cause == "api.invalid_key" and host == "openrouter.ai" else cause
 
 
+_OF_ITSELF = re.compile(r"(?:unknown|internal_server_error)? ?Internal Server Error\.?", re.IGNORECASE)
+
 # What applications put into an error object of their own: the SDK's words for no answer, or the status of one.
 _NO_ANSWER_INSIDE = re.compile(
     r"\W*(?:connection error|request timed out|fetch failed|network error)\W*", re.IGNORECASE
@@ -228,8 +233,9 @@ def _of_the_provider_behind(status: int, error: ApiError, sample: str) -> str | 
     return cause if cause in ("api.bad_request", "api.model_not_found", "api.endpoint_not_found") else None
 
 
-def _certain(status: int, error: ApiError) -> bool:
-    return bool(error.code or error.type) or bool(status)
+def _certain(status: int, error: ApiError, cause: str) -> bool:
+    """A code or type, or a status; a gateway's own sentence alone may be that of any intermediary."""
+    return bool(error.code or error.type) or (bool(status) and cause != "api.gateway_upstream_failed")
 
 
 def _guesses(words: str, family: str) -> bool:

@@ -12,7 +12,7 @@ SIGNS = (
         r"unexpected keyword argument '?proxies",
         r"No module named '?(?:openai|httpx2?|httpcore2?|socksio2)\b",
         r"cannot import name .{1,80} from (?:partially initialized module )?'?(?:openai|httpx|httpcore|aiohttp|urllib3|typing_extensions|pydantic|anyio|jiter)",
-        r"module '?openai'? has no attribute",
+        r"module '?(?:openai|litellm)'? has no attribute",
         r"no longer supported in openai ?>= ?1",
         r"invalid onRequestStart method",
         r"Cannot find (?:module|package) '?openai",
@@ -33,6 +33,12 @@ SIGNS = (
         r"NoSuchMethodError",
         r"NoClassDefFoundError",
         certainty="proven",
+    ),
+    # aider, of a litellm newer than itself: it stops over the name of a class, and the failure of the call stays unsaid.
+    sign(
+        "client.sdk_incompatible",
+        CLIENT,
+        r"is in litellm but not in aider's exceptions list",
     ),
     sign(
         "client.api_key_missing",

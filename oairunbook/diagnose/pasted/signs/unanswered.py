@@ -33,6 +33,7 @@ SIGNS = (
         r"timed out",
         r"\btimes out\b",
         r"\brequests? (?:\w+ ){0,3}time ?outs?\b",
+        r"\b(?:issues?|problems?|errors?) (?:related to|with|about) (?:the |a )?time-?outs?\b",
         r"timeout of \d",
         r"context deadline exceeded",
         r"ClientConnectorError",
