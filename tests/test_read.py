@@ -254,6 +254,10 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ("It raises InternalServerError for long texts", "api.server_error"),
         ("It raises InternalServerErrorHandler for long texts", "unknown"),
         ("It throws NotFoundError.prototype at me", "unknown"),
+        # Cloudflare's challenge from its middle, and the script that it puts into any page.
+        ("OpenAI: <!DOCTYPE html>\nwindow._cf_chl_opt.cOgUHash = location.hash", "http.blocked_page"),
+        ("OpenAI: <!DOCTYPE html>\nwindow['__CF$cv$params']={r:'7927'}", "http.not_an_api"),
+        ('{"type":"error","error":{"type":"not_found_error","message":"model: claude-x"}}', "api.model_not_found"),
         # Whose list of names is too old; which failure it would have named is not said.
         ("ValueError: BadGatewayError is in litellm but not in aider's exceptions list", "client.sdk_incompatible"),
         # Prose that a terminal broke begins like code.

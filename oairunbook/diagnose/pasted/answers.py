@@ -19,7 +19,7 @@ from oairunbook.verdict import Owner
 ANSWER, _EDGE, _STATUS = 75, 74, 30
 _BLOCK_PAGE = Phrases(
     r"just a moment|attention required|access denied|access is denied|blocked|web filter|zscaler|fortiguard|netskope|forcepoint|umbrella|captive|request was blocked|error code: 10(?:06|07|08|09|10|12|15|20)\b|"
-    r"enable javascript and cookies|verify you are human|checking your browser|cf-mitigated|incident id|security policy|sorry, you have been|ray id|forbidden by policy|policy violation",
+    r"enable javascript and cookies|verify you are human|checking your browser|cf-mitigated|_cf_chl_|incident id|security policy|sorry, you have been|ray id|forbidden by policy|policy violation",
     flags=re.IGNORECASE,
 )
 _GATEWAY_WORDS = Phrases(

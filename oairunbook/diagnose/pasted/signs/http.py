@@ -155,6 +155,8 @@ SIGNS = (
         r"Sorry, you have been blocked",
         r"\bblock_headline\b",
         r"\bcf-error-10\d\d\b",
+        # the script of its challenge; the one that it puts into ordinary pages is another
+        r"_cf_chl_",
         r"\bError reference number: 10\d\d\b",
         r"Attention Required! \| Cloudflare",
         r"\bCloudflare (?:HTTP )?errors? (?:code:? )?10(?:06|07|08|09|10|12|15|20)\b",
