@@ -24,7 +24,7 @@ _GATEWAY_UPSTREAM: Marks = ("openaiexception", "azureexception - ", "fetch faile
                             "an invalid response was received from the upstream", "no instances available", "no models available", "provider_unavailable", "connection error.")  # fmt: skip
 # The API itself never speaks so; it has no upstream to tell of.
 _UPSTREAM_SAID: Marks = ("upstream request failed", "error from provider", "upstream_error", "upstream error", "fetch failed", "no available channel", "no available upstream",
-                         "no available account", "no available candidate", "no available provider", "无可用渠道", "do_request_failed",
+                         "no available account", "no available candidate", "no available provider", "services available", "providers available for", "backends available", "upstreams available", "无可用渠道", "do_request_failed",
                          "bad_response_status_code", "all providers failed")  # fmt: skip
 # What the routers of gateways say by themselves, whatever status they put on it.
 _ROUTER: Marks = (
@@ -96,7 +96,7 @@ _MODEL = re.compile(
 _REQUEST: Marks = ("maximum context length", "context_length_exceeded", "invalid_request", "unsupported_value", "unsupported_parameter", "unknown_parameter", "invalid_value", "invalid_type",
                    "badrequesterror", "content_filter", "content management policy", "content_management_policy", "prompt triggering azure openai", "responsibleaipolicy", "is too long", "string_above_max_length", "unsupported parameter", "max_completion_tokens",
                    "operationnotsupported", "field required", "invalid 'messages", "invalid_prompt", "invalid schema", "is not of type", "additional properties are not allowed",
-                   "unrecognized request argument", "reduce the length", "extra inputs are not permitted", "missing required parameter", "issue with your request. please check your inputs")  # fmt: skip
+                   "unrecognized request argument", "reduce the length", "extra inputs are not permitted", "missing required parameter", "issue with your request. please check your inputs", "into go struct field")  # fmt: skip
 # Over a limit of size: the API calls its own refusal a `server_error`.
 _TOO_LARGE: Marks = ("content size limit", "request entity too large", "request_too_large", "payload too large")
 
@@ -146,7 +146,7 @@ def _openai(status: int, error: ApiError, words: str) -> str | None:
         or _has(words, _OVERLOADED)
     ) and status not in (400, 401, 403, 404):
         return "api.overloaded"
-    if status in (0, 400, 413) and _has(words, _TOO_LARGE):
+    if (status in (0, 400, 413) and _has(words, _TOO_LARGE)) or "only be accessed over https" in words:
         return "api.bad_request"
     if code == "external_storage_validation_unavailable":
         return "api.server_error"

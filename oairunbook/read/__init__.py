@@ -23,7 +23,7 @@ from oairunbook.observe.bodies import classify
 from oairunbook.observe.http import kept_headers
 from oairunbook.read.answers import Shown, answers
 from oairunbook.read.errors import chains
-from oairunbook.read.settings import called, resolve_route
+from oairunbook.read.settings import called, resolve_route, stopped_elsewhere
 from oairunbook.read.text import normalise, unescaped, without_gutters
 from oairunbook.redaction import Secrets
 
@@ -169,6 +169,9 @@ def _http_answer(shown: Shown, url: str) -> HttpAnswer:
 def _whose(shown: Shown) -> str:
     if _TELEMETRY.search(shown.around[-160:]) or _another_component(shown.around.rpartition("\n")[2]):
         return TELEMETRY
+    in_line = called(shown.around.rpartition("\n")[2])
+    if in_line:
+        return in_line[-1].host
     hosts = called(shown.around)
     return hosts[0].host if hosts else WHOLE
 
@@ -179,7 +182,9 @@ def _raised(text: str) -> Iterator[Observation]:
         noise = tuple(
             link
             for link in chain.errors
-            if _TELEMETRY.search(_LISTED.sub("", link.text)) or _another_component(link.text)
+            if _TELEMETRY.search(_LISTED.sub("", link.text))
+            or _another_component(link.text)
+            or stopped_elsewhere(link.text)
         )
         ours = tuple(link for link in chain.errors if link not in noise)
         if noise:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 from dataclasses import dataclass, field
@@ -12,9 +13,11 @@ from typing import Any
 from oairunbook.evidence import ApiError, Body
 from oairunbook.observe.bodies import api_error
 from oairunbook.phrases import Phrases
+from oairunbook.read import dotnet
 
 _MOST = 60
 _LONGEST_OBJECT = 16_000
+_LONGEST_PAGE = 4000
 
 _START = Phrases(
     r"""\{\s{0,40}\\{0,3}["']?(?:error|errors|message|code|type|detail|statusCode|status|object|success|html-message|title|request_id|error_code|param)\\{0,3}["']?\s?:"""
@@ -31,7 +34,7 @@ _STATUS = Phrases(
     r"""Error code:\W{1,4}(?P<a>\d{3})\b"""
     r"""|HTTP/[\d.]{1,3}"?\s(?P<b>\d{3})\b"""
     r"""|\bstatus(?:[_ ]?code)?\\?["']?(?:\s(?:of|returned))?\s{0,2}[:=]{0,2}\s{0,2}\(?["']?(?P<c>[1-5]\d{2})\b(?!ms)"""
-    r"""|(?<!reachable \()\bHTTP(?:\s(?:status(?:\scode)?|error|code|response code was))?[:\s]\s?(?P<d>[1-5]\d{2})\b"""
+    r"""|(?<!reachable \()\bHTTP(?:\s(?:status|error|response))?(?:\scode)?(?:\swas)?[:\s]\s?(?P<d>[1-5]\d{2})\b"""
     r"""|(?:Error|Exception)[\]:]{1,2}\s(?P<e>[45]\d{2})(?=\s|:|,|$)"""
     r"""|(?:^|[\s"'(:])(?P<f>[45]\d{2}) (?:Client|Server) Error\b"""
     r"""|(?:Client|Server) error '(?P<g>[345]\d{2})\b"""
@@ -39,15 +42,15 @@ _STATUS = Phrases(
     r"""|(?<![\d.,])\b(?P<h>[45]\d{2}), message=(?=['"])"""
     r"""|\b(?:failed|failure|errors?|refused|rejected|denied) \((?:HTTP |status(?: code)?:? )?(?P<aa>[45]\d{2})\)"""
     r"""|: (?P<bb>[45]\d{2}) [-\u2013] (?=\{)"""
-    r"""|(?:^|[\s"'(:>-])(?P<i>[45]\d{2})[ :-]{1,3}(?:Unauthorized|Forbidden|Not Found|Too Many Requests|Bad Request|Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out|Payment Required|Request Timeout|Method Not Allowed|Proxy Authentication Required)"""
-    r"""|(?:does not indicate success|returned error|response[ _]code\"?|responded with|returned|failed with(?: status)?|error code|StatusCode|got): ?(?:status |HTTP )?(?P<j>[45]\d{2})\b"""
-    r"""|^\s{0,12}(?P<k>[45]\d{2})(?= [A-Z{<]|: [A-Z]| status code)"""
+    r"""|(?:^|[\s"'(:>`-])(?P<i>[45]\d{2})[ :)"'-]{1,4}(?:Unauthorized|Forbidden|Not Found|Too Many Requests|Bad Request|Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out|Payment Required|Request Timeout|Method Not Allowed|Proxy Authentication Required|(?-i:Resource not found))"""
+    r"""|(?:does not indicate success|returned (?:an )?error|response[ _]code\"?|responded with|returned|failed with(?: status)?|error code|StatusCode|got): ?\(?(?:status |HTTP )?(?P<j>[45]\d{2})(?![\d.])"""
+    r"""|^\s{0,12}(?P<k>[45]\d{2})(?= [A-Z{<]|: [A-Z]| status code| ["'][A-Z])"""
     r"""|<title>(?:[\w.-]{1,80} \| )?(?P<l>[45]\d{2})\b"""
     r"""|\bError (?P<m>[45]\d{2})\b"""
     r"""|\bresponse code(?: error)?\W{1,6}(?:code=)?(?P<t>[45]\d{2})\b"""
     # SDK 0.x: the body, the status, the body again, the headers.
     r"""|\} (?P<y>[45]\d{2}) \{['"]error"""
-    r"""|(?<![\d.,:])\b(?P<u>[45]\d{2}) ?(?:errors?\b|错误|报错|异常)"""
+    r"""|(?<![\d.,:])\b(?P<u>[45]\d{2}) ?(?:(?:time-?out|gateway|server|internal|internal server|not found|auth\w{0,10}|unauthorized|forbidden|bad request|HTTP|API) )?(?:errors?\b|错误|报错|异常)"""
     r"""|\b(?:GET|POST|PUT|OPTIONS) https?://[^\s"']{3,300} (?P<s>[45]\d{2})\b"""
     r"""|\bhttp(?:_?(?:status|code))?=(?P<n>[1-5]\d{2})\b"""
     r"""|\bResponse:? (?P<o>[45]\d{2})\b"""
@@ -57,6 +60,9 @@ _STATUS = Phrases(
     r"""|(?<![\d.,])(?P<v>[45]\d{2}) (?:HTTP )?status codes?\b"""
     r"""|(?<![\d.,:#])\b(?P<z>[45]\d{2}) responses?\b"""
     r"""|(?:Reason|Error|错误|Fehler)\W{1,3}\[(?P<x>[45]\d{2})\]"""
+    r"""|\bError code (?P<cc>[45]\d{2})\b"""
+    # `status code not equals 200,code is 401`, `HTTP status was 503`
+    r"""|\b(?:status|http)\b[^\n]{0,40}?\b(?:is|was|got|received) {0,2}:? ?(?P<dd>4(?:0\d|1[0-8]|2[2-9]|51)|5(?:0[0-4]|2\d|30))\b(?! ?(?:ms|tokens))"""
     # In prose: a number that a word of amount follows is none.
     r"""|\b(?:receiv(?:e[sd]?|ing)|gets?|got|getting|gives?|gave|throws?|threw|return(?:s|ed|ing)?)(?: me)? (?:an? |the )?(?:HTTP )?["'`]?(?P<w>40[0-9]|413|422|429|50[0-4]|52[0-9])(?=["'`]?(?:[.,;:!)\n]|$| (?:when|on|from|for|and|but|back|after|every|not found)\b))""",
     flags=re.IGNORECASE | re.MULTILINE | re.ASCII,
@@ -98,7 +104,7 @@ _CLASS_ALONE = Phrases(
 
 # Where a status line came without a body, some SDKs (Vercel's) say nothing but its reason phrase.
 _PHRASE = Phrases(
-    r"(?:Error|Exception)\]?: (?P<phrase>Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Method Not Allowed|Unprocessable Entity|Too Many Requests|"
+    r"(?:[Ee]rror|Exception)\]?: (?P<phrase>Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Method Not Allowed|Unprocessable Entity|Too Many Requests|"
     r"Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)\s*$",
     flags=re.MULTILINE,
 )
@@ -129,11 +135,11 @@ _SENTENCES = Phrases(
         r"This model's maximum context length is [^\n\"'}]{1,300}|You must be a member of an organization[^\n\"'}]{0,80}|Billing hard limit has been reached|"
         r"Your account is not active, please check your billing[^\n\"'}]{0,80}|Missing bearer or basic authentication in header|Your request was blocked\.?|"
         r"Your organization must be verified[^\n\"'}]{0,200}|No API key provided\. You can set your API key in code[^\n]{0,40}|Request too large for [^\n\"'}]{1,300}|"
-        r"Request rate increased too quickly|Provider returned error|max_tokens[^\n]{0,60}(?:should be|[Uu]se)[^\n]{0,20}max_completion_tokens|Error from provider[^\n\"'}]{0,160}|do request failed: upstream[^\n\"'}]{0,80}|(?:You do(?: not|n't) have access to (?:the|this) model|[Mm]odel [\w./:@-]{2,80} (?:does )?not exist\b)[^\n\"'}]{0,120}|Maximum content size limit[^\n\"'}]{0,80}|There was an issue with your request\. Please check your inputs|This is a chat model and not supported in the[^\n\"'}]{0,100}|Rate limit is exceeded\.[^\n\"'}]{0,100}|Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
+        r"Request rate increased too quickly|Provider returned error|max_tokens[^\n]{0,60}(?:should be|[Uu]se)[^\n]{0,20}max_completion_tokens|Error from provider[^\n\"'}]{0,160}|Invalid URL \((?:GET|POST|PUT|DELETE|PATCH) [^)\n]{1,200}\)|json: cannot unmarshal \w+ into Go struct field \w{0,40}Request\b[^\n\"'}]{0,120}|[Nn]o (?:fallback |backup )?(?:services|providers|backends|upstreams) available[^\n\"'}]{0,160}|do request failed: upstream[^\n\"'}]{0,80}|(?:You do(?: not|n't) have access to (?:the|this) model|[Mm]odel [\w./:@-]{2,80} (?:does )?not exist\b)[^\n\"'}]{0,120}|Maximum content size limit[^\n\"'}]{0,80}|There was an issue with your request\. Please check your inputs|This is a chat model and not supported in the[^\n\"'}]{0,100}|Rate limit is exceeded\.[^\n\"'}]{0,100}|Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
         r"An error occurred while processing your request(?=[^{}]{0,250}(?:You can retry|help\.openai\.com|[Rr]equest ID))[^\n\"'}]{0,200}|"
         r"The response was filtered due to the prompt[^\n\"}]{0,300}|No endpoints found(?: that support| for| matching)[^\n\"'}]{0,120}|"
         r"No allowed providers are available[^\n\"'}]{0,120}|This request requires more credits[^\n\"'}]{0,160}|You have insufficient permissions for this operation[^\n\"'}]{0,160}|"
-        r"该令牌(?:状态不可用|已过期|额度已用尽)|无效的令牌|令牌额度不足|用户额度不足|(?:当前分组)?上游负载已饱和|负载已满|当前分组[^\n\"'}]{0,60}无可用渠道|(?:[Oo]ur )?[Ss]ervers are currently overloaded|Selected model is at capacity|No deployments available for selected model[^\n\"'}]{0,200}|There are no healthy deployments for this model[^\n\"'}]{0,200}|"
+        r"该令牌(?:状态不可用|已过期|额度已用尽)|无效的令牌|令牌额度不足|用户额度不足|(?:当前分组)?上游负载已饱和|负载已满|当前分组[^\n\"'}]{0,60}无可用渠道|(?:[Oo]ur )?[Ss]ervers are currently overloaded|Selected model is at capacity|No deployments available for selected model[^\n\"'}]{0,200}|There are no healthy deployments for this model[^\n\"'}]{0,200}|[Nn]o available (?:channels?|accounts?|candidates?|upstreams?)(?: provider)? for [^\n\"'}]{0,160}|"
         r"OpenAI's services are not available in your country[^\n\"'}]{0,60}|Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
     ).replace(" ", r"\s{1,4}")
 )
@@ -173,8 +179,13 @@ class Shown:
 
 def answers(text: str) -> list[Shown]:
     """Every error answer that the text shows, in order; the same answer said twice counts once, at its last place."""
-    found = _objects(text) + _pages(text)
-    statuses = [(m.start(), _status(m)) for m in _STATUS.finditer(text) if not _is_access_log(text, m)][: 20 * _MOST]
+    found = _objects(text) + _pages(text) + _dotnet(text)
+    own = _of_the_application(text)
+    statuses = [
+        (m.start(), _status(m))
+        for m in _STATUS.finditer(text)
+        if not _is_access_log(text, m) and not any(start < m.start() < end for start, end in own)
+    ][: 20 * _MOST]
     for shown in found:
         shown.status = shown.status or _nearest(statuses, shown.position)
     if len(found) < _MOST:
@@ -255,6 +266,20 @@ def _objects(text: str) -> list[Shown]:
             )
         )
     return found
+
+
+def _dotnet(text: str) -> list[Shown]:
+    return [
+        Shown(
+            status=status,
+            position=start,
+            end=end,
+            body=Body(
+                shape="api_error", size_bytes=end - start, error=error, sample=text[start : min(end, start + 300)]
+            ),
+        )
+        for status, error, start, end in itertools.islice(dotnet.errors(text), _MOST)
+    ]
 
 
 def _headless(text: str) -> list[Shown]:
@@ -396,15 +421,34 @@ def _by_fields(window: str) -> ApiError | None:
     )
 
 
+# The application's own error page, in which its framework shows the exception: Next.js, Nuxt, Vite, Werkzeug, Django, Laravel, ASP.NET.
+_OF_THE_APPLICATION = re.compile(
+    r"""__NEXT_DATA__.{0,1500}"err"\s?:\s?\{|window\.__NUXT__|<vite-error-overlay|Werkzeug Debugger|DEBUG = True|Whoops, looks like something went wrong|Developer Exception Page""",
+    re.DOTALL,
+)
+
+
+def _of_the_application(text: str) -> list[tuple[int, int]]:
+    """Where such pages stand."""
+    return [
+        (match.start(), match.start() + _LONGEST_PAGE)
+        for match in itertools.islice(_HTML.finditer(text), _MOST)
+        if _OF_THE_APPLICATION.search(text[match.start() : match.start() + _LONGEST_PAGE])
+    ]
+
+
 def _pages(text: str) -> list[Shown]:
     found = []
     end = 0
     for match in _HTML.finditer(text):
         if match.start() < end:
             continue
-        window = text[match.start() : match.start() + 4000]
+        window = text[match.start() : match.start() + _LONGEST_PAGE]
+        if _OF_THE_APPLICATION.search(window):
+            end = match.start() + len(window)
+            continue
         title = _TITLE.search(window)
-        end = match.start() + 4000
+        end = match.start() + _LONGEST_PAGE
         sample = re.sub(r"<[^>]{0,300}>", " ", window)
         sample = " ".join(sample.split())[:600]
         found.append(

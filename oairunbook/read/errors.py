@@ -22,7 +22,7 @@ _FRAME = re.compile(
 )
 # Source lines that a traceback shows. Prose that a terminal broke may begin with the same words (`for url (https://…): …`).
 _CODE = re.compile(
-    r"^\s*(?:-+>\s*|\(\.{3}\)\s*)?\d+\s(?![A-Z]\w+ \w).*|^\s*(?:raise|return|await|yield|self\.|super\(|def|throw|try:|\^+|~+\^*)\b.*|^\s*[\^~]+\s*$"
+    r"^\s*(?:-+>\s*|\(\.{3}\)\s*)?\d+\s(?!['\x22]?[A-Z]\w+ \w).*|^\s*(?:raise|return|await|yield|self\.|super\(|def|throw|try:|\^+|~+\^*)\b.*|^\s*[\^~]+\s*$"
     r"|^\s*(?:with|except|if|for|async)\b.*[:{(]\s*$|^\s*import [\w.*{]|^\s*from [\w.]+ import\b"
 )
 _TRANSPORT = re.compile(r"[\\/](?:httpcore2?|httpx2?)[\\/]|urllib3[\\/]connection|aiohttp[\\/]connector")
@@ -107,7 +107,7 @@ _OTHER_PHASES: tuple[tuple[Phase, Phrases], ...] = (
         "tls",
         Phrases(
             r"SSL connection could not be established|EstablishSslConnection|AuthenticateAsClient|startHandshake|performInitialHandshake|SSLHandshakeException|connectTls|TLSSocket\.onConnectEnd|"
-            r"SslHandler|during handshake|in the handshake"
+            r"SslHandler|during handshake|in the handshake|curl: \(35\)|cURL error 35\b"
         ),
     ),
     (
@@ -179,7 +179,7 @@ def _split(text: str) -> Iterator[Chain]:
             linked = True
             chain.python = True
             continue
-        if chain.phase is None and ("at " in line or "SSL" in line or "handshake" in line):
+        if chain.phase is None and ("at " in line or "SSL" in line or "handshake" in line or "35" in line):
             chain.phase = next((phase for phase, pattern in _OTHER_PHASES if pattern.search(line)), None)
         frame = _FRAME.match(raw)
         if frame is not None and _TRANSPORT.search(line):

@@ -21,6 +21,8 @@ _BASE_URL_NAMES = (
     "openai_base_url|openai_api_base|openai_api_base_url|openai_api_url|azure_openai_endpoint|azure_openai_api_endpoint|azure_api_base|azure_endpoint|"
     "azureopenaiendpoint|openai-api-base|openai-base-url|base_url|baseurl|base-url|api_base|api-base|apibase|api_base_url|api_url|basepath|azureopenaibasepath|endpoint|openai_proxy_url|"
     "spring.ai.openai.base-url|ollama_base_url|ollama_host|ollama_api_base|"
+    # a relay of the API, which is no forward proxy
+    r"(?:[a-z0-9]{1,20}_){0,2}reverse_proxy(?:_url)?|(?:api)?reverseproxy(?:url)?|"
     # names that applications make up for the same
     r"(?:[a-z0-9]{1,20}_){0,3}[a-z0-9]{0,12}(?:llm|openai|gpt|chat|lmstudio|lm_studio)[a-z0-9]{0,12}_(?:base_url|api_base|api_url|endpoint|base|url|host)"
 )
@@ -55,6 +57,8 @@ _CALLED = Phrases(
     r"""|(?P<url>https?://[^\s"'`,;<>(){}|\\\]]{3,300})"""
     r"""|(?:ECONNREFUSED|ETIMEDOUT|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|connect to|dial tcp) (?P<address>\[?[0-9a-f:.]{3,45}\]?):(?P<address_port>\d{1,5})"""
     r"""|Failed to connect to (?P<curl_host>[\w.-]{1,253}) port (?P<curl_port>\d{1,5})"""
+    # Dart; the port beside it is often that of its own end.
+    r"""|errno = \d{1,5}\), address = (?P<dart>[\w.-]{1,253})"""
     r"""|\bDomain\(\\?"(?P<domain>[\w.-]{1,253})\\?"\)"""
     # Who set a cookie, and whom Cloudflare guards, is who answered.
     r"""|;\s?domain=\.?(?P<cookie>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})\b"""
@@ -82,7 +86,7 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
     (Phrases(r"lm[ _-]?studio", flags=re.IGNORECASE), "http://localhost:1234/v1", "LM Studio"),
     (
         Phrases(
-            r"x-litellm-|litellm[./\\]proxy|proxy_server\.py|litellm[_ ]proxy|No api key passed in|Virtual Key expected",
+            r"x-litellm-|litellm[./\\]proxy|proxy_server\.py|litellm[_ ]proxy|No api key passed in|Virtual Key expected|API Key not allowed to access model|can only access models=",
             flags=re.IGNORECASE,
         ),
         "",
@@ -110,12 +114,12 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
         "",
         "another provider",
     ),
-    (Phrases(r"\b(?:open|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bOpenAI[- ](?:format|style) (?:API|provider|endpoint|server)|兼容 ?OpenAI|OpenAI ?兼容|中转 ?(?:站|平台|服务|地址|接口|api|key|网站|商|节点|代理)|(?:代理|接口|api|第三方) ?中转|第三方(?:的|平台的)? ?(?:openai ?)?(?:api|接口|平台|渠道|代理|网关|供应商)|\b(?:us(?:e|es|ing)|via|through|calls?|calling) (?:a |an |the |my |some )?third[- ]party (?:OpenAI |API |LLM )?(?:APIs?|relay|proxy|endpoint|gateway|provider|service)\b|反代|转发服务|\bopenai[-_]forward\b|\bapi2d\b|\baihubmix\b|(?<![\w.:])/api/chat/completions\b|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\bfor (?:the|my|a|our) local (?:LLM|model)\b", flags=re.IGNORECASE), "", "an OpenAI-compatible service"),
+    (Phrases(r"\b(?:open ?|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bOpenAI[- ](?:format|style) (?:API|provider|endpoint|server)|兼容 ?OpenAI|OpenAI ?兼容|中转 ?(?:站|平台|服务|地址|接口|api|key|网站|商|节点|代理|渠道)|(?:代理|接口|api|第三方) ?中转|第三方(?:的|平台的)? ?(?:openai ?)?(?:api|接口|平台|渠道|代理|网关|供应商)|\b(?:us(?:e|es|ing)|for|via|through|calls?|calling) (?:a |an |the |my |some )?third[- ]party (?:OpenAI |API |LLM )?(?:APIs?|relay|proxy|endpoint|gateway|provider|service)\b|反代|转发服务|\bopenai[-_]forward\b|\bapi2d\b|\baihubmix\b|(?<![\w.:])/api/chat/completions\b|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\bfor (?:the|my|a|our) local (?:LLM|model)\b", flags=re.IGNORECASE), "", "an OpenAI-compatible service"),
 )  # fmt: skip
 _AZURE = Phrases(
     r"AzureOpenAI|AzureChatOpenAI|AzureException|azure[_ -]openai|\bazure/|Azure\.RequestFailedException|Azure\.AI\.OpenAI|apim-request-id|DeploymentNotFound|"
     r"API deployment for this resource|subscription key or wrong API endpoint|\bunder Azure OpenAI|Virtual Network/Firewall|"
-    r"openai/deployments/|AZURE_OPENAI|lib[/\\]azure\.py|CognitiveServices|Azure Open ?AI|Azure\b[^\n]{0,200}\bprivate endpoints?\b|\bprivate endpoints?\b[^\n]{0,200}\bAzure\b",
+    r"openai/deployments/|AZURE_OPENAI|lib[/\\]azure\.py|Service request failed\.\s{1,3}Status: \d{3}|Status: \d{3} \([^)\n]{1,60}\)\s{1,4}ErrorCode: |CognitiveServices|Azure Open ?AI|Azure\b[^\n]{0,200}\bprivate endpoints?\b|\bprivate endpoints?\b[^\n]{0,200}\bAzure\b",
     flags=re.IGNORECASE,
 )
 # Hosts and paths of APIs; a page whose title speaks of one (`/blog/python-openai-chatgpt/`) is none.
@@ -124,7 +128,7 @@ _API_HOST = Phrases(
     flags=re.IGNORECASE,
 )
 _API_PATH = Phrases(
-    r"/(?:chat/)?completions\b|/v\d+(?:beta\d?)?(?:/|$)|/embeddings\b|/responses\b|/api/(?:chat|generate|tags)\b|/models\b|^/(?:api/)?(?:openai|llm|gpt|ai|ollama)\b|/openai/deployments/",
+    r"/(?:chat/)?completions\b|/v\d+(?:beta\d?)?(?:/|$)|/embeddings\b|/responses\b|/api/(?:chat|generate|tags|conversation)\b|/models\b|^/(?:api/)?(?:openai|llm|gpt|ai|ollama)\b|/openai/deployments/",
     flags=re.IGNORECASE,
 )
 _OF_A_PAGE = Phrases(
@@ -204,6 +208,7 @@ def called(text: str) -> tuple[Called, ...]:
                         "campaign",
                         "cookie",
                         "guarded",
+                        "dart",
                         "local",
                     )
                     if groups.get(k)
@@ -222,7 +227,10 @@ def called(text: str) -> tuple[Called, ...]:
         host = host.lower().strip("[].")
         # A name without dots is a neighbour's (compose, Kubernetes) where the text gives it with its port, or somebody blotted it out.
         dotted = "." in host or ":" in host or host == "localhost" or port is not None or _blotted_out(host, url)
-        named = url is None or bool(_CALLS.search(text[max(0, match.start() - 40) : match.start()]))
+        named = url is None or (
+            bool(_CALLS.search(text[max(0, match.start() - 40) : match.start()]))
+            and not _STOPPED.match(text, match.end(), match.end() + 60)
+        )
         # The web application is pointed to in prose, and called by clients that have no API key.
         page = _PAGES.search(host) and not (named and (host == "chat.openai.com" or OTHER_SERVICES.search(host)))
         if host and dotted and not page:
@@ -230,6 +238,19 @@ def called(text: str) -> tuple[Called, ...]:
         if len(found) >= 400:
             break
     return tuple(found)
+
+
+# A page's policy stops telemetry as well: only what is an API by its own address was a call of ours.
+_STOPPED = re.compile(r"[^\n]{0,20} (?:because it )?violates the|[^\n]{0,6} ?net::ERR_BLOCKED_BY_")
+
+
+def stopped_elsewhere(text: str) -> bool:
+    """Whether a browser's line tells that it stopped calls, and none of them was one to an API."""
+    stopped = [call for call in called(text) if call.url and _STOPPED.match(text, call.position + len(call.url))]
+    return bool(stopped) and not any(call.named or _of_an_api(call) or call.host in _LOOPBACK for call in stopped)
+
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def _blotted_out(host: str, url: str | None) -> bool:
@@ -255,6 +276,7 @@ _CALL_WORDS = (
     "utm_campaign",
     "domain=",
     "unable to access",
+    "errno = ",
     "domain(",
     "127.0.0.1",
     "0.0.0.0",

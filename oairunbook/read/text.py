@@ -174,7 +174,7 @@ WORDS = (
     # what fails, in the words of most libraries
     "error", "exception", "timeout", "timed out", "times out", "time out", "time-out", "timedout", "refused", "reset", "fail", "unable", "cannot", "can not", "can't", "couldn't", "could not", "did not", "doesn't",
     "does not", "denied", "disconnect", "closed", "unreachable", "reachable", "be reached", "blocked", "violates", "not found", "no such", "no route", "eof", "hang up", "invalid", "illegal",
-    "missing", "prematur", "terminat", "abort", "unexpected", "unsupported", "not supported", "no longer supported", "too many", "unknown", "not known", "broken pipe", "not provided", "must be", "not a decimal", "unavailable", "unrecognized", "not authenticated", "no supported",
+    "missing", "prematur", "terminat", "abort", "unexpected", "unsupported", "not supported", "no longer supported", "too many", "unknown", "not known", "broken pipe", "not provided", "must be", "not a decimal", "no url", "bad uri", "typo in the url", "dial tcp", "dial udp", "receiving connect", "unavailable", "unrecognized", "not authenticated", "no supported",
     "required", "rejected", "forbidden", "unauthorized", "unauthori", "not authorized", "not permitted", "not allowed", "not trusted", "not valid", "notvalid", "timevalid", "not completed", "not received",
     "not defined", "not installed", "not ready", "not responding", "not verified", "not absolute", "incorrect", "insufficient", "restrict", "exceeded", "incomplete", "malform",
     "mismatch", "misbehaving", "unhealthy", "does not exist", "stalled", "stopped after", "shut down", "shutdown", "expired", "canceled", "cancelled", "awaiting", "waiting", "while reading",

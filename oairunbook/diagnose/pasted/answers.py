@@ -70,6 +70,9 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
             return reading("http.gateway_error", _EDGE)
         if error.shape == "flat" and error.message and error.message.lower() in ("not found", "method not allowed"):
             return reading("http.not_an_api", _EDGE)
+        if not (error.message or error.code or error.type):
+            # An application's own account of an answer: its status, headers and stack.
+            return _status_alone(reading, status, body.sample, family, by_the_api=False, vendor=vendor)
         if error.shape == "string" and _NO_SUCH_PATH.match(error.message or ""):
             return reading("http.not_an_api", _EDGE)
         told = _told_by_an_envelope(error)
@@ -118,7 +121,7 @@ _REASON_PHRASE = re.compile(
 )
 # Hosts of model vendors' own APIs: a gateway checks a key of its own, a vendor checks the caller's.
 _VENDORS = Phrases(
-    r"(?:^|\.)(?:deepseek\.com|groq\.com|mistral\.ai|x\.ai|together\.(?:xyz|ai)|fireworks\.ai|moonshot\.(?:cn|ai)|siliconflow\.(?:cn|com)|aliyuncs\.com|bigmodel\.cn|z\.ai|cerebras\.ai|nvidia\.com|perplexity\.ai|volces\.com|"
+    r"(?:^|\.)(?:deepseek\.com|groq\.com|mistral\.ai|x\.ai|together\.(?:xyz|ai)|fireworks\.ai|moonshot\.(?:cn|ai)|kimi\.com|stepfun\.com|baidubce\.com|siliconflow\.(?:cn|com)|aliyuncs\.com|bigmodel\.cn|z\.ai|cerebras\.ai|nvidia\.com|perplexity\.ai|volces\.com|"
     r"minimaxi?\.(?:chat|com|io)|googleapis\.com|cohere\.(?:com|ai)|deepinfra\.com|hyperbolic\.xyz|novita\.ai|sambanova\.ai)$"
 )
 # LM Studio, whatever status it puts on it.
@@ -229,7 +232,7 @@ def _of_the_provider_behind(status: int, error: ApiError, sample: str) -> str | 
     if status not in (400, 413, 422) or "provider returned error" not in (error.message or "").lower():
         return None
     _, shown, raw = sample.partition('"raw"')
-    cause = api.named(status, ApiError(message=raw), "direct") if shown else "api.bad_request"
+    cause = (api.named(status, ApiError(message=raw), "direct") if shown else None) or "api.bad_request"
     return cause if cause in ("api.bad_request", "api.model_not_found", "api.endpoint_not_found") else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 
 from oairunbook.diagnose.catalogue import Finding
@@ -53,6 +54,7 @@ def decide(evidence: Evidence) -> Decision:
     if not readings:
         return Decision(cause="unknown", owner="unknown", finding=None, missing=fetch.ERROR)
     best = max(enumerate(readings), key=lambda item: (item[1].weight, item[0]))[1]
+    best = _with_its_status(_not_the_test(best, readings), readings)
     best = _with_the_base_url(evidence.route, beside_a_proxy(evidence.route, best))
     others = {r.cause: r for r in readings if r.cause not in (best.cause, "unknown")}
     also = tuple((r.cause, r.fact) for r in others.values())
@@ -67,6 +69,25 @@ def decide(evidence: Evidence) -> Decision:
         owner = best.owner or ("connection_path" if evidence.route.family == "direct" else "route_provider")
         return Decision(cause="unknown", owner=owner, finding=finding, missing=best.missing or fetch.CHAIN)
     return Decision(cause=best.cause, owner=best.owner, finding=finding, missing=best.missing)
+
+
+def _not_the_test(best: Reading, readings: list[Reading]) -> Reading:
+    """An answer that misses a key, beside a connection that failed, is that of a try without one: with a browser, or with curl."""
+    if best.cause != "api.missing_key":
+        return best
+    failed = [r for r in readings if r.cause.startswith(("dns.", "tcp.", "tls.", "proxy."))]
+    return max(failed, key=lambda r: r.weight, default=best)
+
+
+# Where JSON was wanted, a tag.
+_A_PAGE = re.compile(r"(?:invalid character|Unexpected token|Unexpected character) ?\(?['\"`]?<", re.IGNORECASE)
+
+
+def _with_its_status(best: Reading, readings: list[Reading]) -> Reading:
+    """A page that could not be parsed, with a status of an intermediary beside it, is that intermediary's."""
+    if best.cause != "http.not_an_api" or not _A_PAGE.search(best.fact):
+        return best
+    return next((r for r in readings if r.cause == "http.gateway_error"), best)
 
 
 def _with_the_base_url(route: Route, found: Reading) -> Reading:

@@ -38,6 +38,10 @@ _NO_ROUTE = re.compile(
 )
 
 
+# A line with a status tells of an answer: the request was sent, and a server missed the key.
+_ANSWERED = re.compile(r"(?<![\w.])(?:400|401|403)(?![\w.])")
+
+
 def read_errors(route: Route, observation: Observation, errors: tuple[ErrorLink, ...]) -> Reading | None:
     """What the errors of one chain show; None where none of them is known."""
     best: Reading | None = None
@@ -76,7 +80,7 @@ def _link(observation: Observation, link: ErrorLink) -> Reading | None:
     for sign in SIGNS:
         if (best is None or sign.weight > best.weight) and sign.phrases.search(words, lowered):
             best = sign
-    if best is None:
+    if best is None or (best.cause == "client.api_key_missing" and _ANSWERED.search(words)):
         return None
     fact = f"{link.type}: {link.text}"[:400] if link.type else link.text[:400]
     missing: Missing = ()

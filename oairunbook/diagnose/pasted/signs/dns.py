@@ -90,6 +90,8 @@ SIGNS = (
         r"dns error",
         r"UnresolvedAddressException",
         r"Couldn't resolve host",
+        # Dart.
+        r"Failed host lookup",
         r"Domain name not found",
         # n8n's words for ENOTFOUND.
         r"usually occurs due to an incorrect host",

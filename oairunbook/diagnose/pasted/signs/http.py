@@ -126,11 +126,14 @@ SIGNS = (
         # async-openai, of a body that is no JSON.
         r"failed deserialization of: (?=[A-Z<])",
     ),
-    # SDK 0.x, of an error answer without an error object.
+    # SDK 0.x, of an error answer without an error object; clients, of a 404.
     sign(
         "http.not_an_api",
         VAGUE,
         r"^KeyError: 'error'$",
+        r"\bAPI endpoint not found\b",
+        # Vercel's SDK.
+        r"Invalid JSON response\b",
     ),
     # LiteLLM, of a chunk in which OpenRouter tells that its provider broke off.
     sign(
@@ -229,6 +232,7 @@ SIGNS = (
         # n8n's words for ECONNRESET.
         r"The connection to the server was closed unexpectedly",
         r"RST_STREAM",
+        r"\bstream was reset\b",
         r"http2: client connection lost",
         r"Error in the HTTP2? framing layer",
         r"ConnectionAborted",
@@ -265,6 +269,8 @@ SIGNS = (
         "http.disconnected",
         EXCHANGE + 6,
         r"\(SendRequest\).{0,200}(?:without sending TLS close_notify|connection closed|unexpected (?:EOF|end of file))",
+        # Ktor: the end came where the answer should begin.
+        r"parse HTTP response: (?:unexpected EOF|end of (?:stream|file))",
     ),
     # An intermediary's words.
     sign(

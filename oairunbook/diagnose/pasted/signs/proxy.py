@@ -29,6 +29,11 @@ SIGNS = (
         r"SOCKS5 authentication failed",
         r"Invalid username/password",
         r"proxy authentication",
+        # okhttp; hyper; Apple's log of what the proxy answered to CONNECT.
+        r"Failed to authenticate with proxy",
+        r"Unexpected response code for CONNECT: 407",
+        r"proxy authorization required",
+        r"nw_http_connect_\w{1,40} .{0,60}received status: HTTP/1\.[01] 407",
         certainty="proven",
     ),
     sign(
@@ -61,6 +66,8 @@ SIGNS = (
         r'Proxy returns "HTTP/1\.[01] 403',
         r"proxy tunnel request .{1,200}'403'",
         r"ClientHttpProxyError.{0,20}403",
+        r"Unexpected response code for CONNECT: 4(?!00|01|04|05|07)\d\d",
+        r"nw_http_connect_\w{1,40} .{0,60}received status: HTTP/1\.[01] 4(?!00|01|04|05|07)\d\d",
         r"blocked-by-allowlist",
         r"X-Proxy-Error: blocked",
         certainty="proven",
@@ -77,6 +84,8 @@ SIGNS = (
         r'Proxy returns "HTTP/1\.[01] 5\d\d',
         r"proxy tunnel request .{1,200}'5\d\d'",
         r"ClientHttpProxyError.{0,20}5\d\d",
+        r"Unexpected response code for CONNECT: 5(?!01)\d\d",
+        r"nw_http_connect_\w{1,40} .{0,60}received status: HTTP/1\.[01] 5(?!01)\d\d",
         r"Proxy Server could not connect",
         r"General SOCKS server failure",
         r"0x0[1345]: (?:General|Network|Host|Connection)",
@@ -114,6 +123,13 @@ SIGNS = (
         r"SOCKSHTTPS?ConnectionPool\(.{0,400}(?:NewConnectionError|ConnectTimeoutError)",
         certainty="proven",
     ),
+    # Apple: kCFErrorHTTPProxyConnectionFailure, kCFErrorHTTPSProxyConnectionFailure.
+    sign(
+        "proxy.unreachable",
+        PROXY + 2,
+        r"kCFErrorDomainCFNetwork.{0,12}\b(?:306|310)\b",
+        r"problem communicating with the (?:secure )?web proxy server",
+    ),
     sign(
         "proxy.protocol_error",
         PROXY + 2,
@@ -122,6 +138,7 @@ SIGNS = (
         r"Tunnel connection failed: (?:400|405|501)",
         r"proxy appears to only use HTTP",
         r"proxyconnect tcp: (?:tls|EOF|read)",
+        r"before receiving CONNECT response",
         r"Connection closed unexpectedly.{0,30}SOCKS",
         r"SOCKSError",
         r"Malformed reply",

@@ -154,6 +154,8 @@ SIGNS = (
         _APPLE + r"-98(?:07|08|12|13)\b",
         r"NSURLErrorDomain.{0,12}-120[23]\b",
         r"The certificate for this server is invalid",
+        # .NET Framework and Windows PowerShell.
+        r"Could not establish trust relationship for the SSL",
     ),
     sign(
         "tls.protocol_mismatch",
@@ -198,6 +200,7 @@ SIGNS = (
         TLS + 1,
         r"ConnectError\b.{0,40}(?:Errno 104|Errno 54\b|10054|reset by peer)",
         r"before secure TLS connection was established",
+        r"(?:reset|closed|disconnected) before (?:the )?(?:TLS|SSL)\b",
         r"tls handshake eof",
         r"SSL_ERROR_SYSCALL",
         r"Remote host (?:terminated|closed connection during) (?:the )?handshake",

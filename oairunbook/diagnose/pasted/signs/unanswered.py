@@ -35,6 +35,8 @@ SIGNS = (
         r"\brequests? (?:\w+ ){0,3}time ?outs?\b",
         r"\b(?:issues?|problems?|errors?) (?:related to|with|about) (?:the |a )?time-?outs?\b",
         r"timeout of \d",
+        r"\btime-?out errors?\b",
+        r"\bnetwork[- ]related errors?\b",
         r"context deadline exceeded",
         r"ClientConnectorError",
         r"ClientOSError",
@@ -68,6 +70,11 @@ SIGNS = (
         # Home Assistant's key for an integration that reached nobody.
         r"\bcannot_connect\b",
         r"unable to connect",
+        r"Is the computer able to access the url",
+        r"FailedToOpenSocket",
+        r"Was there a typo in the url or port",
+        # Go, whatever the reason that it gives.
+        r"\bdial (?:tcp|udp)\b",
         r"Unable to reach",
         r"(?:cannot|can.t|could not|couldn.t) be reached",
         r"client error \(Connect\)",
