@@ -231,6 +231,22 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         # aiohttp's answer without its class, and a number that is no status before the same word.
         ("Failed to communicate with the API! 400, message='Bad Request', url='http://192.0.2.1:11434/v1/chat/completions'", "api.bad_request"),
         ("version 1.400, message='x'", "unknown"),
+        # Bun's general sentence and its code, both also of names that do not exist, and its own word for a refusal; Rust's word is one.
+        ('error: Unable to connect. Is the computer able to access the url?\n  path: "https://api.openai.com/v1",\n errno: 0,\n  code: "ConnectionRefused"', "unknown"),
+        ('{"error":{"code":"ConnectionRefused","path":"https://api.openai.com/v1/chat/completions","errno":0}} Unable to connect. Is the computer able to access the url?', "unknown"),
+        ("ECONNREFUSED: Unable to connect. Is the computer able to access the url?", "tcp.refused"),
+        ('ConnectError("tcp connect error", Os { code: 111, kind: ConnectionRefused, message: "Connection refused" })', "tcp.refused"),
+        # curl: what failed after a minute met silence, and what failed with code 35 failed in the handshake.
+        ("curl: (28) Failed to connect to api.openai.com port 443 after 75003 ms: Couldn't connect to server", "tcp.timeout"),
+        ("curl: (35) Recv failure: Connection reset by peer", "tls.reset"),
+        # .NET's clients tell the answer themselves.
+        ("System.ClientModel.ClientResultException: HTTP 401 (invalid_request_error: invalid_api_key)\n\nIncorrect API key provided: x.\n   at OpenAI.ClientPipelineExtensions.ProcessMessageAsync()", "api.invalid_key"),
+        ("Azure.RequestFailedException: The API deployment for this resource does not exist.\nStatus: 404 (Not Found)\nErrorCode: DeploymentNotFound", "api.azure_deployment_not_found"),
+        # A check for a key beside a name that does not resolve, a blocked count of visitors beside an answer, a page that could not be read as JSON.
+        ("no API key found\nError: getaddrinfo ENOTFOUND api.openai.com", "dns.nxdomain"),
+        ("GET https://www.google-analytics.com/g/collect net::ERR_BLOCKED_BY_CLIENT\nPOST https://api.openai.com/v1/chat/completions 401 (Unauthorized)", "api.invalid_key"),
+        ("Refused to connect to 'https://data.example.com/e/' because it violates the following Content Security Policy directive: connect-src", "unknown"),
+        ("Parse Error: SyntaxError: Unexpected token '<', \"<!DOCTYPE \"... is not valid JSON, status 503", "http.gateway_error"),
         # A wrapper's class, the body's own type, and a message that a terminal broke.
         ('litellm.BadRequestError: DeepseekException - {"error":{"message":"Authentication \nFails, Your api key: ****cd15 is \ninvalid","type":"authentication_error","param":null,"code":"invalid_request_error"}}', "api.invalid_key"),
         ('litellm.BadRequestError: XException - {"error":{"message":"refused","type":"authentication_error","param":null,"code":null}}', "api.invalid_key"),

@@ -167,9 +167,11 @@ def _http_answer(shown: Shown, url: str) -> HttpAnswer:
 
 
 def _whose(shown: Shown) -> str:
-    if _TELEMETRY.search(shown.around[-160:]) or _another_component(shown.around.rpartition("\n")[2]):
+    line = shown.around.rpartition("\n")[2]
+    in_line = called(line)
+    # A line that names what it called is not about what the line before it names.
+    if _TELEMETRY.search(line if in_line else shown.around[-160:]) or _another_component(line):
         return TELEMETRY
-    in_line = called(shown.around.rpartition("\n")[2])
     if in_line:
         return in_line[-1].host
     hosts = called(shown.around)

@@ -36,7 +36,7 @@ SIGNS = (
         r"\bECONNREFUSED\b",
         r"Connection refused",
         # Not Bun's code: before 1.4 it gave the same to a name that does not exist.
-        r"(?<!code: ['\"])(?<!code['\"]:['\"])(?<!code['\"]: ['\"])ConnectionRefused(?!:? ?(?:Unable to connect|code))",
+        r"(?<!code: ['\"])(?<!code['\"]:['\"])(?<!code['\"]: ['\"])ConnectionRefused(?!.{0,300}?(?:Unable to connect|code['\"]?: ?['\"]ConnectionRefused))",
         r"actively refused",
         r"target machine actively",
         r"ERR_CONNECTION_REFUSED",

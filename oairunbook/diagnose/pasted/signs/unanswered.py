@@ -72,6 +72,7 @@ SIGNS = (
         r"unable to connect",
         r"Is the computer able to access the url",
         r"FailedToOpenSocket",
+        r"code['\"]?: ?['\"]ConnectionRefused['\"]",
         r"Was there a typo in the url or port",
         # Go, whatever the reason that it gives.
         r"\bdial (?:tcp|udp)\b",
