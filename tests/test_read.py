@@ -236,6 +236,11 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ('{"error":{"code":"ConnectionRefused","path":"https://api.openai.com/v1/chat/completions","errno":0}} Unable to connect. Is the computer able to access the url?', "unknown"),
         ("ECONNREFUSED: Unable to connect. Is the computer able to access the url?", "tcp.refused"),
         ('ConnectError("tcp connect error", Os { code: 111, kind: ConnectionRefused, message: "Connection refused" })', "tcp.refused"),
+        # Elixir: the reasons of Erlang, which Mint, hackney and Finch tell.
+        ("unknown Finch Error - :nxdomain", "dns.nxdomain"),
+        ("{:error, %HTTPoison.Error{id: nil, reason: :closed}}", "http.disconnected"),
+        ("{:error, %Mint.TransportError{reason: :timeout}}", "unknown"),
+        ("%Mint.TransportError{reason: {:tls_alert, {:unknown_ca, 'TLS client: generated CLIENT ALERT: Fatal - Unknown CA'}}}", "tls.untrusted_issuer"),
         # curl: what failed after a minute met silence, and what failed with code 35 failed in the handshake.
         ("curl: (28) Failed to connect to api.openai.com port 443 after 75003 ms: Couldn't connect to server", "tcp.timeout"),
         ("curl: (35) Recv failure: Connection reset by peer", "tls.reset"),

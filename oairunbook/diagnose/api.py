@@ -146,7 +146,11 @@ def _openai(status: int, error: ApiError, words: str) -> str | None:
         or _has(words, _OVERLOADED)
     ) and status not in (400, 401, 403, 404):
         return "api.overloaded"
-    if (status in (0, 400, 413) and _has(words, _TOO_LARGE)) or "only be accessed over https" in words:
+    if (
+        (status in (0, 400, 413) and _has(words, _TOO_LARGE))
+        or "only be accessed over https" in words
+        or "could not parse the json body" in words
+    ):
         return "api.bad_request"
     if code == "external_storage_validation_unavailable":
         return "api.server_error"

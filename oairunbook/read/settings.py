@@ -114,7 +114,7 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
         "",
         "another provider",
     ),
-    (Phrases(r"\b(?:open ?|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bOpenAI[- ](?:format|style) (?:API|provider|endpoint|server)|兼容 ?OpenAI|OpenAI ?兼容|中转 ?(?:站|平台|服务|地址|接口|api|key|网站|商|节点|代理|渠道)|(?:代理|接口|api|第三方) ?中转|第三方(?:的|平台的)? ?(?:openai ?)?(?:api|接口|平台|渠道|代理|网关|供应商)|\b(?:us(?:e|es|ing)|for|via|through|calls?|calling) (?:a |an |the |my |some )?third[- ]party (?:OpenAI |API |LLM )?(?:APIs?|relay|proxy|endpoint|gateway|provider|service)\b|反代|转发服务|\bopenai[-_]forward\b|\bapi2d\b|\baihubmix\b|(?<![\w.:])/api/chat/completions\b|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\bfor (?:the|my|a|our) local (?:LLM|model)\b", flags=re.IGNORECASE), "", "an OpenAI-compatible service"),
+    (Phrases(r"\b(?:open ?|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bOpenAI[- ](?:format|style) (?:API|provider|endpoint|server)|兼容 ?OpenAI|OpenAI ?兼容|中转 ?(?:站|平台|服务|地址|接口|api|key|网站|商|节点|代理|渠道)|(?:代理|接口|api|第三方) ?中转|第三方(?:的|平台的)? ?(?:openai ?)?(?:api|接口|平台|渠道|代理|网关|供应商)|\b(?:us(?:e|es|ing)|for|via|through|calls?|calling) (?:a |an |the |my |some )?third[- ]party (?:OpenAI |API |LLM )?(?:APIs?|relay|proxy|endpoint|gateway|provider|service)\b|反代|转发服务|(?:修改|改|更换|换)[过了]{0,2} ?(?:OPENAI_)?(?:BASE_URL|API_BASE)\b|\bopenai[-_]forward\b|\bapi2d\b|\baihubmix\b|(?<![\w.:])/api/chat/completions\b|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\bfor (?:the|my|a|our) local (?:LLM|model)\b", flags=re.IGNORECASE), "", "an OpenAI-compatible service"),
 )  # fmt: skip
 _AZURE = Phrases(
     r"AzureOpenAI|AzureChatOpenAI|AzureException|azure[_ -]openai|\bazure/|Azure\.RequestFailedException|Azure\.AI\.OpenAI|apim-request-id|DeploymentNotFound|"

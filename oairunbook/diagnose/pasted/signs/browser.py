@@ -38,6 +38,8 @@ SIGNS = (
         "unknown",
         BROWSER + 4,
         r"CORS request did not succeed",
+        # In other words, after a translation.
+        r"CORS request (?:has )?failed\W{1,6}Status code: \(null\)",
     ),
     sign(
         "browser.cors_blocked",

@@ -68,6 +68,9 @@ SIGNS = (
     sign(
         "dns.nxdomain",
         NAME + 1,
+        # Erlang and Elixir, and the words of Mint.
+        r"(?<![\w.-])(?:reason, ?|error, ?|:)nxdomain\b",
+        r"TransportError\W{1,4}non-existing domain",
         r"\bEAI_NONAME\b",
         r"Name or service not known",
         r"nodename nor servname",

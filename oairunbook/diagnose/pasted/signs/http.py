@@ -263,6 +263,10 @@ SIGNS = (
         "http.disconnected",
         EXCHANGE + 1,
         r"The socket connection was closed unexpectedly",
+        # Elixir: Mint's and hackney's reason, and Finch's.
+        r"(?:TransportError|HTTPoison\.Error|HTTPError)\b.{0,40}reason: :closed\b",
+        r"TransportError\) socket closed",
+        r"\bto_error\(:closed\b",
     ),
     # hyper: it was sending, and no answer had begun.
     sign(

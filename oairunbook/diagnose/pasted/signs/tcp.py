@@ -61,6 +61,7 @@ SIGNS = (
         "tcp.timeout",
         CONNECT + 1,
         r"\bETIMEDOUT\b",
+        r"reason: :connect_timeout\b",
         r"ConnectTimeout",
         r"Connect Timeout Error",
         r"UND_ERR_CONNECT_TIMEOUT",

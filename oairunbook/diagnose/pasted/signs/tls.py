@@ -114,6 +114,8 @@ SIGNS = (
         r"UNABLE_TO_VERIFY_LEAF",
         r"unable to verify the first certificate",
         r"signed by unknown authority",
+        # Erlang and Elixir.
+        r"tls_alert, ?\{:?unknown_ca\b",
         r"PKIX path building failed",
         r"unable to find valid certification path",
         r"UntrustedRoot",

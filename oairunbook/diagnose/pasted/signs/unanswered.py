@@ -35,7 +35,6 @@ SIGNS = (
         r"\brequests? (?:\w+ ){0,3}time ?outs?\b",
         r"\b(?:issues?|problems?|errors?) (?:related to|with|about) (?:the |a )?time-?outs?\b",
         r"timeout of \d",
-        r"\btime-?out errors?\b",
         r"\bnetwork[- ]related errors?\b",
         r"context deadline exceeded",
         r"ClientConnectorError",
@@ -50,6 +49,8 @@ SIGNS = (
         r"SSLHandshakeException",
         r"ERR_(?:NETWORK|FAILED|SSL_PROTOCOL_ERROR|TUNNEL_CONNECTION_FAILED|TIMED_OUT|NETWORK_CHANGED)",
         r"did not succeed",
+        # Elixir, which waited for a connection or for an answer.
+        r"(?:TransportError|HTTPoison\.Error)\b.{0,40}:timeout\b",
         r"Couldn't connect to server",
         r"NetworkError when attempting",
         r"AxiosError",
