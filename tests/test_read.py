@@ -241,6 +241,16 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ("{:error, %HTTPoison.Error{id: nil, reason: :closed}}", "http.disconnected"),
         ("{:error, %Mint.TransportError{reason: :timeout}}", "unknown"),
         ("%Mint.TransportError{reason: {:tls_alert, {:unknown_ca, 'TLS client: generated CLIENT ALERT: Fatal - Unknown CA'}}}", "tls.untrusted_issuer"),
+        # An error object as Java prints a map; what was called is nothing that the answer says.
+        ("AzureOpenAiChatModel: {error={code=404, message=Resource not found}}", "api.azure_resource_not_found"),
+        ("{error={message=The model `x` does not exist, type=invalid_request_error, param=null, code=model_not_found}}", "api.model_not_found"),
+        ("Error 404 on POST https://api.openai.com/v1/chat/completions", "http.not_an_api"),
+        # The address of a proxy on this machine, in the fields of Node's error; a report that was not sent; the log of the server that a page asked.
+        ('Cause { "code": "ECONNREFUSED", "syscall": "connect", "address": "127.0.0.1", "port": 7890 }', "proxy.unreachable"),
+        ("Error sending events to PostHog\n\njavax.net.ssl.SSLHandshakeException: PKIX path building failed", "unknown"),
+        ("Error sending the prompt\n\njavax.net.ssl.SSLHandshakeException: PKIX path building failed", "tls.untrusted_issuer"),
+        ('INFO: 192.0.2.1:64521 - "OPTIONS /v1/chat/completions HTTP/1.1" 405 Method Not Allowed', "browser.cors_blocked"),
+        ("endpoints with self-signed certificates fail: SELF_SIGNED_CERT_IN_CHAIN", "tls.untrusted_issuer"),
         # curl: what failed after a minute met silence, and what failed with code 35 failed in the handshake.
         ("curl: (28) Failed to connect to api.openai.com port 443 after 75003 ms: Couldn't connect to server", "tcp.timeout"),
         ("curl: (35) Recv failure: Connection reset by peer", "tls.reset"),

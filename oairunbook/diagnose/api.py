@@ -47,6 +47,7 @@ _REGION: Marks = (
     "unsupported_country",
     "not available in your country",
     "not available in your region",
+    "user location is not supported",
 )
 _QUOTA: Marks = ("exceeded your current quota", "insufficient_quota", "billing hard limit", "billing_hard_limit", "account is not active, please check your billing",
                  "billing_not_active", "insufficient credits", "insufficient balance", "credit balance is too low", "no credits remaining", "credit_balance", "requires more credits",

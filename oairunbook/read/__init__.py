@@ -39,6 +39,12 @@ _TELEMETRY = re.compile(
     r"tracing (?:client )?error|posthog|langsmith|langfuse|telemetry|opentelemetry|otlp|sentry|analytics|usage[ _]report|failed to export|smith\.langchain",
     re.IGNORECASE,
 )
+# The line above a failure, where it says that something was to be reported somewhere.
+_TELEMETRY_HEAD = re.compile(
+    r"\b(?:error|fail(?:ed|ure)?|could not|unable)\b[^\n]{0,40}\b(?:send|export|report|captur|upload|flush)\w*\b[^\n]{0,40}"
+    r"\b(?:posthog|telemetry|analytics|sentry|langsmith|langfuse|traces|metrics)\b[^\n]{0,40}\s*\Z",
+    re.IGNORECASE,
+)
 # Home Assistant's log names who speaks: `WARNING (MainThread) [govee_api.api] …`. What neither talks to a model nor passes such talk on is another component.
 _LOGGER = re.compile(r"\([\w-]{3,40}\) \[(?P<logger>[\w.]{2,120})\]")
 _OUR_LOGGER = re.compile(
@@ -181,10 +187,12 @@ def _whose(shown: Shown) -> str:
 def _raised(text: str) -> Iterator[Observation]:
     for chain in chains(text):
         layer = _LAYERS.get(chain.phase) if chain.phase else None
+        headed = _TELEMETRY_HEAD.search(text[max(0, chain.position - 300) : chain.position]) is not None
         noise = tuple(
             link
             for link in chain.errors
-            if _TELEMETRY.search(_LISTED.sub("", link.text))
+            if headed
+            or _TELEMETRY.search(_LISTED.sub("", link.text))
             or _another_component(link.text)
             or stopped_elsewhere(link.text)
         )

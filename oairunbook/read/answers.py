@@ -13,7 +13,7 @@ from typing import Any
 from oairunbook.evidence import ApiError, Body
 from oairunbook.observe.bodies import api_error
 from oairunbook.phrases import Phrases
-from oairunbook.read import dotnet
+from oairunbook.read import printed
 
 _MOST = 60
 _LONGEST_OBJECT = 16_000
@@ -61,6 +61,9 @@ _STATUS = Phrases(
     r"""|(?<![\d.,:#])\b(?P<z>[45]\d{2}) responses?\b"""
     r"""|(?:Reason|Error|错误|Fehler)\W{1,3}\[(?P<x>[45]\d{2})\]"""
     r"""|\bError code (?P<cc>[45]\d{2})\b"""
+    r"""|^[ \t`"']{0,8}\((?P<ee>[45]\d{2})\)(?=[ \t`"']{0,8}$)"""
+    # Google's.
+    r"""|\[(?P<ff>[45]\d{2}) [A-Z]{2,20}(?:_[A-Z]{2,20}){0,4}\]"""
     # `status code not equals 200,code is 401`, `HTTP status was 503`
     r"""|\b(?:status|http)\b[^\n]{0,40}?\b(?:is|was|got|received) {0,2}:? ?(?P<dd>4(?:0\d|1[0-8]|2[2-9]|51)|5(?:0[0-4]|2\d|30))\b(?! ?(?:ms|tokens))"""
     # In prose: a number that a word of amount follows is none.
@@ -135,7 +138,7 @@ _SENTENCES = Phrases(
         r"This model's maximum context length is [^\n\"'}]{1,300}|You must be a member of an organization[^\n\"'}]{0,80}|Billing hard limit has been reached|"
         r"Your account is not active, please check your billing[^\n\"'}]{0,80}|Missing bearer or basic authentication in header|Your request was blocked\.?|"
         r"Your organization must be verified[^\n\"'}]{0,200}|No API key provided\. You can set your API key in code[^\n]{0,40}|Request too large for [^\n\"'}]{1,300}|"
-        r"Request rate increased too quickly|Provider returned error|max_tokens[^\n]{0,60}(?:should be|[Uu]se)[^\n]{0,20}max_completion_tokens|Error from provider[^\n\"'}]{0,160}|Invalid URL \((?:GET|POST|PUT|DELETE|PATCH) [^)\n]{1,200}\)|We could not parse the JSON body of your request|json: cannot unmarshal \w+ into Go struct field \w{0,40}Request\b[^\n\"'}]{0,120}|[Nn]o (?:fallback |backup )?(?:services|providers|backends|upstreams) available[^\n\"'}]{0,160}|do request failed: upstream[^\n\"'}]{0,80}|(?:You do(?: not|n't) have access to (?:the|this) model|[Mm]odel [\w./:@-]{2,80} (?:does )?not exist\b)[^\n\"'}]{0,120}|Maximum content size limit[^\n\"'}]{0,80}|There was an issue with your request\. Please check your inputs|This is a chat model and not supported in the[^\n\"'}]{0,100}|Rate limit is exceeded\.[^\n\"'}]{0,100}|Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
+        r"Request rate increased too quickly|Provider returned error|max_tokens[^\n]{0,60}(?:should be|[Uu]se)[^\n]{0,20}max_completion_tokens|Error from provider[^\n\"'}]{0,160}|Invalid URL \((?:GET|POST|PUT|DELETE|PATCH) [^)\n]{1,200}\)|We could not parse the JSON body of your request|User location is not supported for the API use|[Ww]e're currently experiencing high demand|json: cannot unmarshal \w+ into Go struct field \w{0,40}Request\b[^\n\"'}]{0,120}|[Nn]o (?:fallback |backup )?(?:services|providers|backends|upstreams) available[^\n\"'}]{0,160}|do request failed: upstream[^\n\"'}]{0,80}|(?:You do(?: not|n't) have access to (?:the|this) model|[Mm]odel [\w./:@-]{2,80} (?:does )?not exist\b)[^\n\"'}]{0,120}|Maximum content size limit[^\n\"'}]{0,80}|There was an issue with your request\. Please check your inputs|This is a chat model and not supported in the[^\n\"'}]{0,100}|Rate limit is exceeded\.[^\n\"'}]{0,100}|Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
         r"An error occurred while processing your request(?=[^{}]{0,250}(?:You can retry|help\.openai\.com|[Rr]equest ID))[^\n\"'}]{0,200}|"
         r"The response was filtered due to the prompt[^\n\"}]{0,300}|No endpoints found(?: that support| for| matching)[^\n\"'}]{0,120}|"
         r"No allowed providers are available[^\n\"'}]{0,120}|This request requires more credits[^\n\"'}]{0,160}|You have insufficient permissions for this operation[^\n\"'}]{0,160}|"
@@ -179,7 +182,7 @@ class Shown:
 
 def answers(text: str) -> list[Shown]:
     """Every error answer that the text shows, in order; the same answer said twice counts once, at its last place."""
-    found = _objects(text) + _pages(text) + _dotnet(text)
+    found = _objects(text) + _pages(text) + _as_printed(text)
     own = _of_the_application(text)
     statuses = [
         (m.start(), _status(m))
@@ -268,7 +271,7 @@ def _objects(text: str) -> list[Shown]:
     return found
 
 
-def _dotnet(text: str) -> list[Shown]:
+def _as_printed(text: str) -> list[Shown]:
     return [
         Shown(
             status=status,
@@ -278,7 +281,7 @@ def _dotnet(text: str) -> list[Shown]:
                 shape="api_error", size_bytes=end - start, error=error, sample=text[start : min(end, start + 300)]
             ),
         )
-        for status, error, start, end in itertools.islice(dotnet.errors(text), _MOST)
+        for status, error, start, end in itertools.islice(printed.errors(text), _MOST)
     ]
 
 
@@ -558,7 +561,11 @@ def _text_body(words: str) -> Body:
 
 def _words_after_status(line: str, status: int) -> str:
     rest = line.partition(str(status))[2].strip(" :-,)'\"]}")
-    return rest[:300]
+    return "" if _WHERE.fullmatch(rest) else rest[:300]
+
+
+# What was called is nothing that the answer says.
+_WHERE = re.compile(r"(?:on|for|from|at|to) (?:(?:GET|POST|PUT|DELETE) )?https?://[^\s{<]{1,300}", re.IGNORECASE)
 
 
 # A self-hosted server's own log of a call to the API is what that server answered.

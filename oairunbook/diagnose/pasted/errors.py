@@ -21,6 +21,9 @@ _OTHER_WORDS = re.compile(
 _DIALLED = re.compile(
     r"(?:ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ECONNRESET|EADDRNOTAVAIL|dial tcp|connect to|[Cc]onnecting to|connect error for|Connect call failed \('|Trying|Connected to) ?\[?(?P<address>[0-9a-fA-F:.]{3,45}?)\]?(?:', |:| port )(?P<port>\d{1,5})"
 )
+_DIALLED_FIELDS = re.compile(
+    r"['\"]?address['\"]?: ?['\"](?P<address>[0-9a-fA-F:.]{3,45})['\"],\s{0,8}['\"]?port['\"]?: ?(?P<port>\d{1,5})"
+)
 _SHOWS_TARGET = re.compile(
     r"(?:NewConnectionError\(|ConnectTimeoutError\(|Cannot connect to host|dial tcp|Failed to connect to|I/O error on|ENOTFOUND|EAI_AGAIN|lookup |Could not resolve host)"
 )
@@ -177,7 +180,7 @@ def _by_address(route: Route, found: Reading, words: str) -> Reading:
     """The dialled address, where the text shows it: the proxy's, or one that cannot serve a public name."""
     if not found.cause.startswith(("tcp.", "dns.", "http.")):
         return found
-    match = _DIALLED.search(words)
+    match = _DIALLED.search(words) or _DIALLED_FIELDS.search(words)
     if match is None:
         return found
     address, port = match["address"].strip("."), int(match["port"])
@@ -224,7 +227,7 @@ def beside_a_proxy(route: Route, found: Reading) -> Reading:
         return found
     outcome = found.observation.outcome
     words = " ".join(link.text for link in outcome.errors) if isinstance(outcome, PastedError) else ""
-    if _DIALLED.search(words) or _SHOWS_TARGET.search(words):
+    if _DIALLED.search(words) or _DIALLED_FIELDS.search(words) or _SHOWS_TARGET.search(words):
         return found
     fact = f"{found.fact}; the proxy {route.proxy.url} is in play, and the text does not say which address was dialled"
     return dataclasses.replace(

@@ -46,6 +46,9 @@ SIGNS = (
         BROWSER + 1,
         # A server that does not know the preflight's method.
         r"Unexpected endpoint or method\. \(OPTIONS",
+        # The log of the server that the page asks.
+        r"\bOPTIONS /v1/\S{1,60} HTTP/[\d.]{1,3}['\"]? 40[45]\b",
+        r"\b40[45]\W{1,8}OPTIONS  ?/v1/",
         r"blocked by CORS policy",
         r"Access-Control-Allow-(?:Origin|Headers|Methods|Credentials)(?!['\"]?\s?:)",
         r"Cross-Origin Request Blocked(?!.{0,300}did not succeed)",

@@ -132,6 +132,8 @@ SIGNS = (
         VAGUE,
         r"^KeyError: 'error'$",
         r"\bAPI endpoint not found\b",
+        # R's httr2.
+        r"Unexpected content type ['\"]text/",
         # Vercel's SDK.
         r"Invalid JSON response\b",
     ),

@@ -77,7 +77,8 @@ SIGNS = (
         r"Failed to connect to (?!localhost|127\.|\[?::1).{1,200} after [1-9]\d{3,6} ms: (?:Timeout|Timed out|Connection timed|Couldn't connect)",
         # No refusal takes so long.
         r"Failed to connect to .{1,200} after (?:[2-9]\d{4}|[1-9]\d{5,6}) ms",
-        r"Failed to connect to .{1,200}: Operation timed out",
+        # The message of curl before 7.84 names no time.
+        r"(?:Failed to connect to .{1,200}|connect to .{1,200} failed): (?:Operation )?timed out",
         r"(?<!litellm\.Timeout: )Connection timed out after",
         r"信号灯超时",
         r"没有正确答复",

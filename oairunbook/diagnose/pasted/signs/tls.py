@@ -100,7 +100,8 @@ SIGNS = (
         "tls.self_signed",
         TLS + 3,
         r"DEPTH_ZERO_SELF_SIGNED",
-        r"(?:18 )?\(?self[- ]signed certificate\)?(?! in)",
+        # Not of certificates, which is prose.
+        r"(?:18 )?\(?self[- ]signed certificate\b\)?(?! in)",
         # rustls: a certificate authority's certificate as the server's own.
         r"CaUsedAsEndEntity",
     ),
@@ -177,7 +178,8 @@ SIGNS = (
         r"unsafe legacy renegotiation",
         r"fatal alert: protocol_version",
         r"No appropriate protocol",
-        r"fatal alert: (?:HandshakeFailure|ProtocolVersion)",
+        r"fatal alert: ProtocolVersion",
+        r"\bHandshakeFailure\b",
         r"no supported versions satisfy",
         r"Could not create SSL/TLS secure channel",
         r"do not possess a common algorithm",
@@ -193,7 +195,7 @@ SIGNS = (
         TLS + 3,
         r"handshake operation timed out",
         r"TLS handshake timeout",
-        r"SSL connection timeout",
+        r"SSL(?:/TLS)? connection timeout",
         r"handshake timed out",
         r"_ssl\.c:\d{1,5}: The handshake",
     ),

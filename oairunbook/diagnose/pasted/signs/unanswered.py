@@ -49,6 +49,8 @@ SIGNS = (
         r"SSLHandshakeException",
         r"ERR_(?:NETWORK|FAILED|SSL_PROTOCOL_ERROR|TUNNEL_CONNECTION_FAILED|TIMED_OUT|NETWORK_CHANGED)",
         r"did not succeed",
+        # LobeChat, where it has nothing to tell.
+        r"['\"]error['\"]: ?\{\s*\},\s*['\"]endpoint['\"]",
         # Elixir, which waited for a connection or for an answer.
         r"(?:TransportError|HTTPoison\.Error)\b.{0,40}:timeout\b",
         r"Couldn't connect to server",

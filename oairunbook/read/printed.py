@@ -1,8 +1,9 @@
 # ruff: noqa: E501 - the texts that are looked for stand on lines of their own length
-"""What the SDKs for .NET make of an error object: status, type, code and message in an order of their own, without braces."""
+"""Error objects that are printed otherwise than as JSON: by the SDKs for .NET in an order of their own and without braces, by Java as a map."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from oairunbook.evidence import ApiError
@@ -15,6 +16,11 @@ _CLIENT_RESULT = Phrases(
 # Azure.Core's `RequestFailedException`: the message, and below it status and code.
 _REQUEST_FAILED = Phrases(
     r"""(?:RequestFailedException: )?(?P<message>[^\n]{3,600}?)\s{1,4}Status: (?P<status>[45]\d{2}) \([^)\n]{0,80}\)\s{1,4}ErrorCode: (?P<code>[\w.-]{1,60})"""
+)
+# Java's `Map.toString`.
+_JAVA_MAP = Phrases(r"\{error=\{(?P<fields>[^{}\n]{3,600})\}\}")
+_FIELD = re.compile(
+    r"(?:^|, )(?P<name>message|type|code|param|status)=(?P<value>.*?)(?=, (?:message|type|code|param|status)=|$)"
 )
 
 
@@ -36,3 +42,13 @@ def errors(text: str) -> Iterator[tuple[int, ApiError, int, int]]:
                 match.start(),
                 match.end(),
             )
+    for match in _JAVA_MAP.finditer(text):
+        fields = {found["name"]: found["value"].strip() for found in _FIELD.finditer(match["fields"])}
+        said = {name: value for name, value in fields.items() if value and value != "null"}
+        if "message" not in said and "code" not in said:
+            continue
+        number = said.get("status", said.get("code", ""))
+        error = ApiError(
+            message=said.get("message"), type=said.get("type"), code=said.get("code"), param=said.get("param")
+        )
+        yield int(number) if re.fullmatch(r"[45]\d\d", number) else 0, error, match.start(), match.end()
