@@ -47,6 +47,7 @@ def azure(): return openai.AzureOpenAI(azure_endpoint=BASE.removesuffix("/v1"), 
 def number(): return 3
 def needs(setting): return plain
 def fails(): raise RuntimeError("no configuration in /etc/app.toml")
+def leaves(): raise SystemExit(0)
 """
 
 
@@ -193,6 +194,7 @@ def test_a_client_of_azure_brings_deployment_and_version(application: Path, api:
         ("app_llm:number", "number returned a int, which is no client of the OpenAI SDK"),
         ("app_llm:needs", "calling needs failed: TypeError at the call itself: it is made without arguments ("),
         ("app_llm:fails", "app_llm.py:24 (OAIRUNBOOK_DEBUG=1 in that environment shows the text)"),
+        ("app_llm:leaves", "calling leaves failed: SystemExit at "),
     ],
 )
 def test_what_gives_no_client_is_told_with_its_reason(
@@ -244,6 +246,8 @@ def test_runs_watches_and_the_proof_of_the_fix_take_the_applications_client_as_w
 def test_a_wrong_call_here_ends_with_2_and_nothing_is_sent(application: Path, api: Api) -> None:
     for arguments, said in (
         (("--client", "app_llm:fails"), "calling fails failed: RuntimeError at "),
+        # With the application's own status 0 it would have said that the path is healthy.
+        (("--client", "app_llm:leaves"), "calling leaves failed: SystemExit at "),
         (("--client", "app_llm:make", "--base-url", "https://elsewhere.example/v1"), "leave --base-url out"),
     ):
         done = run(application, api.base, *arguments)

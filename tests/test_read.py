@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import time
 from typing import Any
@@ -622,3 +623,54 @@ def test_the_encodings_of_shells_and_editors_are_understood(encoding: str) -> No
 
 def test_long_input_is_shortened() -> None:
     assert len(normalise(b"some error happened\n" * 1_000_000)) < 2 * LONGEST_TEXT
+
+
+_ASKED = 'Explain: {"error": {"code": "invalid_api_key", "message": "Incorrect API key provided"}} status 401'
+_REQUESTS = (
+    "DEBUG:openai._base_client:Request options: "
+    + repr({"json_data": {"messages": [{"role": "user", "content": _ASKED}]}}),
+    "DEBUG:openai._base_client:Request options: " + repr({"json_data": {"input": _ASKED, "model": "m"}}),
+    json.dumps({"messages": [{"role": "user", "content": [{"type": "text", "text": _ASKED}]}]}),
+    json.dumps({"msg": json.dumps({"messages": [{"role": "user", "content": _ASKED}]})}),
+    json.dumps({"messages": [{"content": _ASKED, "role": "user"}]}),
+    "requestBodyValues: { messages: [ { role: 'user', content: '" + _ASKED + "' } ] }",
+    "HTTP/1.1 200 OK\n" + json.dumps({"choices": [{"message": {"role": "assistant", "content": _ASKED}}]}),
+    # cut off
+    json.dumps({"messages": [{"role": "user", "content": _ASKED}]})[:-12],
+)
+
+
+@pytest.mark.parametrize("request_shown", _REQUESTS)
+def test_an_error_that_the_prompt_or_the_completion_holds_is_no_answer_of_the_api(request_shown: str) -> None:
+    failed = "httpcore.ConnectError: [Errno 113] No route to host\nopenai.APIConnectionError: Connection error."
+    evidence = seen(f"{request_shown}\n{failed}\n")
+    assert diagnose(evidence).cause == "tcp.unreachable"
+    assert "invalid_api_key" not in dumps(evidence)
+
+
+def test_the_same_error_as_the_answer_counts() -> None:
+    answered = (
+        'HTTP/1.1 401 Unauthorized\n{"error": {"code": "invalid_api_key", "message": "Incorrect API key provided"}}'
+    )
+    found = judged(f"{_REQUESTS[0]}\n{answered}\n")
+    assert (found.cause, found.certainty) == ("api.invalid_key", "proven")
+
+
+@pytest.mark.parametrize(
+    "mentioned",
+    [
+        "The docs say that a 429 insufficient_quota error means no credits. We never saw it.",
+        '  File "/app/llm.py", line 40, in call\n    except openai.RateLimitError as e:  # 429 insufficient_quota',
+    ],
+)
+def test_a_code_that_is_only_mentioned_proves_nothing(mentioned: str) -> None:
+    assert judged(f"{mentioned}\nopenai.APIConnectionError: Connection error.\n").certainty != "proven"
+
+
+def test_what_a_log_goes_on_with_behind_a_traceback_does_not_push_its_exception_out() -> None:
+    failed = (
+        "Traceback (most recent call last):\nhttpcore.ConnectError: [Errno 113] No route to host\n\n"
+        "The above exception was the direct cause of the following exception:\n\nopenai.APIConnectionError: Connection error.\n"
+    )
+    log = failed + "".join(f"03:00:0{n % 10} INFO app.worker path=/items status=200 dur=0.{n}\n" for n in range(60))
+    assert judged(log).cause == "tcp.unreachable"

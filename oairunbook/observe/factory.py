@@ -39,7 +39,8 @@ def load_client(spec: str, awaiting: Awaiting) -> Any:
             raise _none(spec, f"{name} is a {_kind(item)}, neither a client of the OpenAI SDK nor something to call")
         try:
             item = awaiting.wait(item())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            # `sys.exit(0)` in the application's code would end this process as if the path were proven healthy.
             raise _none(spec, f"calling {name} failed: {_chain(error)}") from error
         if not _is_client(item):
             raise _none(spec, f"{name} returned a {_kind(item)}, which is no client of the OpenAI SDK")
@@ -58,7 +59,7 @@ def _module(spec: str, name: str) -> Any:
             where = f"{folder} and the path of {sys.executable}"
             raise _none(spec, f"there is no module {error.name} in {where}") from error
         raise _none(spec, f"importing {name} failed: {_chain(error)}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _none(spec, f"importing {name} failed: {_chain(error)}") from error
     finally:
         if added:

@@ -22,6 +22,7 @@ from oairunbook.evidence import (
 from oairunbook.observe.bodies import classify
 from oairunbook.observe.http import kept_headers
 from oairunbook.read.answers import Shown, answers
+from oairunbook.read.conversation import without_conversation
 from oairunbook.read.errors import chains
 from oairunbook.read.settings import called, resolve_route, stopped_elsewhere
 from oairunbook.read.text import normalise, unescaped, without_gutters
@@ -95,7 +96,7 @@ def read(
     """
     if status and not 100 <= status <= 599:
         raise ValueError(f"{status} is no HTTP status (RFC 9110 section 15)")
-    raw = normalise(data)
+    raw = without_conversation(normalise(data))
     lines = without_gutters(raw)
     whole = unescaped(lines)
     known = "\n".join((*headers, body[:4000]))

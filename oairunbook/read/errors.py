@@ -139,7 +139,11 @@ def chains(text: str) -> list[Chain]:
         if chain.python:
             # A traceback prints the innermost exception first.
             chain.errors.reverse()
-        del chain.errors[_MOST_LINKS:]
+        if len(chain.errors) > _MOST_LINKS:
+            # The log goes on behind a traceback without a blank line: what names a class is of the traceback.
+            classed = [number for number, link in enumerate(chain.errors) if link.type]
+            others = [number for number, link in enumerate(chain.errors) if not link.type]
+            chain.errors = [chain.errors[number] for number in sorted([*classed, *others][:_MOST_LINKS])]
         key = re.sub(r"\d+", "0", "\n".join(f"{link.type}{link.text}" for link in chain.errors))
         found.pop(key, None)
         found[key] = chain

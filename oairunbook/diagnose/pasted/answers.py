@@ -237,7 +237,13 @@ def _of_the_provider_behind(status: int, error: ApiError, sample: str) -> str | 
 
 
 def _certain(status: int, error: ApiError, cause: str) -> bool:
-    """A code or type, or a status; a gateway's own sentence alone may be that of any intermediary."""
+    """A code or type, or a status; a gateway's own sentence alone may be that of any intermediary.
+
+    A code that stands alone, in no error object and without a sentence of the API, may be no more than mentioned: in prose, in a comment, in an
+    `except`.
+    """
+    if error.code and not (error.message or error.type):
+        return False
     return bool(error.code or error.type) or (bool(status) and cause != "api.gateway_upstream_failed")
 
 
