@@ -8,6 +8,7 @@ import platform
 import signal
 import ssl
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -41,8 +42,20 @@ def pytest_report_header() -> list[str]:
     return [f"python {platform.python_version()}, {ssl.OPENSSL_VERSION}", ", ".join(packages)]
 
 
+_LEFT_OVER: list[str] = []
+"""What workers of pytest-xdist say that they left."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _LEFT_OVER.extend(getattr(node, "workeroutput", {}).get("left_over", ()))
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    for name in left_over():
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_over"] = left_over()
+        return
+    for name in (*left_over(), *_LEFT_OVER):
         print(f"\nnetwork namespace {name} is left over")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -23,6 +23,8 @@ CANARIES = Canaries()
         base64.urlsafe_b64encode(CANARIES.azure_key.encode()).decode(),
         CANARIES.proxy_url("proxy.acme.example", 3128),
     ],
+    # The texts are others in each process, and pytest-xdist wants the same names in all of them.
+    ids=range(8),
 )
 def test_every_form_of_a_secret_is_found(text: str) -> None:
     assert CANARIES.found_in("here", f"some {text} text")
