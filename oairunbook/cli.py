@@ -7,6 +7,7 @@ import importlib
 import io
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -145,8 +146,11 @@ def check(
     from oairunbook.record.table import check_text
 
     show = None if quiet else progress_line()
+    # What the application's code prints while it makes its client would stand before the document.
+    document_alone = contextlib.redirect_stdout(sys.stderr) if json_file == "-" else contextlib.nullcontext()
     try:
-        checked = run_check(base_url or "", model or "", archive=archive, progress=show, **options)
+        with document_alone:
+            checked = run_check(base_url or "", model or "", archive=archive, progress=show, **options)
     except ArchiveError as error:
         raise click.UsageError(inert(f"{error} Nothing was sent.")) from error
     except NoClientError as error:

@@ -243,6 +243,26 @@ def test_what_says_nothing_of_a_network_stays(run: Path) -> None:
     assert Hidden(BOTH, bytes(32), replace(planted(), route=replace(ROUTE, host="proxy"))).text(text) == text
 
 
+def test_the_names_of_steps_stay_unless_a_host_is_called_so() -> None:
+    seen = replace(
+        planted(),
+        observations=(
+            connected("tls.certificate_request:198.51.100.77"),
+            connected("tls.server_name:2001:db8:77::9"),
+            connected("sdk.stream.second"),
+        ),
+    )
+    text = Hidden(BOTH, bytes(32), seen).text(
+        "`tls.certificate_request:198.51.100.77`, `tls.server_name:2001:db8:77::9`, `sdk.stream.second`, web.canary.example"
+    )
+    assert "tls.certificate_request:[" in text
+    assert "tls.server_name:[" in text
+    assert "`sdk.stream.second`" in text
+    assert told(text, (*PLANTED, *ADDRESSES)) == []
+    called_so = replace(seen, route=replace(seen.route, host="sdk.stream.second"))
+    assert "sdk.stream.second" not in Hidden(BOTH, bytes(32), called_so).text("`sdk.stream.second`")
+
+
 def test_a_level_that_is_none_is_a_wrong_call(run: Path) -> None:
     result = CliRunner().invoke(cli, ["packet", "latest", "--archive", "archive", "--hide", "users"])
     assert (result.exit_code, "users: give hosts, addresses, or hosts,addresses" in result.stderr) == (2, True)

@@ -32,7 +32,9 @@ KEY = "sk-proj-own-client-0123456789abcdef"
 
 plain = openai.OpenAI(base_url=BASE, api_key=KEY)
 
-def make(): return openai.OpenAI(base_url=BASE, api_key=KEY, default_headers={"x-gateway-auth": "team-secret-4711"})
+def make():
+    print("made by the application")
+    return openai.OpenAI(base_url=BASE, api_key=KEY, default_headers={"x-gateway-auth": "team-secret-4711"})
 def asynchronous(): return openai.AsyncOpenAI(base_url=BASE, api_key=KEY)
 async def coroutine(): return openai.AsyncOpenAI(base_url=BASE, api_key=KEY)
 def aiohttp(): return openai.AsyncOpenAI(base_url=BASE, api_key=KEY, http_client=openai.DefaultAioHttpClient())
@@ -193,7 +195,7 @@ def test_a_client_of_azure_brings_deployment_and_version(application: Path, api:
         ("app_llm:BASE", "BASE is a str, neither a client of the OpenAI SDK nor something to call"),
         ("app_llm:number", "number returned a int, which is no client of the OpenAI SDK"),
         ("app_llm:needs", "calling needs failed: TypeError at the call itself: it is made without arguments ("),
-        ("app_llm:fails", "app_llm.py:24 (OAIRUNBOOK_DEBUG=1 in that environment shows the text)"),
+        ("app_llm:fails", "app_llm.py:26 (OAIRUNBOOK_DEBUG=1 in that environment shows the text)"),
         ("app_llm:leaves", "calling leaves failed: SystemExit at "),
     ],
 )

@@ -674,3 +674,9 @@ def test_what_a_log_goes_on_with_behind_a_traceback_does_not_push_its_exception_
     )
     log = failed + "".join(f"03:00:0{n % 10} INFO app.worker path=/items status=200 dur=0.{n}\n" for n in range(60))
     assert judged(log).cause == "tcp.unreachable"
+
+
+def test_undicis_attempted_address_is_whom_the_text_says_was_called() -> None:
+    text = "TypeError: fetch failed [cause]: ConnectTimeoutError: Connect Timeout Error (attempted address: api.openai.com:443, timeout: 10000ms)"
+    evidence = read(text, RUNTIME, environment={"OPENAI_BASE_URL": "https://gateway.example.com/v1"})
+    assert (evidence.route.host, diagnose(evidence).owner) == ("api.openai.com", "connection_path")

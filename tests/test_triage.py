@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+
+from oairunbook.cli import cli
 
 CLEAN = {k: v for k, v in os.environ.items() if not k.upper().endswith("_PROXY") and "OPENAI" not in k.upper()}
 
@@ -120,3 +123,13 @@ def test_the_evidence_can_be_judged_again_and_gives_the_same_verdict() -> None:
         )
         assert again.returncode == first.returncode == 1
         assert json.loads(again.stdout)["verdict"] == json.loads(file.read_text())["verdict"]
+
+
+def test_a_text_without_an_end_is_refused_before_it_takes_the_hosts_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app.log").write_bytes(b"openai.APIConnectionError: Connection error." * 30)
+    monkeypatch.setattr("oairunbook.read.command._MOST_BYTES", 1024)
+    result = CliRunner().invoke(cli, ["triage", str(tmp_path / "app.log")])
+    assert result.exit_code == 2
+    assert "tail -c 100M FILE | oairunbook triage -" in " ".join(result.stderr.split())

@@ -10,6 +10,9 @@ import click
 
 from oairunbook.output import examples, inert, json_option, say, write_json
 
+_MOST_BYTES = 512 * 1024**2
+"""A longer text, or one without an end, would take the memory of the host on which the application runs."""
+
 
 @click.command(
     epilog=examples(
@@ -118,6 +121,16 @@ def _evidence(name: str) -> bytes:
 
 def _bytes(name: str) -> bytes:
     try:
-        return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        if name == "-":
+            data = sys.stdin.buffer.read(_MOST_BYTES + 1)
+        else:
+            with Path(name).open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise click.UsageError(f"{name} cannot be read: {error.strerror}") from error
+    if len(data) > _MOST_BYTES:
+        raise click.UsageError(
+            f"{name} holds more than {_MOST_BYTES // 1024**2} MiB. Nothing was judged. Next: give its end, or the hour of the failure: "
+            "tail -c 100M FILE | oairunbook triage -"
+        )
+    return data

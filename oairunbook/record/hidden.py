@@ -121,7 +121,8 @@ _RUN_NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z-)(.+?)(?=-[0-9a-f]{8}\b)")
 _IPV4 = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9]|\.[0-9])")
 _IPV6 = re.compile(
     # Also behind the name of a probe: `tcp:2001:db8::1`.
-    r"(?:(?<![0-9A-Za-z:.])|(?<=[g-zG-Z]:))(?:[0-9A-Fa-f]{0,4}:){2,7}"
+    # A group has four digits at most, and no letter behind `f`.
+    r"(?:(?<![0-9A-Za-z:.])|(?<=[g-zG-Z]:)|(?<=[A-Za-z_]{5}:)|(?<=[g-zG-Z_][A-Za-z]:)|(?<=[g-zG-Z_][A-Za-z]{2}:)|(?<=[g-zG-Z_][A-Za-z]{3}:))(?:[0-9A-Fa-f]{0,4}:){2,7}"
     r"(?:[0-9A-Fa-f]{1,4}|(?:[0-9]{1,3}\.){3}[0-9]{1,3})?(?![0-9A-Za-z:])"
 )
 _PICTURE = re.compile(r"(data:image/svg\+xml;base64,)([A-Za-z0-9+/=]+)")
@@ -173,7 +174,7 @@ class Hidden:
     def _known(self) -> re.Pattern[str]:
         """The names of the evidence, the longest first, and the domains that they stand in."""
         found = {*self.also, *_names(self.evidence)}
-        found |= {name for text in _texts(self.evidence) for name in _names_in(text)}
+        found |= {name for text in _texts(self.evidence) for name in _names_in(text) if name.lower() not in self._steps}
         for name in tuple(found):
             labels = name.split(".")
             # prod.example of web-3.prod.example; the last label alone is anybody's.
@@ -189,6 +190,14 @@ class Hidden:
             else _NOTHING
         )
 
+    @cached_property
+    def _steps(self) -> frozenset[str]:
+        """Names of steps, such as `tls.certificate_request`, which have the shape of a host's: a record without them cannot be read."""
+        if self.evidence is None:
+            return frozenset()
+        steps = {observation.id.partition(":")[0].lower() for observation in self.evidence.observations}
+        return frozenset(steps - {name.lower() for name in (*self.also, *_names(self.evidence))})
+
     def _without_hosts(self, text: str) -> str:
         text = _RUN_NAME.sub(lambda match: match[1] + self._host(match[2]), text)
         text = self._known.sub(lambda match: self._host(match["whole"]) if match["whole"] else "[host]", text)
@@ -198,7 +207,7 @@ class Hidden:
 
     def _of_shape(self, match: re.Match[str]) -> str:
         name = match[1]
-        if name.lower() in _KEPT or _is_address(name) or name.rpartition(".")[2].lower() in _NO_TOP_LEVEL:
+        if name.lower() in _KEPT | self._steps or _is_address(name) or name.rpartition(".")[2].lower() in _NO_TOP_LEVEL:
             return match[0]
         return match[0][: match.start(1) - match.start()] + self._host(name) + match[0][match.end(1) - match.start() :]
 
