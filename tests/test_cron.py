@@ -200,6 +200,16 @@ def test_a_wrong_call_says_what_is_wrong_and_runs_nothing(tmp_path: Path, option
     assert not (tmp_path / "archive").exists()
 
 
+def test_a_check_that_the_applications_code_ended_is_no_verdict_and_no_fault_of_the_archive(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    (tmp_path / "leaving_llm.py").write_text("import os\n\ndef make():\n    os._exit(0)\n")
+    call = [*PROGRAM, "run", "--cron", "--archive", str(archive), "--client", "leaving_llm:make"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "the check ended with status 0 and told nothing" in done.stderr
+    assert "no verdict" in log(archive)[-1]
+
+
 def test_a_job_watches_from_another_place_and_says_when_that_is_gone(tmp_path: Path) -> None:
     archive, environment = tmp_path / "archive", dict(os.environ)
     python = tmp_path / "python"

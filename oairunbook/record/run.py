@@ -169,7 +169,9 @@ def run(
     except archives.ArchiveError as error:
         raise ParameterError(f"{error} Nothing was run.") from error
     except OSError as error:
-        raise ParameterError(f"{error.filename} cannot be created: {error.strerror}. Nothing was run.") from error
+        # The working folder itself may be gone, and then no file is named.
+        where = error.filename or "The archive's folder"
+        raise ParameterError(f"{where} cannot be created: {error.strerror}. Nothing was run.") from error
     collected = look(values, root) if look else ()
     recorded = decisive(collected) if collected else recorded
     rehearsal = practices.current(variables)

@@ -179,7 +179,7 @@ def _newest(root: Path, base_url: str, model: str, family: str, environment: Map
         raise ArchiveError(
             f"{address(root)} holds no run with a fault of the {route.family} route to {route.base_url.value} that was seen from here, where the tool "
             f"itself runs; the newest was seen from another place: {elsewhere.collector}. "
-            "Next: look from there as well, with --via, --python, --like-pid or --like-unit as in that run."
+            "Next: look from there as well, with --via, --python, --like-pid, --like-unit or --client as in that run."
         )
     if row is None:
         raise ArchiveError(

@@ -197,6 +197,9 @@ def _check(settings: Settings, environment: Mapping[str, str]) -> tuple[Evidence
             raise _CheckEndedError(
                 done.returncode, f"the check ended with status {done.returncode}: {said[-_LONGEST_ERROR:]}"
             )
+        if not file.exists():
+            # The application's code, which makes a client there, may end the process with any status.
+            raise _CheckEndedError(EXIT_TOOL_FAILED, f"the check ended with status {done.returncode} and told nothing")
         document = json.loads(file.read_bytes())
     return (
         load_evidence(json.dumps(document["evidence"])),
