@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import ssl
 import struct
@@ -51,6 +52,7 @@ from oairunbook.observe.collection import Collection
 from oairunbook.observe.errors import error_chain
 from oairunbook.observe.status_page import STATUS_URL, read_status
 from oairunbook.observe.stream import Deadline, TcpStream, TlsStream, looks_like_tls, printable
+from oairunbook.observe.tls import alert_of
 
 Handler = Callable[[socket.socket], None]
 NAME = "api.example.test"
@@ -191,6 +193,13 @@ def test_name_errors_carry_their_eai_name_not_an_errno_of_the_same_number() -> N
     assert link.errno_name == "EAI_AGAIN"
 
 
+def test_an_alert_that_python_has_no_word_for_is_read_from_what_openssl_says() -> None:
+    unknown = ssl.SSLError(1, "[SSL] tlsv1 alert no application protocol (_ssl.c:1006)")
+    (link,) = error_chain(unknown)
+    assert alert_of([link.ssl_reason]) == "no_application_protocol"
+    assert error_chain(ssl.SSLError(1, "[SSL] something else (_ssl.c:1006)"))[0].ssl_reason is None
+
+
 def test_the_transports_text_about_an_illegal_header_is_not_kept_for_it_holds_the_key() -> None:
     (link,) = error_chain(ValueError("Illegal header value b'Bearer the-whole-key\\n'"))
     assert "the-whole-key" not in link.text
@@ -274,6 +283,21 @@ def test_a_stream_tells_an_orderly_end_a_reset_and_silence_apart(servers: Server
     with pytest.raises(TimeoutError):
         quiet.read()
     assert quiet.ended == "silence"
+
+
+def test_what_had_arrived_in_time_is_read_also_when_this_process_comes_too_late(servers: Servers) -> None:
+    def speak(connection: socket.socket) -> None:
+        connection.sendall(b"here")
+        silent(connection)
+
+    stream = stream_to(servers.start(speak))
+    assert select.select([stream._socket], [], [], 5)[0]
+    stream.deadline = Deadline.after(0)
+
+    assert stream.read() == b"here"
+    with pytest.raises(TimeoutError):
+        stream.read()
+    assert stream.ended == "silence"
 
 
 def test_a_stream_counts_what_was_sent_and_keeps_the_first_bytes_that_came(servers: Servers) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from oairunbook.diagnose import api, browser, client, dns, http, node, pasted, pattern, proxy, raised, tcp, tls
+from oairunbook.diagnose import apart, api, browser, client, dns, http, node, pasted, pattern, proxy, raised, tcp, tls
 from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding, do_nots, owner_of, steps
 from oairunbook.diagnose.chain import failed_step
 from oairunbook.diagnose.control import Compared, compare
@@ -98,6 +98,11 @@ def _of_probes(evidence: Evidence) -> Verdict:
     A path on which the application's own minimal request succeeded is healthy, whatever else was odd beside it, unless attempts of the
     same path failed, or a counter-test showed what a tiny request does not meet.
     """
+    one_at_a_time = apart.alone(evidence, find)
+    if one_at_a_time is not None:
+        verdict = _of_probes(one_at_a_time.evidence)
+        because = tuple(one_at_a_time.cited(reason) for reason in verdict.because)
+        return dataclasses.replace(verdict, because=because, also=(one_at_a_time.also, *verdict.also))
     tries = attempted(evidence, find)
     comes_and_goes = tries.intermittent and tries.certain
     findings = find(without_isolating_tests(evidence) if comes_and_goes else evidence)
@@ -117,6 +122,9 @@ def _of_probes(evidence: Evidence) -> Verdict:
         if limited is not None:
             return _fault(evidence, limited, findings, pattern.count(evidence, tries, limited[0]))
         return _healthy(evidence, findings)
+    if comes_and_goes and findings and _comes_before(tries.most_common()[0], findings[0][0]):
+        # What only some requests meet on the way comes before what the API says to the others.
+        return _fault(evidence, tries.most_common(), findings, pattern.count(evidence, tries, tries.most_common()[0]))
     if findings and not (comes_and_goes and _says_nothing_of_the_path(findings[0][0], evidence)):
         chosen: tuple[Cause, Finding] | None = findings[0]
         if comes_and_goes and findings[0][0].layer == "http" == tries.most_common()[0].layer:
@@ -178,6 +186,11 @@ def _by_the_sdk(evidence: Evidence) -> tuple[Cause, Finding] | None:
     return (_BY_ID[step[0]], Finding(because=(step[1],), certainty="likely")) if step else None
 
 
+def _comes_before(cause: Cause, other: Cause) -> bool:
+    """Whether a cause is of the path, and the other one is the API's own answer."""
+    return other.layer == "api" and cause.layer != "api" and cause.owner is None
+
+
 def _says_nothing_of_the_path(cause: Cause, evidence: Evidence) -> bool:
     """Without a key of the application's own, the API's refusal is what any path ends in."""
     return not evidence.route.credential.present and (cause.layer == "api" or cause.id == "client.api_key_missing")
@@ -202,11 +215,12 @@ def _fault(
         evidence.route.family,
         control_shows_the_same=True if local else compared.shows_the_same,
     )
+    stood_still = _stood_still(evidence, cause, finding)
     return Verdict(
         owner=owner,
         layer=cause.layer,
         cause=cause.id,
-        certainty=finding.certainty,
+        certainty="likely" if stood_still else finding.certainty,
         pattern=counted.pattern,
         failed=counted.failed,
         tried=counted.tried,
@@ -216,8 +230,31 @@ def _fault(
         next=(*_first_ask(owner, cause, evidence, compared), *finding.next, *steps(cause, evidence)),
         do_not=do_nots(cause),
         also=tuple(dict.fromkeys(beside)),
-        missing=compared.missing if owner == "route_provider" and cause.owner is None else (),
+        missing=(*stood_still, *(compared.missing if owner == "route_provider" and cause.owner is None else ())),
     )
+
+
+def _stood_still(evidence: Evidence, cause: Cause, finding: Finding) -> tuple[str, ...]:
+    """What is missing where the reason is that nothing came in time, and this process did not run for part of that time."""
+    paused = evidence.paused_seconds or 0.0
+    cited = {because.observation for because in finding.because}
+    waited = [o for o in evidence.observations if o.id in cited and _waited_in_vain(o.outcome)]
+    if paused < _PAUSED_SECONDS or not (waited or cause.id in _OF_TIME):
+        return ()
+    return (f"the same test while this machine is not so busy: for {paused:.1f} s this process was not run",)
+
+
+_PAUSED_SECONDS = 1.0
+_OF_TIME = (
+    *("dns.timeout", "tcp.timeout", "tcp.path_mtu", "tls.timeout"),
+    *("http.read_timeout", "http.stream_stalled"),
+)
+
+
+def _waited_in_vain(outcome: object) -> bool:
+    """Whether a step ended because its time was over."""
+    timed_out = any(link.errno_name == "ETIMEDOUT" for link in getattr(outcome, "errors", ()))
+    return timed_out or getattr(outcome, "ended", None) == "silence" or isinstance(outcome, Stopped)
 
 
 def _first_ask(owner: Owner, cause: Cause, evidence: Evidence, compared: Compared) -> tuple[str, ...]:

@@ -95,6 +95,11 @@ def token_not_given(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _proxy_config_invalid(evidence: Evidence) -> Finding | None:
+    proxy = evidence.route.proxy
+    if proxy.url is not None and proxy.host == "":
+        # Not every transport refuses it: a port beyond 65535 is dialled as another one.
+        fact = f"no host and port can be read from {proxy.url} ({proxy.rule})"
+        return Finding(because=(Because(observation="route", fact=fact),), certainty="proven")
     return _raised(
         evidence,
         "Unknown scheme for proxy URL",

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from oairunbook.diagnose.catalogue import LAYERS, Cause, Finding
-from oairunbook.diagnose.reading import attempts, is_api_answer, path_alone, repeat_that_broke_off
+from oairunbook.diagnose.reading import attempts, is_api_answer, path_alone, repeat_that_broke_off, stream_failed
 from oairunbook.evidence import Evidence, HttpAnswer, HttpFailed, Observation, SdkAnswered, SdkFailed, Stopped
 from oairunbook.verdict import Because
 
 Find = Callable[[Evidence], "list[tuple[Cause, Finding]]"]
 _Judged = tuple[Evidence, "list[tuple[Cause, Finding]]"]
 
-_SILENT = ("dns.timeout", "tcp.timeout", "tls.timeout", "http.read_timeout")
+_SILENT = ("dns.timeout", "tcp.timeout", "tcp.path_mtu", "tls.timeout", "http.read_timeout")
 """Silence of a single attempt can be this machine's own load; a reset, a refusal or an answer cannot."""
 
 _OF_THE_SERVER = ("api.server_error", "api.overloaded")
@@ -35,6 +35,9 @@ class Attempted:
 
     where: str
     """What the failures have in common, or nothing."""
+
+    walk_failed: bool = False
+    """Whether the walk itself is among the failures, and not only attempts beside it."""
 
     @property
     def intermittent(self) -> bool:
@@ -67,7 +70,8 @@ def interval(failed: int, tried: int) -> tuple[float, float]:
 
 def attempted(evidence: Evidence, find: Find) -> Attempted:
     """Judge each attempt by the same rules as the walk. An API answer is a success of the path, but for one that says that the server failed."""
-    judged = [(one, _of_the_path(find(one))) for one in (path_alone(evidence), *attempts(evidence))]
+    walk = path_alone(evidence)
+    judged = [(one, _of_the_path(find(one))) for one in (walk, *attempts(evidence))]
     refusal = _usual_refusal(evidence, [item for item in judged if not _posted(item[0])])
     judged = [
         (one, [] if refusal is not None and not _posted(one) and _status(one) == refusal else found)
@@ -94,7 +98,8 @@ def attempted(evidence: Evidence, find: Find) -> Attempted:
     where = ""
     if failed and passed and len(failing_at) == 1 and "" not in failing_at and not failing_at & passing_at:
         where = f"every failure was at {next(iter(failing_at))}, none at {', '.join(sorted(passing_at))}"
-    return Attempted(tried=len(failed) + passed, failed=tuple(failed), where=where)
+    walk_failed = bool(judged) and judged[0][0].observations == walk.observations and bool(judged[0][1])
+    return Attempted(tried=len(failed) + passed, failed=tuple(failed), where=where, walk_failed=walk_failed)
 
 
 def _posted(one: Evidence) -> bool:
@@ -201,7 +206,8 @@ def count(evidence: Evidence, tries: Attempted, chosen: Cause | None) -> Counted
     own = own_requests(evidence)
     own_failed, own_passed = len(own.failed), len(own.passed)
     probes = len(tries.failed)
-    comes_and_goes = tries.intermittent and (tries.certain or own_failed > 0)
+    # A walk that was silent to its end is no attempt that this machine was too busy for, where others passed meanwhile.
+    comes_and_goes = tries.intermittent and (tries.certain or own_failed > 0 or (tries.walk_failed and not own_passed))
     if own.alike:
         # Asked again, requests of one kind fail each time and those of the other kind never do.
         comes_and_goes = tries.intermittent and tries.certain
@@ -273,14 +279,18 @@ class OwnRequests:
     @property
     def again(self) -> bool:
         """Whether any was made more than once."""
-        return any(AGAIN in o.id for o in (*self.failed, *self.passed))
+        return any(AGAIN in o.id or o.id.endswith(_SECOND) for o in (*self.failed, *self.passed))
 
     @property
     def alike(self) -> bool:
         """Whether, made more than once, each kind of request ended the same way each time, and the two kinds did not."""
-        failed, passed = ({o.id.partition(AGAIN)[0] for o in some} for some in (self.failed, self.passed))
+        failed, passed = (
+            {o.id.partition(AGAIN)[0].removesuffix(_SECOND) for o in some} for some in (self.failed, self.passed)
+        )
         return self.again and bool(failed) and not failed & passed
 
+
+_SECOND = ".second"
 
 AGAIN = ".again"
 """In the ids of the SDK's requests that were made once more."""
@@ -292,10 +302,15 @@ def own_requests(evidence: Evidence) -> OwnRequests:
     passed: list[Observation] = []
     served = any(isinstance(o.outcome, SdkAnswered) for o in evidence.observations)
     broken = repeat_that_broke_off(evidence)
+    first_failed = stream_failed(evidence) is not None
     for observation in evidence.observations:
         outcome = observation.outcome
         if observation is broken and AGAIN not in observation.id:
             failed.append(observation)
+            continue
+        if observation.id.endswith(_SECOND) and first_failed and getattr(outcome, "completed", False):
+            # Of two streams at a time one broke off: which one of them was the first is chance.
+            passed.append(observation)
             continue
         if observation.changed is not None and AGAIN not in observation.id:
             continue

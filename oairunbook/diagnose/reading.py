@@ -65,7 +65,7 @@ def attempts(evidence: Evidence) -> Iterator[Evidence]:
     # Once through them all: with a pass for each attempt, what a thousand attempts cost grew a hundredfold with ten times as many.
     of_each: dict[int, list[Observation]] = {}
     for observation in evidence.observations:
-        if observation.attempt > 1:
+        if observation.attempt > 1 and observation.changed is None:
             of_each.setdefault(observation.attempt, []).append(observation)
     for observations in of_each.values():
         own = tuple(replace(o, attempt=1, id=o.id.partition("#")[0]) for o in observations)
@@ -250,7 +250,8 @@ def repeat_that_broke_off(evidence: Evidence) -> Observation | None:
 
 def _broke_off(evidence: Evidence, outcome: Outcome) -> bool:
     if isinstance(outcome, SdkFailed):
-        late = any("Timeout" in link.type for link in outcome.errors)
+        # A stream that had begun to arrive was not held up by those beside it.
+        late = any("Timeout" in link.type for link in outcome.errors) and not outcome.chunks
         limited = outcome.answer is not None and outcome.answer.status == 429
         return not late and not limited and not _refused(evidence, outcome)
     return isinstance(outcome, SdkAnswered) and outcome.shape == "stream" and not outcome.completed

@@ -7,6 +7,7 @@ from oairunbook.diagnose.reading import (
     attempts,
     cite,
     counter_test,
+    counter_tests,
     errno_name,
     may_connect_to_itself,
     request_succeeded,
@@ -133,6 +134,9 @@ def _path_mtu(evidence: Evidence) -> Finding | None:
         ]
         passed = cite(small[0], f"{small[1].address} shakes hands when no segment is above 536 bytes")
         return Finding(because=(*silent, passed), certainty="proven")
+    in_between = _segment_missing(evidence)
+    if in_between is not None:
+        return in_between
     body = counter_test(evidence, HttpAnswer, "http.large_body.small_segments")
     again = counter_test(evidence, HttpFailed, "http.large_body.again")
     if body is not None and again is not None and again[1].ended == "silence":
@@ -145,6 +149,19 @@ def _path_mtu(evidence: Evidence) -> Finding | None:
             beside_success=True,
         )
     return _large_answers_vanish(evidence)
+
+
+def _segment_missing(evidence: Evidence) -> Finding | None:
+    """Of what one side sent a later, shorter segment arrived, and the full-size one before it never did, though it is sent again and again."""
+    silent = [(o, f) for o, f in evidence.of(TlsFailed) if f.ended == "silence"]
+    if any(f.ended == "silence" for _, f in counter_tests(evidence, TlsFailed, "tls.small_segments")):
+        return None
+    for observation, failed in silent:
+        if failed.gap is not None:
+            whose = "of the peer's bytes later ones" if failed.gap == "received" else "of this side's bytes later ones"
+            fact = f"{failed.address}: {whose} arrived, and those before them never did in {observation.seconds:.1f} s"
+            return Finding(because=(cite(observation, fact),), certainty="likely")
+    return None
 
 
 def _large_answers_vanish(evidence: Evidence) -> Finding | None:

@@ -366,10 +366,38 @@ def _agreed_on_older(evidence: Evidence) -> tuple[Observation, TlsHandshake] | N
     return older
 
 
+def _http2_alone(evidence: Evidence, found: tuple[Observation, TlsFailed] | None) -> Finding | None:
+    """The peer takes HTTP/2 in ALPN where it takes no HTTP/1.1, and refuses the latter: by its alert, or by what comes after the handshake."""
+    other = counter_test(evidence, TlsHandshake, "tls.http2_alone")
+    if other is None or other[1].alpn != "h2":
+        return None
+    takes = cite(other[0], f"{other[1].address} takes h2 when that is offered")
+    if found is not None:
+        alert = found[1].alert
+        because = (cite(found[0], f"alert {alert} to an offer of http/1.1"), takes)
+        return Finding(because=because, certainty="proven") if alert == _NO_PROTOCOL else None
+    if request_succeeded(evidence) or any(shaken.alpn is not None for _, shaken in evidence.of(TlsHandshake)):
+        return None
+    for observation, answer in evidence.of(HttpAnswer, "http"):
+        if any(mark in answer.body.sample.lower() for mark in _NAMES_HTTP2):
+            fact = f"no protocol was taken in ALPN, and a request in HTTP/1.1 is answered with status {answer.status}: {answer.body.sample[:80]!r}"
+            return Finding(because=(cite(observation, fact), takes), certainty="proven")
+    for observation, failed in evidence.of(HttpFailed, "http"):
+        if failed.ended != "silence":
+            fact = f"no protocol was taken in ALPN, and a request in HTTP/1.1 ends so: {words(failed.errors)}"
+            return Finding(because=(cite(observation, fact), takes), certainty="likely")
+    return None
+
+
+_NO_PROTOCOL = "no_application_protocol"
+_NAMES_HTTP2 = ("alpn", "http/2", "http2")
+
+
 def _protocol_mismatch(evidence: Evidence) -> Finding | None:
     found = _failed(evidence)
-    if not found:
-        return None
+    http2 = _http2_alone(evidence, found)
+    if http2 is not None or not found:
+        return http2
     failed = found[1]
     if failed.alert in _VERSION_ALERTS or any(reason in _reasons(failed) for reason in _VERSION_REASONS):
         fact = f"alert {failed.alert}" if failed.alert else words(failed.errors)

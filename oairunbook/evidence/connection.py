@@ -121,6 +121,9 @@ class TlsFailed:
     alert: str | None = None
     """Alert that the peer sent (RFC 8446 section 6); None if it sent none."""
 
+    gap: Literal["received", "sent"] | None = None
+    """At the end in silence: a later segment had arrived and an earlier one never did, or the peer had that of what was sent. None if neither is known."""
+
     client_certificate_requested: bool | None = None
     """Whether the peer sent a CertificateRequest; None where that was not watched."""
 

@@ -113,6 +113,9 @@ class Evidence:
     practice: str | None = None
     """The fault of the practice lab that this was recorded against; None for a real path."""
 
+    paused_seconds: float | None = None
+    """How long in all this process was not run although it wanted to be: a busy machine, a processor limit, a stop. None if it was short."""
+
     schema: str = EVIDENCE_SCHEMA
     redactions: tuple[str, ...] = field(default=())
     """Which rules removed something, how often, and where."""

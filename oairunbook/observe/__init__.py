@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_REPEAT", "CutShortError", "observe"]
 
+_LONG_PAUSE_SECONDS = 0.5
+"""What a record tells of the time in which this process stood still."""
+
 _LOOK_SECONDS = 0.02
 """How often it is looked whether the walk has ended."""
 
@@ -69,12 +72,14 @@ def observe(
     # Here and not above: whoever reads a text needs this package's readers of bodies, and no probe.
     from oairunbook import __version__, practice
     from oairunbook.observe.control import CONTROL_URL
+    from oairunbook.observe.pulse import Pulse
     from oairunbook.observe.status_page import STATUS_URL
     from oairunbook.observe.walk import Options, Walk
 
     environment = os.environ if environment is None else environment
     collected_at = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     began = time.monotonic()
+    pulse = Pulse()
     collection = Collection(Deadline.after(budget + (idle or 0.0)), progress)
     rehearsal = practice.current(environment)
     options = Options(
@@ -96,6 +101,7 @@ def observe(
         # Whatever ends the walk, nothing that was seen is lost.
         ended = error
         collection.give_up()
+    paused = pulse.end()
     evidence = Evidence(
         collected_at=collected_at,
         seconds=round(time.monotonic() - began, 6),
@@ -105,6 +111,7 @@ def observe(
         tool_version=__version__,
         practice=rehearsal.fault if rehearsal else None,
         cut_short=_why(ended) if ended is not None else None,
+        paused_seconds=round(paused, 3) if paused >= _LONG_PAUSE_SECONDS else None,
     )
     clean, redactions = secrets.redact(evidence)
     whole = dataclasses.replace(clean, redactions=redactions)

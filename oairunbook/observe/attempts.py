@@ -8,8 +8,10 @@ with the number of the attempt.
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -41,6 +43,12 @@ _NO_ANSWER = "http silence"
 _LATE_SECONDS = 1.0
 _PACE_SECONDS = 0.4
 
+_SETTLE_SECONDS, _GAP_SECONDS, _LONG_GAP_SECONDS, _ALONE_SECONDS = 0.4, 0.15, 1.0, 2.0
+_FEWEST_ALONE, _FEWEST_SLOW, _MOST_ALONE, _BY_CHANCE = 8, 5, 24, 0.02
+"""One at a time there are as many as a fault of chance would spare once in fifty times."""
+
+_AT_ONCE = 12
+
 
 class Attempts:
     """Attempts number 2 and on; the walk itself is number 1."""
@@ -56,6 +64,7 @@ class Attempts:
         self._may_grow = number > 1
         self._ends: dict[str, set[str]] = {"GET": set(), "POST": set()}
         self._silent_posts = 0
+        self._failed = self._passed = 0
         self._under_way: dict[int, float] = {}
         self._called_off = threading.Event()
         self._workers = [
@@ -70,6 +79,12 @@ class Attempts:
         """Whether they have ended in more than one way."""
         with self._lock:
             return self._some_differ
+
+    @property
+    def some_passed(self) -> bool:
+        """Whether any was answered."""
+        with self._lock:
+            return self._passed > 0
 
     @property
     def no_post_is_answered(self) -> bool:
@@ -87,6 +102,62 @@ class Attempts:
         if self._silent:
             self._join(silent_seconds)
         self._called_off.set()
+
+    def apart(self, own: Callable[[float], None]) -> None:
+        """Where some failed and some did not: is it this test, which makes several at a time?
+
+        They are made one at a time, with nothing else under way, until one fails; slower where that one was told that it is too much. If
+        none does, *own* is called with the pause between requests, and several are made again.
+        """
+        with self._lock:
+            failed, passed = self._failed, self._passed
+        if not failed or not passed:
+            return
+        self._join(_SETTLE_SECONDS)
+        step, self._timeout = self._timeout, min(self._timeout, _ALONE_SECONDS)
+        by_chance = math.ceil(math.log(_BY_CHANCE) / math.log(passed / (failed + passed)))
+        pause = _GAP_SECONDS
+        end = self._one_at_a_time(pause, min(max(by_chance, _FEWEST_ALONE), _MOST_ALONE))
+        if end in _ASKED_TO_SLOW_DOWN:
+            pause = _LONG_GAP_SECONDS
+            end = self._one_at_a_time(pause, max(by_chance, _FEWEST_SLOW), "slowly.")
+        self._timeout = step
+        if end == "":
+            own(pause)
+            self._at_once()
+
+    def _one_at_a_time(self, pause: float, number: int, among: str = "alone.") -> str:
+        """How the first of so many ended that failed; empty if none did."""
+        waiting = threading.Event()
+        waiting.wait(max(pause, _SETTLE_SECONDS))
+        for _ in range(number):
+            if self._collection.deadline.left < _ALONE_SECONDS:
+                return "no time is left"
+            end = self._attempt(self._number(), among)
+            if not _passed(end):
+                return end
+            waiting.wait(pause)
+        return ""
+
+    def _at_once(self) -> None:
+        """Several attempts that begin at the same moment."""
+        start = threading.Barrier(_AT_ONCE)
+
+        def begin() -> None:
+            number = self._number()
+            start.wait(_ALONE_SECONDS)
+            self._attempt(number, "several.")
+
+        several = [threading.Thread(target=begin, daemon=True) for _ in range(_AT_ONCE)]
+        for thread in several:
+            thread.start()
+        for thread in several:
+            thread.join(self._step.left)
+
+    def _number(self) -> int:
+        with self._lock:
+            number, self._next = self._next, self._next + 1
+        return number
 
     def _join(self, seconds: float) -> None:
         last = time.monotonic() + seconds
@@ -116,6 +187,8 @@ class Attempts:
                 del self._under_way[number]
                 self._ends[_method(number)].add(end)
                 self._silent_posts += end == _NO_ANSWER and _method(number) == "POST"
+                self._failed += _may_be_too_many(end)
+                self._passed += _passed(end)
                 if self._some_differ and self._may_grow:
                     self._may_grow = False
                     self._last += MORE_WHEN_DIFFERENT
@@ -124,9 +197,9 @@ class Attempts:
     def _some_differ(self) -> bool:
         return any(len(ends) > 1 for ends in self._ends.values())
 
-    def _attempt(self, number: int) -> str:
+    def _attempt(self, number: int, among: str = "") -> str:
         """Follow the path once. The text says how it ended, so that two ends can be told apart."""
-        route, look = self._path.route, _Look(self._collection, number)
+        route, look = self._path.route, _Look(self._collection, number, among)
         addresses: tuple[str, ...] = (route.dialled_host,)
         if not self._literal:
             name = route.dialled_host
@@ -224,12 +297,38 @@ def _method(number: int) -> str:
     return "POST" if number % 4 in (0, 1) else "GET"
 
 
+def _passed(end: str) -> bool:
+    """Whether an attempt was answered, and not that there is too much to do."""
+    return end.startswith("http ") and end[5:].isdigit() and end[5:] not in _TOO_MUCH
+
+
+def _may_be_too_many(end: str) -> bool:
+    """Whether an attempt ended as one of too many would: at a connection, a handshake or a request."""
+    return not _passed(end) and end.startswith(("tcp", "tls", "http")) and not _verdict_on_certificate(end)
+
+
+def _verdict_on_certificate(end: str) -> bool:
+    return end.startswith("tls ") and end.rpartition(" ")[2].isdigit()
+
+
+_TOO_MUCH = ("429", "500", "502", "503", "504")
+_ASKED_TO_SLOW_DOWN = ("http 429", "http 503")
+
+_APART = {
+    "": None,
+    "alone.": "one at a time, with nothing else under way",
+    "slowly.": f"one at a time, {_LONG_GAP_SECONDS:g} s apart",
+    "several.": "several at the same moment, once more",
+}
+
+
 class _Look:
     """Runs one step of one attempt and records it; the stream that it left open is kept for the next step."""
 
-    def __init__(self, collection: Collection, number: int) -> None:
+    def __init__(self, collection: Collection, number: int, among: str) -> None:
         self._collection = collection
         self._number = number
+        self._among = among
         self.method = _method(number)
         self.stream: Any = None
 
@@ -239,12 +338,13 @@ class _Look:
         outcome: Outcome
         outcome, self.stream = found if isinstance(found, tuple) else (found, None)
         self._collection.note(
-            f"{identity}#{self._number}",
+            f"{self._among}{identity}#{self._number}",
             layer,
             layer,
             f"{target}, attempt {self._number}",
             began=began,
             outcome=outcome,
+            changed=_APART[self._among],
             attempt=self._number,
         )
         return outcome

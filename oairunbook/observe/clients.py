@@ -78,6 +78,9 @@ def build_client(route: Route, environment: Mapping[str, str]) -> tuple[ClientBu
         carrier = carrier_of(sdk._client, url_of(route))
     except Exception as error:
         return ClientRefused(stage="construction", errors=error_chain(error)), None
+    if carrier.context is not None:
+        # The transport does so as it connects for the first time; the probes beside it may come before.
+        carrier.context.set_alpn_protocols(["http/1.1"])
     return _built(sdk, carrier, route), Client(sdk=sdk, context=carrier.context)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno as errno_names
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -70,7 +71,7 @@ def _link(error: BaseException, relation: str, text: str) -> ErrorLink:
     elif number is not None and not isinstance(error, ssl.SSLError):
         number_name = errno_names.errorcode.get(number)
     verify_code = getattr(error, "verify_code", None)
-    reason = getattr(error, "reason", None)
+    reason = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else None
     return ErrorLink(
         type=name,
         text=text[:_LONGEST_TEXT],
@@ -78,8 +79,17 @@ def _link(error: BaseException, relation: str, text: str) -> ErrorLink:
         errno=number,
         errno_name=number_name,
         verify_code=verify_code if isinstance(verify_code, int) else None,
-        ssl_reason=reason if isinstance(error, ssl.SSLError) and isinstance(reason, str) else None,
+        ssl_reason=reason if isinstance(reason, str) else _reason_in(text) if isinstance(error, ssl.SSLError) else None,
     )
+
+
+def _reason_in(text: str) -> str | None:
+    """OpenSSL's own words as the name that they have in its headers: CPython's table lacks some, `no_application_protocol` among them."""
+    alert = _ALERT.search(text)
+    return alert.group().upper().replace(" ", "_") if alert else None
+
+
+_ALERT = re.compile(r"(?:sslv3|tlsv1|tlsv13) alert [a-z ]+[a-z]")
 
 
 def _public_module(module: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from oairunbook.evidence import HttpAnswer, Route, SdkAnswered, SdkFailed
+from oairunbook.evidence import HttpAnswer, Outcome, Route, SdkAnswered, SdkFailed
 from oairunbook.observe import clients, sdk
 from oairunbook.observe.collection import Collection, Task
 from oairunbook.observe.counter import PATIENCE_SECONDS
@@ -38,14 +38,22 @@ class OwnRequests:
         number: int = 1,
         small: bool = False,
         second: bool = False,
+        apart: bool = False,
     ) -> Task:
         """Begin one request: a POST, or a listing of models where no model is known; *number* from 2 on makes it once more."""
-        identity = ("sdk.stream" if stream else "sdk") + (f".again:{number}" if number > 1 else "")
-        changed = "the same request once more" if number > 1 else None
+        identity, changed = "sdk.stream" if stream else "sdk", None
+        if number > 1:
+            identity = f"sdk.stream.again:{number}" if stream else f"sdk.again:{number}"
+            changed = "the same request once more"
         if second:
             identity, changed = "sdk.stream.second", "a second stream beside the first"
+        if apart:
+            identity, changed = f"{identity}:apart", "with nothing else under way"
         if small:
             identity, changed = "sdk.small_segments", f"segments of at most {SMALL_SEGMENT_BYTES} bytes both ways"
+        # Beside one that has come, a stream is only waited for so long that it can be told whether it began.
+        beside = second or 1 < number < 2 + _MORE_OF_EACH
+        seconds = self._timeout if beside else self._timeout + ANSWER_SECONDS
         what = "POST, streamed" if stream else ("POST" if model else "GET, no model named")
         return self._collection.begin(
             identity,
@@ -58,7 +66,7 @@ class OwnRequests:
                 stream=stream,
                 own_credential=own,
                 timeout=self._timeout,
-                deadline=self._collection.deadline.sooner(self._timeout + ANSWER_SECONDS),
+                deadline=self._collection.deadline.sooner(seconds),
             ),
             changed=changed,
         )
@@ -71,15 +79,18 @@ class OwnRequests:
         ends = [self._passed(whole), self._passed(streamed)]
         if second is not None and all(ends) and self._broke_off(second):
             ends.append(False)
-        slowed = any(isinstance(o.outcome, HttpAnswer) and o.outcome.status == 429 for o in self._collection.so_far())
+        slowed = any(self._slowed(o.outcome) for o in self._collection.so_far())
         if None in ends or not any(ends) or (all(ends) and not slowed):
             return
         for number in range(2, 2 + _MORE_OF_EACH):
             # One after the other, and the other one first in every second turn: else what hits every second request hits one kind alone.
             for stream in (number % 2 == 0, number % 2 == 1):
                 task = self.begin(client, model, stream=stream, own=True, number=number)
-                if not self._until(lambda task=task: task.done, self._timeout):  # type: ignore[misc]
+                if not self._until(lambda task=task: task.done, self._timeout + PATIENCE_SECONDS):  # type: ignore[misc]
                     task.stop("no answer in time")
+                    return
+                if self._stopped_arriving(task):
+                    # Each further one would take as long.
                     return
 
     def in_small_segments(self, client: clients.Client, model: str) -> tuple[Task, ...]:
@@ -98,7 +109,20 @@ class OwnRequests:
     def _broke_off(self, task: Task) -> bool:
         """Whether a request failed at once, and not because there were too many."""
         answer = task.outcome.answer if isinstance(task.outcome, SdkFailed) else None
-        return self._passed(task) is False and (answer is None or answer.status != 429)
+        return self._stopped_arriving(task) or (
+            self._passed(task) is False and (answer is None or answer.status != 429)
+        )
+
+    @staticmethod
+    def _slowed(outcome: Outcome) -> bool:
+        """Whether anybody was told that there are too many requests, with a key or without one."""
+        answer = outcome.answer if isinstance(outcome, SdkFailed) else outcome
+        return isinstance(answer, HttpAnswer) and answer.status == 429
+
+    def _stopped_arriving(self, task: Task) -> bool:
+        """Whether a stream began and then came to no end in its time."""
+        outcome = task.outcome
+        return isinstance(outcome, SdkFailed) and outcome.answer is None and bool(outcome.chunks)
 
     def _passed(self, task: Task) -> bool | None:
         """How a request ended: it passed, or it failed at once by the server or on the way. None for anything else."""

@@ -64,6 +64,7 @@ def handshake(
                 received_bytes=below.received_bytes,
                 received="" if not first or looks_like_tls(first) else printable(first),
                 alert=alert_of(link.ssl_reason for link in links),
+                gap=below.gap,
                 verify_code=verification.verify_code if verification else None,
                 verify_message=getattr(error, "verify_message", None),
                 client_certificate_requested=getattr(context, "certificate_requested", None),
@@ -105,6 +106,13 @@ def any_version_context() -> ssl.SSLContext:
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = ssl.TLSVersion.TLSv1
     context.set_ciphers("ALL:@SECLEVEL=0")
+    return context
+
+
+def http2_context() -> ssl.SSLContext:
+    """A context that verifies nothing and offers HTTP/2 alone (ALPN, RFC 7301)."""
+    context = unverified_context()
+    context.set_alpn_protocols(["h2"])
     return context
 
 

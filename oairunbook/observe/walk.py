@@ -115,11 +115,13 @@ class Walk:
         begin("client.resources", "client", "client", "this process", _local_resources).wait(1.0)
         if self._options.roots is None:
             self._client = begin("client.sdk", "client", "client", "the SDK", self._build)
-        if self._route.problems:
+        unreadable = self._route.proxy.url is not None and not self._route.proxy.host
+        if self._route.problems or unreadable:
+            reason = "the base URL cannot be used" if self._route.problems else "the proxy's address cannot be used"
             if self._client is not None:
                 self._client.wait(self._collection.deadline.left)
             for probe, layer in (("dns", "dns"), ("tcp", "tcp"), ("tls", "tls"), ("http", "http"), ("sdk", "api")):
-                self._collection.skip(probe, probe, layer, "the endpoint", "the base URL cannot be used")  # type: ignore[arg-type]
+                self._collection.skip(probe, probe, layer, "the endpoint", reason)  # type: ignore[arg-type]
             return
         self._side.append(begin("status", "status", None, self._options.status_url, self._status))
         self._begin_control()
@@ -133,7 +135,7 @@ class Walk:
         reached = self._connect(self._names())
         healthy = self._requests(reached, attempts)
         if not self._collection.stopped:
-            self._finish(healthy, attempts)
+            self._finish(healthy, attempts, reached=reached is not None)
 
     # -- counter-tests --------------------------------------------------------------------------------------------
 
@@ -234,11 +236,13 @@ class Walk:
         self._walkers = [threading.Thread(target=self._reach, args=(address,), daemon=True) for address in addresses]
         for thread in self._walkers:
             thread.start()
-        # TCP, the proxy and TLS each have one step's time.
-        self._until(
-            lambda: self._arrived.is_set() or not any(thread.is_alive() for thread in self._walkers),
-            3 * self._timeout + 0.5,
-        )
+
+        def over() -> bool:
+            return self._arrived.is_set() or not any(thread.is_alive() for thread in self._walkers)
+
+        # A handshake waits for the SDK's import, which takes long on a busy machine. TCP, the proxy and TLS each have one step's time beside it.
+        self._until(lambda: over() or self._client is None or self._client.done, self._collection.deadline.left)
+        self._until(over, 3 * self._timeout + 0.5)
         with self._lock:
             return self._first
 
@@ -322,11 +326,7 @@ class Walk:
             self._keeps_its_key()
             self._until(lambda: plain.done, self._timeout + 0.5)
             return False
-        model = self._route.model.value if self._route.model else None
-        if model is None and own and self._route.family != "azure":
-            model = sdk.pick_model(self._models(client))
-        elif model is None and self._route.family != "azure":
-            model = sdk.PREFERRED_MODELS[0]
+        model = self._model(client, own=own)
         tasks = [self._own.begin(client, model, stream=False, own=own)]
         second: Task | None = None
         if model is not None:
@@ -360,14 +360,37 @@ class Walk:
         # What arrives whole in so long does not take twice as long to begin and end as a stream.
         longest = max(self._timeout, whole.seconds) + dialling if answers or whole.done or not plain.done else 0.0
         self._until(lambda: all(task.done for task in streamed), min(patience, longest))
-        if second is not None:
-            self._until(lambda: second.done, PATIENCE_SECONDS)
+        if second is not None and not self._until(lambda: second.done, PATIENCE_SECONDS) and streamed[0].done:
+            # It began beside one that has long come: to its own time limit, which tells whether it had begun to arrive.
+            self._until(lambda: second.done, self._timeout)
         for task in (*tasks, *((second,) if second else ()), *beside):
             if not task.done:
                 task.stop("no answer in time")
         if own and model is not None:
             self._own.once_more(client, model, whole, streamed[0], second)
         return all(getattr(task.outcome, "kind", "") == "sdk_answered" for task in tasks)
+
+    def _model(self, client: clients.Client, *, own: bool) -> str | None:
+        """The model to ask: the route's, or one that the key sees; none on Azure, where only the route can name it."""
+        if self._route.model is not None:
+            return self._route.model.value
+        if self._route.family == "azure":
+            return None
+        return sdk.pick_model(self._models(client)) if own else sdk.PREFERRED_MODELS[0]
+
+    def _own_apart(self, pause: float) -> None:
+        """The application's own requests once more, one after the other, with nothing else under way."""
+        client = self._built_client() if self._client is not None else None
+        if client is None or client.of_the_application:
+            return
+        own = may_go_out(self._route, verified=client.verifies)
+        model = self._model(client, own=own)
+        for stream in (False, True) if model is not None else (False,):
+            self._tick.wait(pause)
+            task = self._own.begin(client, model, stream=stream, own=own, apart=True)
+            if not self._until(lambda task=task: task.done, self._timeout + ANSWER_SECONDS):  # type: ignore[misc]
+                task.stop("no answer in time")
+                return
 
     def _models(self, client: clients.Client) -> tuple[str, ...]:
         """The models that this key sees; none if they do not come within one step's time."""
@@ -526,7 +549,7 @@ class Walk:
                 continue
             self._collection.skip(name, name, layer, "the endpoint", reason)  # type: ignore[arg-type]
 
-    def _finish(self, healthy: bool, attempts: Attempts) -> None:
+    def _finish(self, healthy: bool, attempts: Attempts, *, reached: bool) -> None:
         """Wait for what is beside the path: shortly if the path is healthy, until the counter-tests are done if it is not."""
         self._begin_tests()
         grace = _SIDE_GRACE_SECONDS if healthy else self._timeout
@@ -551,7 +574,10 @@ class Walk:
         if self._options.repeat > DEFAULT_REPEAT:
             # Whoever asks for many wants to count them: only the budget ends them.
             patience = self._collection.deadline.left
-        attempts.wait(max(quiet.left, patience), silent_seconds=self._timeout if healthy else 0.0)
+        # Where the walk got nowhere and an attempt did, those that are still silent tell how often.
+        differ = healthy or (not reached and attempts.some_passed)
+        attempts.wait(max(quiet.left, patience), silent_seconds=self._timeout if differ else 0.0)
+        attempts.apart(self._own_apart)
         for thread in self._walkers:
             thread.join(max(0.0, quiet.left))
         for task in (*self._side, *self._tests.values()):

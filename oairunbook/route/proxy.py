@@ -98,6 +98,7 @@ def proxy_credentials(environment: Mapping[str, str], decision: ProxyDecision) -
 
 
 def _take_apart(value: str) -> tuple[str, str, int, bool]:
+    """Scheme, host, port, and whether there are credentials; the host is empty where no address can be read."""
     text = value if "://" in value else f"http://{value}"
     scheme = text.partition("://")[0].lower()
     try:

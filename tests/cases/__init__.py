@@ -64,7 +64,14 @@ def small(evidence: dict[str, Any]) -> dict[str, Any]:
     for observation in evidence["observations"]:
         if observation["attempt"] > 1:
             outcome = observation["outcome"]
-            told = (observation["probe"], outcome["kind"], outcome.get("status"), outcome.get("ended"), _last(outcome))
+            told = (
+                _kind(observation),
+                observation["probe"],
+                outcome["kind"],
+                outcome.get("status"),
+                outcome.get("ended"),
+                _last(outcome),
+            )
             endings.setdefault(observation["attempt"], []).append(repr(told))
     kept: dict[str, list[int]] = {}
     for number, ending in endings.items():
@@ -72,8 +79,23 @@ def small(evidence: dict[str, Any]) -> dict[str, Any]:
         if len(alike) < _ALIKE:
             alike.append(number)
     numbers = {1, *(number for alike in kept.values() for number in alike)}
-    observations = [o for o in evidence["observations"] if o["attempt"] in numbers]
+    # Of those made one at a time their number counts, and how they ended.
+    observations = [
+        o for o in evidence["observations"] if o["attempt"] in numbers or (_kind(o) in _ONE_AT_A_TIME and _last_step(o))
+    ]
     return _without_bulk(evidence | {"observations": observations})
+
+
+_ONE_AT_A_TIME = ("alone", "slowly")
+
+
+def _kind(observation: dict[str, Any]) -> str:
+    """What an attempt was made for: the part of the id before the dot; the probe's name where it has none."""
+    return str(observation["id"]).partition(":")[0].partition("#")[0].partition(".")[0]
+
+
+def _last_step(observation: dict[str, Any]) -> bool:
+    return observation["probe"] == "http"
 
 
 def _last(outcome: dict[str, Any]) -> Any:

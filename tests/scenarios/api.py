@@ -79,3 +79,23 @@ def api_breaks_without_an_api_body(world: World) -> Steps:
     )
     yield sdk_raises("InternalServerError 500")
     world.api.serve()
+
+
+@scenario("api.rate_limited", owner="quota_or_rate", intermittent=True)
+def api_limits_every_other_generation(world: World) -> Steps:
+    """The list of models is not limited: of the application's own requests one of those beside the first is."""
+    error = {
+        "message": "Rate limit reached for gpt-5-mini",
+        "type": "requests",
+        "param": None,
+        "code": "rate_limit_exceeded",
+    }
+    limited = every(2, lambda request: _with_a_key(request) and request.method == "POST")
+    world.api.spoil(limited, saying(429, "application/json", json.dumps({"error": error})))
+    yield _own_requests_vary
+    world.api.serve()
+
+
+def _own_requests_vary(world: World) -> None:
+    ends = {world.client.sdk().partition("\n")[0][:20] for _ in range(4)}
+    assert len(ends) == 2, f"four requests ended alike: {ends}"

@@ -58,6 +58,13 @@ for _row in (
     ),
     ("proxy_scheme_unknown", "client.proxy_config_invalid", "HTTPS_PROXY", f"ftp://{PROXY}:3128", "scheme|protocol"),
     ("proxy_port_invalid", "client.proxy_config_invalid", "HTTPS_PROXY", f"http://{PROXY}:31z8", "Invalid port"),
+    (
+        "proxy_port_beyond_the_last",
+        "client.proxy_config_invalid",
+        "HTTPS_PROXY",
+        f"http://{PROXY}:99999",
+        "Connection error",
+    ),
     ("ca_file_missing", "client.ca_bundle_unusable", "SSL_CERT_FILE", "/etc/ssl/company.pem", "FileNotFoundError"),
     ("ca_folder_empty", "client.ca_bundle_unusable", "SSL_CERT_DIR", "/proc/sys/net/core", "CERTIFICATE_VERIFY_FAILED"),
 ):

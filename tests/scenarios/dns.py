@@ -431,3 +431,19 @@ def dns_portal_answers_for_ipv4_alone(world: World) -> Steps:
     world.dns.publish(API, INTRANET, *(a for a in PLACES[API].addresses if ":" in a))
     yield sdk_raises("CERTIFICATE_VERIFY_FAILED")
     world.dns.publish(API, *PLACES[API].addresses)
+
+
+@scenario("dns.servfail", intermittent=True)
+def dns_servfail_now_and_then_and_a_wrong_key(world: World) -> Steps:
+    """Two faults: the name is met first, and the API refuses the requests that get so far."""
+    key = world.client.environment["OPENAI_API_KEY"]
+    world.client.environment["OPENAI_API_KEY"] = "sk-wrong-and-long-enough-to-be-one"
+    world.dns.fail("SERVFAIL", API, every=3)
+    yield _refused_or_without_a_name
+    world.dns.mend()
+    world.client.environment["OPENAI_API_KEY"] = key
+
+
+def _refused_or_without_a_name(world: World) -> None:
+    ends = ["401" in world.client.sdk() for _ in range(8)]
+    assert len(set(ends)) == 2, f"eight requests ended alike: {ends}"

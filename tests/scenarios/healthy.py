@@ -511,3 +511,29 @@ class Slow:
 
 sys.meta_path.insert(0, Slow())
 """
+
+
+@healthy(packets=True)
+def healthy_with_three_connections_at_a_time(world: World) -> Steps:
+    """A firewall refuses the fourth; an application that has one never meets it, and this test does."""
+    world.client.without_ipv6()
+    world.middle.rule("tcp dport 443 ct state new ct count over 3 reject with tcp reset")
+    yield sdk_answers
+    world.middle.mend()
+
+
+@healthy(needs=("nginx",))
+def healthy_gateway_with_a_limit_of_requests(world: World) -> Steps:
+    """Two requests a second and a few beyond: this test asks for more, an application that waits for its answers does not."""
+    world.client.call_gateway()
+    world.gateway.serve("gateway_ok", port=8080, plain=True)
+    world.gateway.stop_serving()
+    daemon = run_nginx(
+        world.gateway,
+        world.gateway.certificate(),
+        "limit_req zone=few burst=3 nodelay; limit_req_status 429; proxy_buffering off; proxy_pass http://pool;",
+        upstream="server 127.0.0.1:8080; }\nlimit_req_zone $binary_remote_addr zone=few:1m rate=2r/s;\nupstream other { server 127.0.0.1:8080;",
+    )
+    yield sdk_answers
+    world.gateway.stop(daemon)
+    world.gateway.serve("gateway_ok")

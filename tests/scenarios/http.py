@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable
 
 from oairunbook.lab import wire
-from oairunbook.lab.listener import reset
+from oairunbook.lab.listener import hold, reset
 from tests.world import API, Steps, World, authority, both, curl_says, scenario, sdk_answers, sdk_raises
 from tests.world.proxies import run_haproxy, run_nginx
 from tests.world.scenario import Proof, curl_varies
@@ -385,3 +385,17 @@ def http_every_other_stream_is_cut(world: World) -> Steps:
 def _streams_vary(world: World) -> None:
     ends = {"answered" in world.client.sdk("stream") for _ in range(4)}
     assert len(ends) == 2, f"four streams ended alike: {ends}"
+
+
+@scenario("http.stream_stalled", intermittent=True)
+def http_every_other_stream_stops_arriving(world: World) -> Steps:
+    """Whole answers pass, and so does one of two streams at a time; the other one begins and goes no further."""
+
+    def stop(connection: socket.socket) -> None:
+        head = wire.head(200, (("content-type", "text/event-stream"), ("transfer-encoding", "chunked")))
+        connection.sendall(head + wire.chunk(b'data: {"choices": []}\n\n'))
+        hold(connection)
+
+    world.api.spoil(every(2, _streamed), stop)
+    yield _streams_vary
+    world.api.serve()

@@ -2,7 +2,7 @@
 
 from tests.scenarios.dns import resolves_to
 from tests.world import API, AZURE, GATEWAY, PLACES, PROXY, Steps, World, both, curl_says, scenario, sdk_raises
-from tests.world.authority import INSPECTION_ROOT, PUBLIC_ROOT, context
+from tests.world.authority import INSPECTION_ROOT, PUBLIC_ROOT, context, write
 from tests.world.proxies import run_haproxy, run_nginx
 from tests.world.streams import answering, stay_silent
 
@@ -516,3 +516,22 @@ def gateway_over_plain_http_is_denied_by_squid(world: World) -> Steps:
     world.client.environment["OPENAI_BASE_URL"] = f"http://{GATEWAY}:4000/v1"
     yield sdk_raises("PermissionDeniedError 403")
     del world.client.environment["OPENAI_BASE_URL"]
+
+
+_HTTP2_ALONE = """
+const fs = require("fs"), [chain, key] = process.argv.slice(2).map((path) => fs.readFileSync(path));
+require("http2").createSecureServer({ cert: chain, key: key }, (request, response) => response.end("{}")).listen(443, "::");
+"""
+
+
+@scenario("tls.protocol_mismatch", owner="route_provider", needs=("node",))
+def gateway_speaks_http_2_alone(world: World) -> Steps:
+    """It takes no http/1.1 in ALPN (RFC 7301), and says so by an alert."""
+    world.client.call_gateway()
+    chain, key = write(world.gateway.certificate(), world.gateway.folder)
+    script = world.gateway.folder / "server.js"
+    script.write_text(_HTTP2_ALONE)
+    daemon = world.gateway.start(["node", str(script), str(chain), str(key)], ready=world.gateway.listening(443))
+    yield both(curl_says(GATEWAY_URL, "no application protocol", "--http1.1"), direct_works)
+    world.gateway.stop(daemon)
+    world.gateway.serve("gateway_ok")

@@ -9,7 +9,7 @@ from oairunbook.lab.certificates import sign
 from tests.world import API, GATEWAY, Steps, World, both, curl_says, scenario, sdk_raises
 from tests.world.authority import PUBLIC_ROOT, leaf
 from tests.world.proxies import run_haproxy_stream
-from tests.world.scenario import Proof
+from tests.world.scenario import Proof, curl_varies
 from tests.world.streams import reset_at_once, stay_silent
 from tests.world.world import CLIENT_ADDRESS, CLIENT_ADDRESS_6
 
@@ -406,3 +406,25 @@ def tcp_reset_at_once_over_plain_http(world: World) -> Steps:
     world.gateway.listen(80, reset_at_once)
     yield sdk_raises("reset by peer|disconnected")
     world.gateway.serve(port=80, plain=True)
+
+
+@scenario("tcp.path_mtu", packets=True, intermittent=True)
+def tcp_path_mtu_of_every_second_connection(world: World) -> Steps:
+    """Of two ways to the API one is narrow, and its ICMP is filtered: what is lost is each full-size segment of the server's chain."""
+    world.api.serve(certificate=_with_a_long_chain())
+    one_address(world)
+    world.middle.rule(
+        f"ip saddr {CLIENT_ADDRESS} tcp dport 443 tcp flags & (syn | ack) == syn ct mark set numgen inc mod 2",
+        f"ct mark 1 ip daddr {CLIENT_ADDRESS} meta length gt 1240 drop",
+    )
+    yield curl_varies(URL, good="HTTP/1.1 401")
+    world.middle.mend()
+
+
+@scenario("tcp.timeout", packets=True, intermittent=True)
+def tcp_one_of_three_ways_is_dead(world: World) -> Steps:
+    """A connection keeps its way, so its SYN is lost each time it is sent; the walk's own meets that or does not."""
+    one_address(world)
+    world.middle.rule("tcp dport 443 tcp flags & (syn | ack) == syn jhash tcp sport mod 3 0 drop")
+    yield curl_varies(URL, good="HTTP/1.1 401", attempts=16)
+    world.middle.mend()

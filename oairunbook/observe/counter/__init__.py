@@ -32,6 +32,7 @@ COUNTER_TESTS: tuple[Due, ...] = (
     tls.plain_http,
     tls.small_segments,
     tls.older_versions,
+    tls.http2_alone,
     tls.client_certificate,
     tls.other_stores,
     tls.completed_chain,

@@ -1,0 +1,97 @@
+"""Faults that only this test meets, because it makes several attempts at a time: a limit of connections or of requests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from oairunbook.diagnose.catalogue import Cause, Finding
+from oairunbook.diagnose.reading import attempts
+from oairunbook.evidence import Evidence, HttpAnswer, Observation
+from oairunbook.verdict import Also, Because
+
+Find = Callable[[Evidence], "list[tuple[Cause, Finding]]"]
+
+_ALONE, _SLOWLY, _SEVERAL, _OWN = "alone.", "slowly.", "several.", ":apart"
+"""How the ids begin of attempts that were made one at a time, of those with pauses between, and of those made at the same moment after them;
+and how those of the application's own requests end that were made with nothing else under way."""
+
+_BY_CHANCE = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """What was seen while one thing was done at a time, and what the rest showed beside it."""
+
+    evidence: Evidence
+    also: Also
+    renamed: dict[str, str]
+    """The ids in *evidence* of what has another one in the record, and that."""
+
+    def cited(self, reason: Because) -> Because:
+        """A reason from *evidence* as one from the record."""
+        return replace(reason, observation=self.renamed.get(reason.observation, reason.observation))
+
+
+def alone(evidence: Evidence, find: Find) -> Apart | None:
+    """The record as it would be, had only one thing been done at a time.
+
+    None unless no attempt failed so, some of several at a time did before and again after that, and chance is a poor explanation.
+    """
+    kind = next((k for k in (_SLOWLY, _ALONE) if any(o.id.startswith(k) for o in evidence.observations)), "")
+    single = list(_attempts_of(evidence, kind)) if kind else []
+    again = [ended for one in _attempts_of(evidence, _SEVERAL) if (ended := _ended(one, find)) is not None]
+    if not single or not again or any(_ended(one, find) is not None for one in single):
+        return None
+    before = [_ended(one, find) for one in attempts(evidence)]
+    failed = [ended for ended in before if ended is not None]
+    if not failed or (1 - len(failed) / len(before)) ** len(single) > _BY_CHANCE:
+        return None
+    why = (
+        f"{len(failed)} of {len(before)} attempts ended so while several were made at a time, and so it was once more after that; of {len(single)} "
+        "made one at a time none did: a limit of connections or requests, which this test meets and the application may not"
+    )
+    cause = Counter(failed).most_common(1)[0][0]
+    renamed = _as_a_walk(evidence, kind)
+    return Apart(
+        evidence=replace(evidence, observations=tuple(new for new, _ in renamed)),
+        also=Also(cause=cause, why=why),
+        renamed={new.id: old.id for new, old in renamed if new.id != old.id},
+    )
+
+
+def _attempts_of(evidence: Evidence, kind: str) -> Iterator[Evidence]:
+    own = (replace(o, changed=None, id=o.id.removeprefix(kind)) for o in evidence.observations if o.id.startswith(kind))
+    yield from attempts(replace(evidence, observations=tuple(own)))
+
+
+def _ended(one: Evidence, find: Find) -> str | None:
+    """The cause that an attempt failed by; None if it was answered."""
+    answer = next((answer for _, answer in one.of(HttpAnswer, "http")), None)
+    if answer is not None and answer.status != 429 and answer.status < 500:
+        return None
+    found = find(one)
+    return found[0][0].id if found else "unknown"
+
+
+def _as_a_walk(evidence: Evidence, kind: str) -> list[tuple[Observation, Observation]]:
+    """The observations as if only that had been done, the first of these attempts as the walk; each beside what it is in the record."""
+    single = [o for o in evidence.observations if o.id.startswith(kind)]
+    first = min(o.attempt for o in single)
+    # What the application's own requests met at first counts where they were not made again.
+    own = [o for o in evidence.observations if o.id.endswith(_OWN)]
+    own = own or [o for o in evidence.observations if o.probe == "sdk" and o.changed is None]
+    kept = [o for o in evidence.observations if o.probe in ("client", "status") or o.id.startswith("control.")]
+    return [
+        *((o, o) for o in kept),
+        *((replace(o, changed=None, id=o.id.removesuffix(_OWN)), o) for o in own),
+        *((_on_the_path(o, kind, first), o) for o in single),
+    ]
+
+
+def _on_the_path(observation: Observation, kind: str, first: int) -> Observation:
+    identity = observation.id.removeprefix(kind)
+    if observation.attempt == first:
+        return replace(observation, changed=None, attempt=1, id=identity.partition("#")[0])
+    return replace(observation, changed=None, id=identity)
