@@ -109,10 +109,11 @@ def test_the_deadline_of_the_whole_notebook_ends_a_cell_that_hangs_and_keeps_wha
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('began', flush=True); time.sleep(60)"
     )
     began = time.monotonic()
-    execution, written = run("1", hung, AFTER, seconds=8)
-    assert time.monotonic() - began < 25
+    # Enough to start a kernel beside other tests.
+    execution, written = run("1", hung, AFTER, seconds=15)
+    assert time.monotonic() - began < 40
     assert (execution.state, states(execution)) == ("timed_out", ["ok", "timed_out", "not_run"])
-    assert execution.problem == "not done within 8 s"
+    assert execution.problem == "not done within 15 s"
     assert execution.cells[1].seconds is not None
     assert written.cells[2].outputs[0].text == "began\n"
 
