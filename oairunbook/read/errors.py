@@ -57,7 +57,7 @@ _NUMBER = Phrases(
     r"System\.Net\.Sockets\.SocketException \((\d{1,5})\)"
 )
 _NAMED = Phrases(
-    r"\b(ECONNREFUSED|ECONNRESET|ECONNABORTED|ETIMEDOUT|ESOCKETTIMEDOUT|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|EPIPE|EMFILE|ENFILE|ENOBUFS|EHOSTDOWN|ENETDOWN|"
+    r"\b(?:WSA)?(ECONNREFUSED|ECONNRESET|ECONNABORTED|ETIMEDOUT|ESOCKETTIMEDOUT|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|EPIPE|EMFILE|ENFILE|ENOBUFS|EHOSTDOWN|ENETDOWN|"
     r"EAI_AGAIN|EAI_NONAME|EAI_FAIL|EAI_NODATA|ENOTFOUND|ESERVFAIL|EREFUSED|ENODATA|ETIMEOUT|UND_ERR_CONNECT_TIMEOUT)\b"
     r"|\bconnect (EACCES|EPERM)\b",
     flags=re.ASCII,
@@ -107,7 +107,7 @@ _OTHER_PHASES: tuple[tuple[Phase, Phrases], ...] = (
         "tls",
         Phrases(
             r"SSL connection could not be established|EstablishSslConnection|AuthenticateAsClient|startHandshake|performInitialHandshake|SSLHandshakeException|connectTls|TLSSocket\.onConnectEnd|"
-            r"SslHandler|during handshake|in the handshake|curl: \(35\)|cURL error 35\b"
+            r"SslHandler|readHandshakeRecord|during handshake|in the handshake|curl: \(35\)|cURL error 35\b"
         ),
     ),
     (

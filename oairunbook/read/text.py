@@ -201,6 +201,11 @@ WORDS = (
     # other languages: Chinese, German, Spanish, French, Portuguese, Russian, Japanese, Korean
     "拒绝", "超时", "渠道", "负载", "失败", "连接", "主机", "答复", "强迫", "不支持", "错误", "unbekannt", "solcher host", "verweigerte", "verbindung", "zeitspanne", "desconocido", "sconosciuto", "conectada", "equipo de destino", "conexi", "inconnu", "ordinateur cible",
     "parti connect", "connexion", "conhecido", "máquina de destino", "maquina de destino", "componente conectado", "conexao", "conexão", "хост", "соединение", "подключение", "компьютер", "ホスト", "接続", "コンピューター", "호스트", "컴퓨터", "연결",
+    # what single clients say of the same
+    "must start with", "tampered", "system.net.http", "try again (", "wsatry", "wsano", "wsahost", "unrecognised", "0x8009", "0x800b", "validity period", "selfsigned", "too small", "too weak", "signature_algorithm",
+    "client preferences", "peer is incompatible", "host is down", "network is down", "too slow", "encoding, state", "server reply", "expected value at", "no close frame", "unsuccessful tunnel",
+    "zugriffsrechte", "verfügbare", "verfugbare", "erreichbaren hosts", "remotename", "remotezertifikat", "nom distant", "certificat distant", "certificado remoto", "удаленное имя", "сертификат", "远程名称", "访问权限",
+    "autorisations d'acc", "no permitido", "atteindre", "no accesible", "serveur distant", "servidor remoto", "d'attente", "证书", "リモート名", "証明書", "인증서",
     "appears to be offline", "app transport security", "target machine", "networkproblem", "network problem", "network error", "networkerror", "noroute",
 )  # fmt: skip
 """What a line holds that may tell of a failure, in lower case. Searching for words is many times faster here than one expression for all.

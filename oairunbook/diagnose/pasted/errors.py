@@ -30,7 +30,7 @@ _SHOWS_TARGET = re.compile(
 _URLLIB3_PROXY = "ProxyError("
 # Whom a call went to, and another name that did not resolve: node-fetch with an agent, Go without `proxyconnect`.
 _OTHER_NAME = re.compile(
-    r"https?://(?P<host>[\w.-]{1,253})\S{0,300}[^\n]{1,60}\b(?:ENOTFOUND|EAI_AGAIN|lookup) (?P<name>[\w.-]{1,253})",
+    r"https?://(?P<host>[\w.-]{1,253})\S{0,300}[^\n]{1,60}\b(?:ENOTFOUND|EAI_AGAIN|lookup) (?!address information)(?P<name>[\w.-]{1,253})",
 )
 # Go's `proxyconnect tcp`, broken by a narrow window.
 _PROXY_CONNECT = re.compile(r"\bproxy ?connect\b")

@@ -12,6 +12,8 @@ SIGNS = (
         r"no servers could be reached",
         r"Could not contact DNS servers",
         r"communications error to .{1,80}connection refused",
+        r"query\w{1,5} ECONNREFUSED",
+        r"ERR_DNS_SECURE_RESOLVER_HOSTNAME_RESOLUTION_FAILED",
     ),
     sign(
         "dns.timeout",
@@ -30,6 +32,11 @@ SIGNS = (
         r"Try again later.{0,20}lookup",
         # dnspython (eventlet), and n8n's words for EAI_AGAIN.
         r"Lookup timed out",
+        r"Timeout awaiting 'lookup'",
+        r":eai_again\b",
+        r"WSATRY_AGAIN",
+        r"Try again \([\w.-]{1,253}:\d{1,5}\)",
+        r"UnknownHostException: [\w.-]{1,253}: Try again",
         r"resolution lifetime expired",
         r"The DNS server returned an error, perhaps the server is offline",
         r"temporary failure in name",
@@ -46,6 +53,9 @@ SIGNS = (
         r"Non-recoverable failure in name resolution",
         r"\bEAI_FAIL\b",
         r"ERR_NAME_RESOLUTION_FAILED",
+        r"ERR_DNS_(?:SERVER_FAILED|MALFORMED_RESPONSE)",
+        r"WSANO_RECOVERY",
+        r"non-recoverable error occurred during a database lookup",
     ),
     sign(
         "dns.refused",
@@ -64,6 +74,15 @@ SIGNS = (
         r"\b11004\b",
         r"requested name is valid, but no data",
         r"DNS server returned answer with no data",
+        r"lookup [\w.-]{1,253}(?: on \S{3,60})?: no data",
+        r"WSANO_DATA",
+    ),
+    # Chromium, of the address 0.0.0.0, and of 127.0.53.53, which ICANN answers for names that collide.
+    sign(
+        "dns.sinkhole",
+        NAME + 3,
+        r"ERR_ADDRESS_INVALID",
+        r"ERR_ICANN_NAME_COLLISION",
     ),
     sign(
         "dns.nxdomain",
@@ -113,5 +132,19 @@ SIGNS = (
         r"알려진 호스트가 없습니다",
         r"NSURLErrorDomain.{0,12}-1003\b",
         r"未能找到使用指定主机名的服务器",
+        r"failed_connect,.{0,120}\bnxdomain\b",
+        r"DNS_ENOTFOUND|WSAHOST_NOT_FOUND",
+        r"(?:WINHTTP|INTERNET)_NAME_NOT_RESOLVED",
+        r"server name or address could not be resolved",
+        r"NSURLErrorDomain.{0,12}-1006\b|kCFHostErrorUnknown",
+        r"Failed to get an IP address for the given hostname",
+        # .NET Framework, also in German, French, Spanish, Portuguese, Russian, Chinese and Japanese.
+        r"remote name could not be resolved",
+        r"Remotename konnte nicht aufgel[oö]st",
+        r"nom distant n'a pas pu [eê]tre r[eé]solu",
+        r"(?:resolver el nombre remoto|nome remoto n[aã]o p[oô]de ser resolvido)",
+        r"разрешить удаленное имя",
+        r"未能解析此远程名称",
+        r"リモート名を解決できませんでした",
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oairunbook.diagnose.pasted.signs.sign import CONNECT, EXCHANGE, VAGUE, sign
+from oairunbook.diagnose.pasted.signs.sign import CONNECT, EXCHANGE, TLS, VAGUE, sign
 
 SIGNS = (
     sign(
@@ -16,6 +16,13 @@ SIGNS = (
         r"HeadersTimeout",
         r"Headers Timeout Error",
         r"awaiting headers",
+        r"timeout awaiting response headers",
+        r"\bread tcp .{5,120}: i/o timeout",
+        r"Timeout awaiting '(?:response|socket)'",
+        r"\bread timeout reached",
+        r"Operation too slow\. Less than",
+        r"SocketTimeoutException: [\d,]{1,12} MILLISECONDS",
+        r"DioException\W{1,3}\[receive timeout\]",
         r"waiting for response headers",
         r"Timeout on reading data",
         r"Timeout on blocking read",
@@ -37,6 +44,12 @@ SIGNS = (
         r"Socket timeout has expired",
         r"Idle timeout reached for",
     ),
+    # Go: the name, the connection or the handshake; no request was sent.
+    sign(
+        "unknown",
+        CONNECT + 3,
+        r"request canceled while waiting for connection",
+    ),
     sign(
         "http.stream_stalled",
         CONNECT + 3,
@@ -54,6 +67,14 @@ SIGNS = (
         r"ERR_INVALID_REDIRECT",
         r"Number of redirects hit maximum",
         r"CURLE_TOO_MANY_REDIRECTS",
+        r"Maximum \(\d{1,3}\) redirects followed",
+        r"maximum redirect reached",
+        r"too many (?:HTTP )?redirects|redirected too many +times|redirects too deep|RedirectionTooDeep",
+        r"Too many follow-up requests",
+        r"Circular redirect to",
+        r"Redirect (?:limit exceeded|loop detected)|NS_ERROR_REDIRECT_LOOP",
+        r"WINHTTP_REDIRECT_FAILED",
+        r"NSURLErrorDomain.{0,12}-1007\b",
     ),
     sign(
         "http.stream_stalled",
@@ -98,6 +119,16 @@ SIGNS = (
         r"Transferred a partial file",
         r"CURLE_PARTIAL_FILE",
         r"PrematureCloseException(?!.{0,120}BEFORE)",
+        r"end of response with \d{1,12} bytes missing",
+        r"before getting +all response header fields",
+        r"Unrecognized (?:or bad )?HTTP Content",
+        r"chunked transfer encoding, state: READING",
+        r"Premature end of (?:chunk coded|Content-Length)",
+        r"ERR_(?:RESPONSE_HEADERS_TRUNCATED|CONTENT_DECODING_FAILED|INVALID_CHUNKED_ENCODING)",
+        r"NS_ERROR_NET_PARTIAL_TRANSFER",
+        r"end of file before message length reached",
+        r"closed while receiving data",
+        r"reason: \{:closed, ",
     ),
     sign(
         "http.not_an_api",
@@ -107,6 +138,17 @@ SIGNS = (
         r"HPE_INVALID",
         r"HTTPParserError",
         r"Expected HTTP/",
+        # libcurl, Go, Java, .NET, Ruby, Chromium, WinHTTP, hyper, websockets, aiohttp, Apple.
+        r"Received HTTP/0\.9 when not allowed|Weird server reply|\(56\) Invalid response header",
+        r"frame header looked like an HTTP/1\.1 header",
+        r"(?:Unexpected|Invalid|invalid|wrong) status line: ",
+        r"ERR_INVALID_HTTP_RESPONSE",
+        r"WINHTTP_INVALID_SERVER_RESPONSE",
+        r"invalid HTTP (?:version|header|status-code) parsed",
+        r"did not receive a valid HTTP response",
+        r"unexpected mimetype: text/html",
+        r"'<' is an invalid start of a value",
+        r"expected value at line 1 column 1: <",
         r"'str' object has no attribute '(?:choices|data|_set_private_attributes|usage|model_dump|id|content|output|error)'",
         r"Unexpected token '?<",
         r"is not valid JSON.{0,10}<!",
@@ -208,6 +250,14 @@ SIGNS = (
         r"end of file reached",
         r"without sending TLS close_notify",
         r"sent GOAWAY and closed the connection",
+        r"GOAWAY received",
+        r"Connection closed by peer",
+        r":connection_closed\b",
+        r"ClosedChannelException",
+        r"HTTP/2 server closed the connection",
+        r"http2 error: connection error received",
+        r"\bno close frame received",
+        r"StreamClosedError",
     ),
     sign(
         "http.reset",
@@ -243,6 +293,15 @@ SIGNS = (
         r"Failure when receiving data from the peer",
         r"Failed sending data to the peer",
         r"CURLE_(?:RECV|SEND)_ERROR",
+        r"Connection was (?:reset|aborted)\b(?!, perhaps)",
+        r"GnuTLS (?:recv|send) error \(-\d",
+        r"(?:read|write) ECONNABORTED|WSAECONNABORTED",
+        r"ERR_CONNECTION_ABORTED|ERR_(?:INTERNET_)?CONNECTION_RESET",
+        r"NS_ERROR_NET_(?:INTERRUPT|HTTP2_SENT_GOAWAY)",
+        r"HTTP/2 server reset the stream|http2 error: stream error received|http2\.ConnectionShutdownException",
+        r"server_closed_request",
+        r"(?:WINHTTP_CONNECTION_ERROR|INTERNET_CONNECTION_(?:RESET|ABORTED))",
+        r"connection with the server was (?:reset|terminated abnormally)",
         # Windows in German, Spanish, French, Portuguese, Russian, Japanese and Korean.
         r"vorhandene Verbindung wurde vom Remotehost geschlossen",
         r"interrupci[oó]n de una conexi[oó]n existente",
@@ -251,6 +310,8 @@ SIGNS = (
         r"разорвал существующее подключение",
         r"既存の接続はリモート ?ホストに強制的に",
         r"현재 연결은 원격 호스트에 의해 강제로",
+        # Windows in German: the software of this host.
+        r"Verbindung wurde softwaregesteuert",
         r"NSURLErrorDomain.{0,12}-1005\b",
         r"网络连接已中断",
     ),
@@ -269,6 +330,19 @@ SIGNS = (
         r"(?:TransportError|HTTPoison\.Error|HTTPError)\b.{0,40}reason: :closed\b",
         r"TransportError\) socket closed",
         r"\bto_error\(:closed\b",
+    ),
+    # It was reading: the handshake was over. .NET: what ended was awaited, and not begun.
+    sign(
+        "http.disconnected",
+        TLS + 2,
+        r"SSL_read\W.{0,80}unexpected eof",
+    ),
+    sign(
+        "http.disconnected",
+        EXCHANGE + 6,
+        r"The response ended prematurely\. \(ResponseEnded\)",
+        r"Unexpected end of file from server",
+        r"Connection closed before full header",
     ),
     # hyper: it was sending, and no answer had begun.
     sign(

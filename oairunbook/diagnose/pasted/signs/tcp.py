@@ -29,6 +29,15 @@ SIGNS = (
         r"Internet connection appears to be offline",
         r"NSURLErrorDomain.{0,12}-1009\b",
         r"似乎已断开与互联网的连接",
+        # libcurl's names of the Winsock codes; Go; Apple's POSIX codes; Firefox.
+        r"connect\w{0,3} to .{1,200}: (?:Network|Host) unreachable",
+        r"(?:connect: |\"|Error: )(?:host|network) is down",
+        r"NS_ERROR_OFFLINE",
+        # Windows in German.
+        r"nicht verf[uü]gbare[sn] (?:Netzwerk|Host)|nicht erreichbaren Hosts",
+        # … in French and Spanish.
+        r"(?:r[eé]seau|h[oô]te) impossible [aà] atteindre",
+        r"(?:red|host) no accesible",
     ),
     sign(
         "tcp.refused",
@@ -84,6 +93,17 @@ SIGNS = (
         r"没有正确答复",
         r"tcp connect error.{0,60}timed out",
         r"ConnectionTimeoutError",
+        r"Connection timeout after \d",
+        r"Timeout awaiting 'connect'",
+        r"connect timeout reached",
+        r"Timeout while connecting",
+        r"tcp connect error: deadline has elapsed",
+        r"ConnectionFailed\W{1,4}execution expired",
+        r"DioException\W{1,3}\[connection timeout\]",
+        r"failed_connect,.{0,120}\btimeout\b",
+        r"configured ConnectTimeout",
+        r"HTTP connection timed out after",
+        r"NSPOSIXErrorDomain.{0,12}\b60\b",
         # Node.js, when every address of a name was tried.
         r"SOCKET_CONNECTION_TIMEOUT",
         r"Socket connection timeout",

@@ -52,7 +52,7 @@ SIGNS = (
         # LobeChat, where it has nothing to tell.
         r"['\"]error['\"]: ?\{\s*\},\s*['\"]endpoint['\"]",
         # Elixir, which waited for a connection or for an answer.
-        r"(?:TransportError|HTTPoison\.Error)\b.{0,40}:timeout\b",
+        r"(?:TransportError|HTTPoison\.Error)\b(?:.{0,40}:timeout\b|\W{1,4}timeout$)",
         r"Couldn't connect to server",
         r"NetworkError when attempting",
         r"AxiosError",
@@ -100,5 +100,24 @@ SIGNS = (
         r"无法建立.{0,12}安全连接",
         r"未能连接到服务器",
         r"failed to (?:execute|send|make|perform|complete) (?:the |an? )?(?:HTTP |API )?request\b",
+        # Families of names: whatever else of them there is says that no answer came.
+        r"net::ERR_(?!ABORTED|FILE_|CACHE_|HTTP_RESPONSE_CODE|INVALID_URL)",
+        r"\b(?:SEC|SSL|MOZILLA_PKIX)_ERROR_[A-Z]",
+        r"ERROR_(?:WINHTTP|INTERNET)_(?:TIMEOUT|CANNOT_CONNECT|SECURE_\w|DISCONNECTED|CLIENT_AUTH_CERT_NEEDED_PROXY)",
+        r"\bWinHttpException",
+        r"connection with the server could not be established",
+        r"\bmbedtls_(?:ssl|net|x509)\w{1,40} returned|gnutls_handshake\(\) failed",
+        r"SSL routines:",
+        r"network timeout at",
+        r"Verbindung mit dem Remoteserver kann nicht",
+        r"\bunsuccessful tunnel\b",
+        r"\b(?:local|remote) error: tls: ",
+        r"use of closed network connection",
+        # .NET Framework, which says no more, in German, French, Spanish, Chinese and Japanese.
+        r"SSL-Verbindung konnte nicht hergestellt",
+        r"se connecter au serveur distant|conectar con el servidor remoto",
+        r"无法连接到远程服务器|リモート サーバーに接続できません",
+        r"d[eé]lai d'attente de l'op[eé]ration a expir|Timeout f[uü]r den Vorgang|操作超时",
+        r"Certificate pinning failure",
     ),
 )
