@@ -1,9 +1,16 @@
-"""Hosts whose failure is no failure of a call to the API: telemetry, package indexes, search and chat services that applications also use."""
+"""Hosts known by name: model vendors' own APIs, and services that applications also use, whose failure is no failure of a call to the API."""
 
 from __future__ import annotations
 
 from oairunbook.phrases import Phrases
 
+# A gateway checks a key of its own, a vendor checks the caller's.
+VENDORS = Phrases(
+    r"(?:^|\.)(?:deepseek\.com|groq\.com|mistral\.ai|x\.ai|together\.(?:xyz|ai)|fireworks\.ai|moonshot\.(?:cn|ai)|kimi\.com|stepfun\.com|baidubce\.com|siliconflow\.(?:cn|com)|aliyuncs\.com|bigmodel\.cn|z\.ai|cerebras\.ai|nvidia\.com|perplexity\.ai|volces\.com|"
+    r"minimaxi?\.(?:chat|com|io)|generativelanguage\.googleapis\.com|aiplatform\.googleapis\.com|cohere\.(?:com|ai)|deepinfra\.com|hyperbolic\.xyz|novita\.ai|sambanova\.ai|anthropic\.com)$"
+)  # fmt: skip
+
+# Telemetry, package indexes, search and chat services.
 OTHER_SERVICES = Phrases(
     r"(?:^|\.)(?:"
     r"posthog\.com|sentry\.io|segment\.(?:io|com)|mixpanel\.com|amplitude\.com|datadoghq\.(?:com|eu)|smith\.langchain\.com|langfuse\.com|telemetry\.[\w.]+|statsig(?:api)?\.(?:com|net)|"

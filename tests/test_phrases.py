@@ -9,16 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oairunbook.diagnose.pasted import answers as judged
+from oairunbook.diagnose.pasted import edges
 from oairunbook.diagnose.pasted.signs import SIGNS
 from oairunbook.phrases import Phrases
 from oairunbook.read import answers, errors
 from oairunbook.read import settings as read_settings
-from oairunbook.services import OTHER_SERVICES
+from oairunbook.services import OTHER_SERVICES, VENDORS
 from tests import corpus
 
 READ = [
     value
-    for module in (answers, errors, read_settings, judged)
+    for module in (answers, errors, read_settings, judged, edges)
     for value in vars(module).values()
     if isinstance(value, Phrases)
 ]
@@ -28,7 +29,7 @@ NESTED = [
     *(pattern for pattern, _ in errors._VERIFY),
     *(pattern for _, pattern in errors._OTHER_PHASES),
 ]
-ALL = [*READ, *NESTED, OTHER_SERVICES]
+ALL = [*READ, *NESTED, OTHER_SERVICES, VENDORS]
 
 
 def whole(phrases: Phrases) -> re.Pattern[str]:

@@ -143,7 +143,7 @@ _SENTENCES = Phrases(
         r"The response was filtered due to the prompt[^\n\"}]{0,300}|No endpoints found(?: that support| for| matching)[^\n\"'}]{0,120}|"
         r"No allowed providers are available[^\n\"'}]{0,120}|This request requires more credits[^\n\"'}]{0,160}|You have insufficient permissions for this operation[^\n\"'}]{0,160}|"
         r"该令牌(?:状态不可用|已过期|额度已用尽)|无效的令牌|令牌额度不足|用户额度不足|(?:当前分组)?上游负载已饱和|负载已满|当前分组[^\n\"'}]{0,60}无可用渠道|(?:[Oo]ur )?[Ss]ervers are currently overloaded|Selected model is at capacity|No deployments available for selected model[^\n\"'}]{0,200}|There are no healthy deployments for this model[^\n\"'}]{0,200}|[Nn]o available (?:channels?|accounts?|candidates?|upstreams?)(?: provider)? for [^\n\"'}]{0,160}|"
-        r"OpenAI's services are not available in your country[^\n\"'}]{0,60}|Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
+        r"FUNCTION_INVOCATION_(?:FAILED|TIMEOUT)|Unauthenticated request to AI Gateway|troubleshooting Function URL authorization issues|OpenAI's services are not available in your country[^\n\"'}]{0,60}|Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
     ).replace(" ", r"\s{1,4}")
 )
 """Terminals break long lines, so any white space counts as a space."""
@@ -503,7 +503,7 @@ def _bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
         if status < 300 or 530 < status < 598:
             continue
         line = text[position : position + 400].split("\n")[0]
-        words = line if _TOLD.match(line) else _words_after_status(line, status)
+        words = line if _TOLD.match(line) else _text_after_headers(text, position) or _words_after_status(line, status)
         found.append(Shown(status=status, position=position, body=_text_body(words)))
     for match in _PHRASE.finditer(text):
         found.append(
@@ -562,6 +562,18 @@ def _text_body(words: str) -> Body:
 def _words_after_status(line: str, status: int) -> str:
     rest = line.partition(str(status))[2].strip(" :-,)'\"]}")
     return "" if _WHERE.fullmatch(rest) else rest[:300]
+
+
+# `curl -i` and `curl -v`: status line, headers, an empty line, and a body that is neither JSON nor a page.
+_TEXT_AFTER_HEADERS = re.compile(
+    r"HTTP/[\d.]{1,3} \d{3}[^\n\x22\x27]{0,60}\n(?:[<\s]{0,4}[A-Za-z][\w-]{1,60}:[^\n]{0,2000}\n){0,60}[< \t\r]{0,4}\n(?P<body>[^\s{}\[<>*$#@][^\n]{2,300}(?:\n{1,2}[A-Z_]{6,60}\b)?)"
+)
+
+
+def _text_after_headers(text: str, position: int) -> str:
+    start = text.rfind("HTTP/", max(0, position - 8), position + 6)
+    found = _TEXT_AFTER_HEADERS.match(text, start) if start >= 0 else None
+    return " ".join(found["body"].split()) if found else ""
 
 
 # What was called is nothing that the answer says.

@@ -373,11 +373,15 @@ def _gateway(text: str) -> tuple[str, str] | None:
     return next(((url, name) for pattern, url, name in _GATEWAYS if pattern.search(text)), None)
 
 
+# Where a redirect leads is not what was called.
+_LEADS_TO = re.compile(r"^[< \t]{0,8}location:[^\n]{0,2000}$", re.IGNORECASE | re.MULTILINE)
+
+
 def _from_text(text: str, proxies: tuple[str, ...] = ()) -> tuple[str | None, str]:
     """The base URL that a setting in the text names, else the one of the failing call itself."""
     with_urls = "\n".join(line for line in text.split("\n") if "://" in line)
     named = [m for m in _SETTING.finditer(with_urls) if not _is_page(_legible(m["value"]))]
-    calls = called(text)
+    calls = called(_LEADS_TO.sub("", text))
     named = named or [m for m in _SAID_SETTING.finditer(with_urls) if not _is_page(m["value"])]
     broken = None if named else _BROKEN_SETTING.search(text)
     if broken is not None:
