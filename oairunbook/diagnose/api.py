@@ -70,6 +70,8 @@ _OVERLOADED: Marks = (
     "experiencing high demand",
     "no capacity",
     "capacity exceeded",
+    "experiencing high traffic",
+    "queue_exceeded",
     "访问量过大",
 )
 _RATE: Marks = ("rate limit", "rate_limit", "rate increased too quickly", "exceeded your current request", "ratelimit", "too many requests", "tokens per min", "requests per min", "requests per day", "tpm", "retry after", "exceeded call rate",

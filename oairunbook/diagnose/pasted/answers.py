@@ -64,6 +64,9 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
     edge = edges.answered(answer)
     if edge is not None:
         return reading(edge, _EDGE)
+    if body.shape == "html" and status == 401 and vendor:
+        # Perplexity's front refuses a key with a page of nginx's.
+        return reading("api.invalid_key", _EDGE)
     if body.shape == "html":
         return reading(*_page(status, f"{body.title or ''} {body.sample}"))
     if body.shape in ("api_object", "event_stream") and body.error is None:
