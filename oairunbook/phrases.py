@@ -7,7 +7,7 @@ match without, its literal words, is found without compiling it; an expression w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 Needs = tuple[str, ...]
 """Words in lower case of which a text holds at least one wherever the expression matches; none means that nothing is known."""
@@ -42,9 +42,7 @@ class Phrases:
     def among(self, text: str, lowered: str | None = None) -> re.Pattern[str] | None:
         """What has to be searched for in *text*, of which *lowered* is the lower case; None if nothing of it can be there."""
         low = text.lower() if lowered is None else lowered
-        if self._parts is None:
-            self._parts = tuple(_alternatives(self.expression))
-        held = tuple(phrase for phrase, words in self._parts if not words or any(word in low for word in words))
+        held = tuple(phrase for phrase, words in self.parts() if not words or any(word in low for word in words))
         if not held:
             return None
         if held not in self._compiled:
@@ -53,6 +51,12 @@ class Phrases:
                 held = (self.expression,)
             self._compiled[held] = re.compile("|".join(held), self.flags)
         return self._compiled[held]
+
+    def parts(self) -> tuple[tuple[str, Needs], ...]:
+        """The alternatives, and what each needs."""
+        if self._parts is None:
+            self._parts = tuple(_alternatives(self.expression))
+        return self._parts
 
     def search(self, text: str, lowered: str | None = None) -> re.Match[str] | None:
         """As `re.Pattern.search`."""
@@ -68,6 +72,36 @@ class Phrases:
         """As `re.Pattern.finditer`."""
         pattern = self.among(text)
         return pattern.finditer(text) if pattern is not None else iter(())
+
+
+class PhraseIndex:
+    """Which of many `Phrases` can match a text at all: each word is looked for once, not by all of them in turn.
+
+    A long log has thousands of lines to judge, and each line holds the words of a few.
+    """
+
+    def __init__(self, many: Sequence[Phrases]):
+        self._many = many
+        self._always: set[int] = set()
+        self._holders: dict[str, set[int]] = {}
+
+    def possible(self, lowered: str) -> list[int]:
+        """The positions of those whose words *lowered*, a text in lower case, holds, in their order."""
+        if not self._holders:
+            self._fill()
+        held = set(self._always)
+        for word, positions in self._holders.items():
+            if word in lowered:
+                held |= positions
+        return sorted(held)
+
+    def _fill(self) -> None:
+        for position, phrases in enumerate(self._many):
+            for _, words in phrases.parts():
+                if not words:
+                    self._always.add(position)
+                for word in words:
+                    self._holders.setdefault(word, set()).add(position)
 
 
 def _alternatives(expression: str) -> Iterator[tuple[str, Needs]]:

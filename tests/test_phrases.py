@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from oairunbook.diagnose.pasted import answers as judged
 from oairunbook.diagnose.pasted import edges
 from oairunbook.diagnose.pasted.signs import SIGNS
-from oairunbook.phrases import Phrases
+from oairunbook.phrases import PhraseIndex, Phrases
 from oairunbook.read import answers, errors
 from oairunbook.read import settings as read_settings
 from oairunbook.services import OTHER_SERVICES, VENDORS
@@ -101,3 +101,17 @@ def test_on_real_reports_the_answers_are_those_of_the_whole_expressions() -> Non
             assert found(phrases.finditer(text)) == expected
             matched += len(expected)
     assert matched > 300
+
+
+def test_the_index_of_many_leaves_out_none_that_matches_and_most_of_the_others() -> None:
+    index, looked, matched = PhraseIndex(ALL), 0, 0
+    lines = [line for case in corpus.cases()[::40] for line in case.text.splitlines()[:20]]
+    for line in lines:
+        possible = index.possible(line.lower())
+        matching = [position for position, phrases in enumerate(ALL) if phrases.search(line)]
+        assert set(matching) <= set(possible)
+        assert possible == sorted(possible)
+        looked += len(possible)
+        matched += len(matching)
+    assert matched > 100
+    assert looked < len(lines) * len(ALL) / 3

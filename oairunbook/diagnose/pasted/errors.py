@@ -12,8 +12,10 @@ from oairunbook.diagnose.pasted.reading import Missing, Reading
 from oairunbook.diagnose.pasted.signs import SIGNS
 from oairunbook.diagnose.pasted.signs.sign import NOTHING, PROXY, TLS
 from oairunbook.evidence import ErrorLink, Observation, PastedError, Route
+from oairunbook.phrases import PhraseIndex
 from oairunbook.verdict import Owner
 
+_WORDS = PhraseIndex([sign.phrases for sign in SIGNS])
 _OTHER_WORDS = re.compile(
     r"\bnew Anthropic\(|posthog|langsmith|telemetry|opentelemetry|sentry|Ignoring extra certs|DeprecationWarning|UserWarning",
     re.IGNORECASE,
@@ -80,7 +82,8 @@ def _link(observation: Observation, link: ErrorLink) -> Reading | None:
     if _OTHER_WORDS.search(words.partition("directive")[0]) and "openai" not in words.lower():
         return None
     best, lowered = None, words.lower()
-    for sign in SIGNS:
+    for position in _WORDS.possible(lowered):
+        sign = SIGNS[position]
         if (best is None or sign.weight > best.weight) and sign.phrases.search(words, lowered):
             best = sign
     if best is None or (best.cause == "client.api_key_missing" and _ANSWERED.search(words)):
