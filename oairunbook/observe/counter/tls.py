@@ -91,7 +91,10 @@ def small_segments(seen: Seen) -> Iterator[Test]:
     if path.route.proxy.url:
         return
     open_families = {":" in (o.outcome.address or "") for o in seen.of(TlsHandshake)}  # type: ignore[union-attr]
-    for address in [a for a in seen.silent_addresses("tls") if (":" in a) not in open_families][:2]:
+    silent = [a for a in seen.silent_addresses("tls") if (":" in a) not in open_families]
+    # One of each family first: what is small enough for IPv4 may be too large behind the longer header of IPv6.
+    of_each_family = {":" in a: a for a in reversed(silent)}.values()
+    for address in list(dict.fromkeys((*of_each_family, *silent)))[:2]:
         yield Test(
             f"tls.small_segments:{address}",
             "tls",
