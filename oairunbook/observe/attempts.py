@@ -128,15 +128,14 @@ class Attempts:
 
     def _one_at_a_time(self, pause: float, number: int, among: str = "alone.") -> str:
         """How the first of so many ended that failed; empty if none did."""
-        waiting = threading.Event()
-        waiting.wait(max(pause, _SETTLE_SECONDS))
+        time.sleep(max(pause, _SETTLE_SECONDS))
         for _ in range(number):
             if self._collection.deadline.left < _ALONE_SECONDS:
                 return "no time is left"
             end = self._attempt(self._number(), among)
             if not _passed(end):
                 return end
-            waiting.wait(pause)
+            time.sleep(pause)
         return ""
 
     def _at_once(self) -> None:
