@@ -53,6 +53,7 @@ from oairunbook.observe.errors import error_chain
 from oairunbook.observe.status_page import STATUS_URL, read_status
 from oairunbook.observe.stream import Deadline, TcpStream, TlsStream, looks_like_tls, printable
 from oairunbook.observe.tls import alert_of
+from tests.sockets import tcp_and_udp
 
 Handler = Callable[[socket.socket], None]
 NAME = "api.example.test"
@@ -325,11 +326,9 @@ class DnsServer:
     """A name server on UDP and TCP of one port."""
 
     def __init__(self, reply: Reply, over_tcp: Reply | None = None) -> None:
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", 0))
+        self._tcp, self._udp = tcp_and_udp()
         self.port: int = self._udp.getsockname()[1]
         self.asked = 0
-        self._tcp = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._serve_udp, args=(reply,), daemon=True).start()
         threading.Thread(target=self._serve_tcp, args=(over_tcp,), daemon=True).start()
 

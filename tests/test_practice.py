@@ -16,6 +16,7 @@ import pytest
 from oairunbook import practice, practice_names
 from oairunbook.evidence import NameServer
 from oairunbook.practice import Practice
+from tests.sockets import tcp_and_udp
 
 Reply = Callable[[dns.message.Message], "dns.message.Message | None"]
 
@@ -34,13 +35,13 @@ class Servers:
         self._sockets: list[socket.socket] = []
 
     def start(self, reply: Reply, tcp_reply: Reply | None = None) -> NameServer:
-        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        udp.bind(("127.0.0.1", 0))
+        tcp, udp = tcp_and_udp()
         self._sockets.append(udp)
         port = udp.getsockname()[1]
         threading.Thread(target=self._serve, args=(udp, reply), daemon=True).start()
-        if tcp_reply is not None:
-            tcp = socket.create_server(("127.0.0.1", port))
+        if tcp_reply is None:
+            tcp.close()
+        else:
             self._sockets.append(tcp)
             threading.Thread(target=self._serve_tcp, args=(tcp, tcp_reply), daemon=True).start()
         return NameServer(address="127.0.0.1", port=port)

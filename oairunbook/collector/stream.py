@@ -11,6 +11,7 @@ import base64
 import functools
 import json
 import re
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,10 @@ MOST_BYTES = 1_500_000
 _PACKAGE = Path(oairunbook.__file__).parent
 _FIRST = "oairunbook.observe.portable"
 """What runs there; what it imports goes along, and so on."""
+
+_ONE_AT_A_TIME = threading.Lock()
+"""The members of a fleet ask for the text in threads of their own, and CPython 3.11 before 3.11.8 and 3.12 before 3.12.2 raise SystemError where
+two parse (gh-106905)."""
 
 _LINE_CHARACTERS = 3000
 _LAST_LINE = "#oairunbook"
@@ -62,7 +67,9 @@ def without_echo(output: bytes) -> bytes:
 
 def make(job: dict[str, Any]) -> bytes:
     """The whole text. *job* is what `oairunbook.observe.portable.answer` takes, with the `nonce` of the answer."""
-    parts = lines("_o.append({})", _carried())
+    with _ONE_AT_A_TIME:
+        carried = _carried()
+    parts = lines("_o.append({})", carried)
     order = "_j={}\n".format(json.dumps("")) + "".join(
         lines("_j+={}", base64.b64encode(json.dumps(job).encode("ascii")))
     )
