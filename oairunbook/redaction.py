@@ -25,10 +25,10 @@ SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 NO_SECRET_NAME = re.compile(r"((_FILE|_DIR|_PATH|_HOME|_URL|_ENDPOINT)$|^OLDPWD$)")
-_SHORTEST_SECRET = 6
+SHORTEST_SECRET = 6
 """A shorter value would blot out ordinary words."""
 
-_SHORTEST_REST = 8
+SHORTEST_REST = 8
 """What a cut text still shows of a secret counts from this length on."""
 
 DUMMY_KEYS = frozenset(
@@ -47,12 +47,14 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     # userinfo of a URL, up to the last @ before the path; the host behind it stays
     (
         "url userinfo",
-        re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://)(?!\[redacted[^\]]*\]@)[^\s/?#'\"<>]+(?=@)", re.IGNORECASE),
+        re.compile(
+            r"(?P<keep>[a-z][a-z0-9+.-]{0,31}://)(?!\[redacted[^\]]{0,40}\]@)[^\s/?#'\"<>]+(?=@)", re.IGNORECASE
+        ),
         "",
     ),
     (
         "signed query",
-        re.compile(rf"(?P<keep>[?&;](?:{_PARAMETERS})=)(?!\[redacted[^\]]*\])[^&\s\"'<>]+", re.IGNORECASE),
+        re.compile(rf"(?P<keep>[?&;](?:{_PARAMETERS})=)(?!\[redacted[^\]]{{0,40}}\])[^&\s\"'<>]+", re.IGNORECASE),
         "",
     ),
     (
@@ -69,14 +71,17 @@ _SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
         "secret header",
         # `name: value`, `"name": "value"`, and the pairs that transports print: (b'name', b'value')
         re.compile(
-            rf"(?P<keep>\b(?:{_HEADERS})(?:['\"]?\s*[:=]\s*(?:b?['\"])?|['\"],\s*b?['\"]))(?!\s*\[redacted)[^\r\n'\"]+",
+            rf"(?P<keep>\b(?:{_HEADERS})(?:['\"]?\s{{0,99}}[:=]\s{{0,99}}(?:b?['\"])?|['\"],\s{{0,99}}b?['\"]))(?!\s{{0,99}}\[redacted)[^\r\n'\"]+",
             re.IGNORECASE,
         ),
         "",
     ),
     (
         "secret field",
-        re.compile(rf"(?P<keep>\b(?:{_FIELDS})(?:['\"]\s*:\s*['\"]|=['\"]?))(?!\[redacted)[^\s'\"&;,]+", re.IGNORECASE),
+        re.compile(
+            rf"(?P<keep>\b(?:{_FIELDS})(?:['\"]\s{{0,99}}:\s{{0,99}}['\"]|=['\"]?))(?!\[redacted)[^\s'\"&;,]+",
+            re.IGNORECASE,
+        ),
         "",
     ),
     # OpenAI's own error text shows a masked key ("sk-ab***yz"); the mask is removed as well
@@ -135,30 +140,33 @@ def _encodings(value: str) -> Iterable[str]:
 @lru_cache(maxsize=8)
 def _forms(values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Every form of every secret with the secret itself, the longest first, so that none is replaced only in part."""
-    secret = (v for v in values if len(v.strip()) >= _SHORTEST_SECRET and v.strip().lower() not in DUMMY_KEYS)
-    forms = {form: value for value in secret for form in _encodings(value) if len(form) >= _SHORTEST_SECRET}
+    secret = (v for v in values if len(v.strip()) >= SHORTEST_SECRET and v.strip().lower() not in DUMMY_KEYS)
+    forms = {form: value for value in secret for form in _encodings(value) if len(form) >= SHORTEST_SECRET}
     return tuple(sorted(forms.items(), key=lambda pair: (-len(pair[0]), pair[0])))
 
 
 def _without_rests(text: str, form: str) -> str:
     """Without what a cut leaves of a secret: its beginning at the end of the text, its end at the beginning."""
-    if len(form) <= _SHORTEST_REST:
+    if len(form) <= SHORTEST_REST:
         return text
-    if form[:_SHORTEST_REST] in text[-len(form) :]:
-        for length in range(min(len(form), len(text)), _SHORTEST_REST - 1, -1):
+    if form[:SHORTEST_REST] in text[-len(form) :]:
+        for length in range(min(len(form), len(text)), SHORTEST_REST - 1, -1):
             if text.endswith(form[:length]):
                 text = text[:-length] + "[redacted]"
                 break
-    if form[-_SHORTEST_REST:] in text[: len(form)]:
-        for length in range(min(len(form), len(text)), _SHORTEST_REST - 1, -1):
+    if form[-SHORTEST_REST:] in text[: len(form)]:
+        for length in range(min(len(form), len(text)), SHORTEST_REST - 1, -1):
             if text.startswith(form[-length:]):
                 text = "[redacted]" + text[length:]
                 break
     return text
 
 
-_BREAK = re.compile(r"""['"]?[ \t]*[\\+]?(?:\r?\n|(?:\\r)?\\n)[>| \t]*['"]?""")
-"""Where a terminal, a quoted mail, a folded header, MIME's base64 or a string in two halves parts one word; also as an escaped `\\n`."""
+LINE_BREAK = re.compile(r"""(?:(?:['"]|(?<![ \t]))[ \t]*)?[\\+]?(?:\r?\n|(?:\\r)?\\n)[>| \t]*['"]?""")
+"""Where a terminal, a quoted mail, a folded header, MIME's base64 or a string in two halves parts one word; also as an escaped `\\n`.
+
+Blanks are looked through from their first alone: from each of them a long line of blanks would take its length squared. Node.js reads it as well.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +189,7 @@ def _join(text: str) -> _Joined:
     pieces: list[str] = []
     ends: list[int] = []
     shifts, begin, length = [0], 0, 0
-    for found in _BREAK.finditer(text):
+    for found in LINE_BREAK.finditer(text):
         pieces.append(text[begin : found.start()])
         length += len(pieces[-1])
         ends.append(length)
@@ -190,26 +198,26 @@ def _join(text: str) -> _Joined:
     return _Joined("".join((*pieces, text[begin:])), tuple(ends), tuple(shifts))
 
 
-_MASK = re.compile(r"\*{3,}|\u2022{3,}|\u2026|\.{3}")
+MASK = re.compile(r"\*{3,}|\u2022{3,}|\u2026|\.{3}")
 """`myoddval****-zzz`: servers quote a key back by its beginning and its end."""
 
-_SHORTEST_MASKED = 4
+SHORTEST_MASKED = 4
 """So many characters of a secret have to be left for a mask to be one of it."""
 
-_LONGEST_SHOWN = 32
+LONGEST_SHOWN = 32
 """Of a secret on either side of its mask."""
 
 
 def _rests(text: str, mask: re.Match[str], secret: str) -> tuple[int, int] | None:
     """From where to where a mask and what it leaves of this secret stand; None if it leaves too little."""
-    head = text[max(0, mask.start() - _LONGEST_SHOWN) : mask.start()]
-    tail = text[mask.end() : mask.end() + _LONGEST_SHOWN]
+    head = text[max(0, mask.start() - LONGEST_SHOWN) : mask.start()]
+    tail = text[mask.end() : mask.end() + LONGEST_SHOWN]
     if head[-2:] not in secret and tail[:2] not in secret:
         # Most masks are of something else.
         return None
     begin = next((n for n in range(len(head), 0, -1) if secret.startswith(head[-n:])), 0)
     end = next((n for n in range(len(tail), 0, -1) if secret.endswith(tail[:n])), 0)
-    return (mask.start() - begin, mask.end() + end) if begin + end >= _SHORTEST_MASKED else None
+    return (mask.start() - begin, mask.end() + end) if begin + end >= SHORTEST_MASKED else None
 
 
 class _Removed:
@@ -291,31 +299,42 @@ class Secrets:
 
     def _without_split(self, text: str, place: str, removed: _Removed) -> str:
         """Replace known secrets that line breaks part."""
-        if not self.values or not _BREAK.search(text):
+        if not self.values or not LINE_BREAK.search(text):
             return text
         joined = _join(text)
         for form, secret in _forms(self.values):
-            end = len(joined.text)
-            while (at := joined.text.rfind(form, 0, end)) >= 0:
-                first, last = joined.place(at), joined.place(at + len(form) - 1)
-                text = text[:first] + self._replacement("", secret) + text[last + 1 :]
-                removed.note("known secret", place)
-                end = at
-            if end < len(joined.text):
+            parts: list[tuple[int, int, str]] = []
+            at = joined.text.find(form)
+            while at >= 0:
+                parts.append((joined.place(at), joined.place(at + len(form) - 1) + 1, secret))
+                at = joined.text.find(form, at + len(form))
+            if parts:
+                text = self._without_parts(text, parts, place, removed)
                 joined = _join(text)
         return text
 
     def _without_masked(self, text: str, place: str, removed: _Removed) -> str:
         """Replace what a mask leaves of known secrets."""
-        masks = tuple(_MASK.finditer(text)) if self.values else ()
+        masks = tuple(MASK.finditer(text)) if self.values else ()
         secrets = tuple(dict.fromkeys(secret for _, secret in _forms(self.values))) if masks else ()
-        for mask in reversed(masks):
+        parts: list[tuple[int, int, str]] = []
+        for mask in masks:
             for secret in secrets:
                 if rests := _rests(text, mask, secret):
-                    removed.note("known secret", place)
-                    text = text[: rests[0]] + self._replacement("", secret) + text[rests[1] :]
+                    parts.append((*rests, secret))
                     break
-        return text
+        return self._without_parts(text, parts, place, removed)
+
+    def _without_parts(self, text: str, parts: Iterable[tuple[int, int, str]], place: str, removed: _Removed) -> str:
+        """The text without these parts of it, in one pass: who answers may name a secret as often as an answer is long."""
+        pieces: list[str] = []
+        behind = 0
+        for first, last, secret in parts:
+            removed.note("known secret", place)
+            if first >= behind:
+                pieces += (text[behind:first], self._replacement("", secret))
+            behind = max(behind, last)
+        return "".join((*pieces, text[behind:]))
 
     def _without(self, match: re.Match[str], kind: str) -> str:
         kept = match.groupdict().get("keep") or ""
@@ -327,7 +346,7 @@ class Secrets:
 
     def _redact_item(self, item: Any, place: str, removed: _Removed) -> Any:
         if isinstance(item, str):
-            return self._redact(item, place, removed) if len(item) >= _SHORTEST_SECRET else item
+            return self._redact(item, place, removed) if len(item) >= SHORTEST_SECRET else item
         if isinstance(item, tuple):
             return tuple(self._redact_item(part, place + self._index(part), removed) for part in item)
         if dataclasses.is_dataclass(item) and not isinstance(item, type):

@@ -83,6 +83,31 @@ def test_a_text_of_many_lines_without_a_secret_stays_as_it_is() -> None:
     assert clean(text, OPENAI_API_KEY=KEY) == text
 
 
+SLOW = (
+    " \t",
+    "'",
+    "' ",
+    "a.b-",
+    "eyJaaaaaaaa.",
+    "sk-",
+    "x://[redacted",
+    "cookie:\n",
+    "\n \n",
+    f"{KEY[:9]}***",
+    f"{KEY[:9]}\n{KEY[9:]} ",
+)
+
+
+@pytest.mark.parametrize("piece", SLOW)
+def test_a_text_made_to_be_slow_takes_no_more_than_its_length(piece: str) -> None:
+    """Each of these took the square of its length: 16 kB of blanks took 16 seconds."""
+    text = piece * (100_000 // len(piece))
+    shown = clean(f"begun {text} ended https://u:{KEY}@host/", OPENAI_API_KEY=KEY)
+    assert KEY[:9] not in shown
+    assert shown.startswith("begun")
+    assert shown.endswith("@host/")
+
+
 def test_a_short_value_does_not_blot_out_words() -> None:
     assert clean("connection to node1", SECRET="node1") == "connection to node1"
 

@@ -1,9 +1,8 @@
 'use strict';
-// What leaves this process: errors as links of a chain, and every text without the secrets of this environment.
+// What leaves this process, in plain terms: errors as links of a chain, texts cut to what is kept, URLs without credentials.
 
 const KEPT_TEXT = 600;
 const MOST_LINKS = 16;
-const SHORTEST_SECRET = 6;
 
 function nameOf(error) {
   if (error === null || typeof error !== 'object') return typeof error;
@@ -42,22 +41,6 @@ function chain(error) {
   return links;
 }
 
-// The forms in which one secret may show up in a text.
-function forms(value) {
-  const data = Buffer.from(value);
-  const found = [value, value.trim(), JSON.stringify(value).slice(1, -1), data.toString('latin1'), data.toString('hex')];
-  const quoted = encodeURIComponent(value);
-  found.push(quoted, quoted.replace(/%[0-9A-F]{2}/g, (byte) => byte.toLowerCase()), encodeURI(value));
-  for (let before = 0; before < 3; before += 1) {
-    // Inside base64 a value looks different at each of three offsets; `user:password` of Basic is the common case.
-    const encoded = Buffer.concat([Buffer.alloc(before), data]).toString('base64').replace(/=+$/, '');
-    const whole = (before + data.length) % 3 === 0;
-    const inner = encoded.slice([0, 2, 3][before], whole ? encoded.length : encoded.length - 1);
-    found.push(inner, inner.replace(/\+/g, '-').replace(/\//g, '_'));
-  }
-  return found;
-}
-
 function credentialsIn(url, wholeAuthority) {
   const authority = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)@/i.exec(url) || (wholeAuthority && /^(?:[a-z][a-z0-9+.-]*:\/\/)?(.*)@/i.exec(url));
   if (!authority) return [];
@@ -72,39 +55,6 @@ function decoded(text) {
   } catch {
     return text;
   }
-}
-
-// Replaces known secrets; what has the shape of one is replaced where this record is judged.
-function redactor(environment, job) {
-  const secretName = new RegExp(job.secret_name, 'i');
-  const noSecretName = new RegExp(job.no_secret_name);
-  const dummies = new Set(job.dummy_keys);
-  const values = [];
-  for (const [name, value] of Object.entries(environment)) {
-    if (secretName.test(name) && !noSecretName.test(name)) values.push(value);
-    if (name.toUpperCase() === 'OPENAI_CUSTOM_HEADERS') values.push(...value.split('\n').map((line) => line.slice(line.indexOf(':') + 1).trim()));
-    if (value.includes('@')) values.push(...credentialsIn(value, /_proxy$/i.test(name)));
-  }
-  const secret = values.filter((value) => value.trim().length >= SHORTEST_SECRET && !dummies.has(value.trim().toLowerCase()));
-  const sought = [...new Set(secret.flatMap(forms))].filter((form) => form.length >= SHORTEST_SECRET).sort((one, other) => other.length - one.length);
-  let removed = 0;
-  const text = (from) => {
-    let to = from;
-    for (const form of sought) {
-      if (!to.includes(form)) continue;
-      removed += to.split(form).length - 1;
-      to = to.split(form).join('[redacted]');
-    }
-    return to;
-  };
-  const all = (item, name) => {
-    // A certificate is public, and in base64 it would only cost time here.
-    if (typeof item === 'string') return name === 'der' ? item : text(item);
-    if (Array.isArray(item)) return item.map((part) => all(part, name));
-    if (item !== null && typeof item === 'object') return Object.fromEntries(Object.entries(item).map(([key, part]) => [key, all(part, key)]));
-    return item;
-  };
-  return { text, all, removed: () => removed };
 }
 
 // Only after redaction: a cut secret is found no more.
@@ -124,4 +74,4 @@ function withoutCredentials(url) {
   return `${head}${separator}${authority}`;
 }
 
-module.exports = { chain, link, redactor, cut, withoutCredentials, credentialsIn, decoded };
+module.exports = { chain, link, cut, withoutCredentials, credentialsIn, decoded };

@@ -4,7 +4,8 @@ const crypto = require('crypto');
 const dns = require('dns');
 const zlib = require('zlib');
 const { about } = require('./about');
-const { cut, redactor } = require('./plain');
+const { cut } = require('./plain');
+const { redactor } = require('./redaction');
 const { watch } = require('./requests');
 const { Walk } = require('./walk');
 

@@ -16,7 +16,17 @@ from oairunbook import identity, practice
 from oairunbook.collector.stream import lines
 from oairunbook.observe import control, sdk
 from oairunbook.observe.http import KEPT_HEADERS, KEPT_PREFIXES
-from oairunbook.redaction import DUMMY_KEYS, NO_SECRET_NAME, SECRET_NAME
+from oairunbook.redaction import (
+    DUMMY_KEYS,
+    LINE_BREAK,
+    LONGEST_SHOWN,
+    MASK,
+    NO_SECRET_NAME,
+    SECRET_NAME,
+    SHORTEST_MASKED,
+    SHORTEST_REST,
+    SHORTEST_SECRET,
+)
 from oairunbook.route import SHOWN_VARIABLES
 from oairunbook.route.base_url import AZURE_HOST, DEFAULT_BASE_URL, DIRECT_HOST, LAST_DATED_API_VERSION
 from oairunbook.route.credential import VARIABLES_BY_SURFACE
@@ -29,7 +39,7 @@ OLDEST = 18
 TOO_OLD = "oairunbook: too old: Node.js "
 """What a Node.js says on its standard error that is too old; its version follows."""
 
-_SCRIPTS = ("plain", "about", "path", "requests", "walk", "start")
+_SCRIPTS = ("plain", "redaction", "about", "path", "requests", "walk", "start")
 _HEAD = (
     f"var _v=process.versions.node;if(parseInt(_v,10)<{OLDEST}){{process.stderr.write({json.dumps(TOO_OLD)}+_v+'\\n');process.exit(1)}}\n"
     "var _o=[];_o.append=_o.push;var _j='';\n"
@@ -53,7 +63,7 @@ SHOWN = (
 
 def make(job: dict[str, Any]) -> bytes:
     """The whole text. *job* holds what is asked: `nonce`, `options`, `project`, `environment`, `fingerprint_key`, `seconds`."""
-    order = "".join(lines("_j+={}", base64.b64encode(json.dumps({**_known(), **job}).encode("ascii"))))
+    order = "".join(lines("_j+={}", base64.b64encode(json.dumps({**known(), **job}).encode("ascii"))))
     return (_HEAD + _carried() + order + _TAIL).encode("ascii")
 
 
@@ -65,12 +75,18 @@ def _carried() -> str:
     return "".join(lines("_o.append({})", base64.b64encode(zlib.compress(document.encode("ascii"), 9))))
 
 
-def _known() -> dict[str, Any]:
+def known() -> dict[str, Any]:
     """What the scripts take from the parts of this package that hold it."""
     return {
         "secret_name": SECRET_NAME.pattern,
         "no_secret_name": NO_SECRET_NAME.pattern,
         "dummy_keys": sorted(DUMMY_KEYS),
+        "line_break": LINE_BREAK.pattern,
+        "mask": MASK.pattern,
+        "shortest_secret": SHORTEST_SECRET,
+        "shortest_rest": SHORTEST_REST,
+        "shortest_masked": SHORTEST_MASKED,
+        "longest_shown": LONGEST_SHOWN,
         "azure_host": AZURE_HOST.pattern,
         "direct_host": DIRECT_HOST.pattern,
         "default_base_url": DEFAULT_BASE_URL,
