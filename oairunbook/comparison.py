@@ -6,6 +6,7 @@ explain every other difference. Whoever asks about exactly that difference names
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -218,7 +219,9 @@ def _option(name: str) -> str:
 
 
 def _refusal(refused: Sequence[Variable]) -> str:
-    named = "; ".join(f"{v.name} ({v.first or 'empty'} against {v.second or 'empty'})" for v in refused)
+    # That both say nothing is no difference, and no agreement either.
+    silent = [variable for variable in refused if variable.first == variable.second]
+    told = [variable for variable in refused if variable not in silent]
     ways = []
     left = {variable.name for variable in refused}
     for group, members in GROUPS.items():
@@ -229,18 +232,35 @@ def _refusal(refused: Sequence[Variable]) -> str:
     if len(settings) > 1:
         left -= settings
         ways.append(f"--despite {_ALL_SETTINGS}")
-    ways += [f"--despite {_option(variable.name)}" for variable in refused if variable.name in left]
+    # The name of a variable comes from a record that somebody else may have made, and this line is pasted into a shell.
+    ways += [f"--despite {shlex.quote(_option(variable.name))}" for variable in refused if variable.name in left]
     # Behind an @ stands the place whose fingerprints they are.
     blind = any(
         NOT_TAKEN in variable.first + variable.second
         or (variable.name == KEY_SCOPE and variable.first.partition("@")[2] != variable.second.partition("@")[2])
-        for variable in refused
+        for variable in told
     )
-    key = " Two keys can be told apart only by the fingerprints of one archive (--archive) and of one place." * blind
-    return (
-        f"These records cannot be compared while they differ in {named}.{key} Any difference between them could come from that. "
-        f"Next: make two records that agree; or, if that difference is what you ask about: {' '.join(ways)}"
+    parts = []
+    if told:
+        named = "; ".join(f"{v.name} ({v.first or 'empty'} against {v.second or 'empty'})" for v in told)
+        parts.append(f"These records cannot be compared while they differ in {named}.")
+    if blind:
+        parts.append("Two keys can be told apart only by the fingerprints of one archive (--archive) and of one place.")
+    if silent:
+        begin = "Nor can they be compared" if told else "These records cannot be compared"
+        parts.append(
+            f"{begin} while neither tells its {' or its '.join(v.name for v in silent)}: a record holds a fingerprint of its key only where "
+            "an archive was named (--archive), and only two of one archive can be compared."
+        )
+    parts.append("Any difference between them could come from that.")
+    again = "with the same --archive DIR (oairunbook check --archive DIR --json FILE)" if silent else "that agree"
+    asked = (
+        "or, if you know that it is the same in both"
+        if silent and not told
+        else "or, if that difference is what you ask about"
     )
+    parts.append(f"Next: make two records {again}; {asked}: {' '.join(ways)}")
+    return " ".join(parts)
 
 
 # -- layers -------------------------------------------------------------------------------------------------------

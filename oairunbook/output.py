@@ -121,10 +121,12 @@ def write_pieces(pieces: Iterable[str], target: str) -> None:
 
 def keep_cut_short(cut: CutShortError, json_file: str | None) -> None:
     """Keep what was seen before a look was cut short, and say where: a file is written also where nobody asked for one."""
+    import shlex
+
     target = json_file if json_file and json_file != "-" else f"oairunbook-cut-short-{os.getpid()}.json"
     try:
         write_json(cut.evidence, target)
-        kept = f"They are in {target}; next: oairunbook diagnose {target}"
+        kept = f"They are in {target}; next: oairunbook diagnose {shlex.quote(target)}"
     except NotWrittenError as lost:
         # How the look ended stays what happened, and the exit status says so.
         kept = f"They could not be kept: {lost.message}"

@@ -96,6 +96,24 @@ def test_the_list_says_when_what_and_where_and_is_in_the_order_of_the_chain(tmp_
     assert result.stderr == "2 runs; 0 unfinished\n"
 
 
+def test_a_run_whose_files_were_deleted_is_not_called_whole(tmp_path: Path) -> None:
+    archive = tmp_path / "an archive"
+    whole, robbed, emptied, gone = (archived(archive, began=BEGAN + timedelta(days=day)) for day in range(4))
+    assert "not as archived" not in call(archive, "list").stderr, "the control"
+    (robbed / "verdict.json").unlink()
+    (emptied / MANIFEST).unlink()
+    shutil.rmtree(gone)
+    done = call(archive, "list")
+    states = [line.split()[2] for line in done.stdout.splitlines()[1:]]
+    assert states == ["whole", "incomplete", "missing", "missing"]
+    assert f"3 runs not as archived. Next: oairunbook archive verify --archive '{archive}'" in done.stderr
+    rows = json.loads(call(archive, "list", "--json", "-").stdout)["runs"]
+    assert [row["state"] for row in rows] == states
+    problems = json.loads(call(archive, "verify", "--json", "-").stdout)["problems"]
+    assert len(problems) == 3, "and what verify says of each of them, it says as before"
+    assert str(whole.relative_to(archive)) not in str(problems)
+
+
 def test_each_filter_keeps_what_it_asks_for_and_nothing_else(tmp_path: Path) -> None:
     fault = str(archived(tmp_path).relative_to(tmp_path))
     healthy = str(archived(tmp_path, HEALTHY, host="web-4", began=BEGAN + timedelta(days=2)).relative_to(tmp_path))

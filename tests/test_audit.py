@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -18,6 +19,7 @@ from oairunbook.cli import cli
 from oairunbook.record.archive import begin, check
 from oairunbook.record.archive.about import about
 from oairunbook.record.audit import read_audit, views
+from oairunbook.record.show import RUN_VARIABLE
 from oairunbook.verdict import Verdict
 
 from .benchmarks.generated import HOSTS, generate
@@ -72,6 +74,18 @@ def test_each_fault_is_told_from_the_first_run_that_saw_it_to_the_first_that_did
     assert "tcp.refused from 2026-11-01 13:00 UTC to 2026-11-01 15:00 UTC, 2 runs." in texts["verdicts"]
     assert "tcp.timeout from 2026-11-01 17:00 UTC to now" in texts["verdicts"]
     assert "Look at the newest run with tcp.timeout" in texts["conclusion"]
+
+
+def test_the_run_that_shows_the_audit_is_not_called_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archived(tmp_path, 0, verdict("ok"))
+    own, other = begin(tmp_path, host="web-3", kind="audit"), begin(tmp_path, host="web-3", kind="audit")
+    killed = begin(tmp_path, host="web-3")
+    os.close(killed.lock)
+    monkeypatch.setenv(RUN_VARIABLE, own.id)
+    left = {row.run.partition("-web_3-")[2]: row.state for row in read_audit(str(tmp_path)).unfinished}
+    assert left == {f"{other.id}-audit.partial": "running", f"{killed.id}.partial": "killed"}
+    os.close(own.lock)
+    os.close(other.lock)
 
 
 def test_a_fault_of_one_host_does_not_end_by_a_healthy_run_of_another_nor_by_practice(tmp_path: Path) -> None:

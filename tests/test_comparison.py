@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,8 +120,26 @@ def test_a_name_that_is_no_variable_is_refused_with_those_that_are() -> None:
 
 def test_keys_without_a_fingerprint_are_not_taken_for_the_same() -> None:
     blind = evidence(*HEALTHY.observations, credential=replace(ROUTE.credential, fingerprint=None))
-    with pytest.raises(IncomparableError, match=r"key scope .*fingerprints of one archive"):
+    with pytest.raises(IncomparableError) as neither:
         compare(blind, blind)
+    assert "while neither tells its key scope" in str(neither.value)
+    assert "differ" not in str(neither.value).partition("Any difference")[0]
+    assert "oairunbook check --archive DIR --json FILE" in str(neither.value)
+    assert str(neither.value).endswith("if you know that it is the same in both: --despite key-scope")
+    assert compare(blind, blind, ["key-scope"]).exit_status == 0
+    with pytest.raises(IncomparableError, match=r"differ in key scope .*fingerprints of one archive"):
+        compare(HEALTHY, blind)
+    elsewhere = replace(blind, runtime=replace(RUNTIME, host="laptop"))
+    with pytest.raises(IncomparableError, match=r"differ in host .*Nor can they be compared while neither tells"):
+        compare(blind, elsewhere)
+
+
+def test_a_line_to_paste_quotes_the_name_that_a_record_gives_a_variable() -> None:
+    named = "A_PROXY;touch${IFS}x"
+    other = evidence(*REFUSED.observations, settings=(Setting(value="1", source=named),))
+    with pytest.raises(IncomparableError) as refused_for:
+        compare(HEALTHY, other)
+    assert shlex.split(str(refused_for.value).partition("about: ")[2]) == ["--despite", named]
 
 
 @pytest.mark.parametrize(

@@ -495,7 +495,7 @@ def test_many_records_are_read_by_several_processes_and_come_to_the_same(tmp_pat
 def test_a_record_of_a_folder_that_cannot_be_read_is_no_healthy_worker_and_is_told(
     name: str, text: str, tmp_path: Path
 ) -> None:
-    folder = written(tmp_path / "records", [GOOD, GOOD])
+    folder = written(tmp_path / "records", [GOOD, replace(GOOD, seconds=GOOD.seconds + 0.000001)])
     (folder / "web-1.json").rename(folder / "web-1")
     assert call("--records", str(folder)).exit_code == 0
     (folder / name).write_text(text)
@@ -509,6 +509,29 @@ def test_a_record_of_a_folder_that_cannot_be_read_is_no_healthy_worker_and_is_to
     alone = call("--records", str(folder))
     assert alone.exit_code == 2
     assert str(folder / name) in alone.stderr
+
+
+def test_a_record_that_was_copied_counts_once_and_another_look_of_the_same_host_twice(tmp_path: Path) -> None:
+    later = replace(GOOD, collected_at="2026-11-30T12:00:00.000+00:00")
+    folder = written(tmp_path / "records", [GOOD, GOOD, later])
+    (folder / "linked.json").symlink_to(folder / "web-2.json")
+    (folder / "checked.json").write_text(json.dumps({"evidence": json.loads(dumps(GOOD)), "verdict": {}}))
+    done = call("--records", str(folder), "--json", "-")
+    members_of = [one["name"] for one in json.loads(done.stdout)["fleet"]["members"]]
+    assert len(members_of) == 2
+    told = set(re.findall(r"[\w-]+", done.stderr.partition("once: ")[2]))
+    assert "3 records are copies of others, and count once" in done.stderr
+    assert {*members_of, *told} == {"web-0", "web-1", "web-2", "linked", "checked"}
+
+
+@pytest.mark.parametrize("record", ["/etc/hostname", "../web-0.json"])
+def test_the_records_of_a_fleet_that_somebody_else_archived_lie_in_its_folder(record: str, tmp_path: Path) -> None:
+    fleet_of = survey([replace(member("web-0", GOOD), record=record)])  # type: ignore[type-var]
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / "fleet.json").write_text(dumps(fleet_of))
+    done = call("--records", str(tmp_path / "records"))
+    assert done.exit_code == 2
+    assert f"the record of web-0 lies outside of its folder: {record}" in " ".join(done.stderr.split())
 
 
 def test_what_is_plainly_no_record_is_passed_over_by_name_and_number(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from oairunbook.record import inert as safe
 from oairunbook.record.archive import MANIFEST
+from oairunbook.record.files import read_kept
 from oairunbook.record.view import View, clean, inert, link, paragraph, together
 
 PACKET_FILE = "packet.md"
@@ -27,7 +28,7 @@ def packet_of(run: Path, *, linked: bool = True) -> View:
     """
     path = run / PACKET_FILE
     try:
-        text = path.read_text("utf-8", "replace")
+        text = read_kept(path).decode("utf-8", "replace")
     except OSError as error:
         return paragraph(f"{path} cannot be read: {error.strerror}.")
     beside = linked and Path.cwd() in path.absolute().parents

@@ -228,11 +228,12 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
     import json
 
     from oairunbook.diagnose import diagnose
-    from oairunbook.evidence import EvidenceError, load_evidence, read_bytes
+    from oairunbook.evidence import EvidenceError, load_evidence
     from oairunbook.record import packet as packets
     from oairunbook.record.archive.chain import ArchiveError
     from oairunbook.record.archive.find import archive_root, run_folder_of
     from oairunbook.record.archive.mirror import address
+    from oairunbook.record.files import read_kept
     from oairunbook.record.hidden import hidden_of
     from oairunbook.record.source import EVIDENCE_FILE
 
@@ -240,17 +241,17 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
     try:
         run_folder = run_folder_of(archive_root(archive), run)
         if owner is None and (run_folder / "packet.md").exists():
-            markdown = (run_folder / "packet.md").read_text("utf-8")
-            document = json.loads((run_folder / "packet.json").read_bytes())
+            markdown = read_kept(run_folder / "packet.md").decode("utf-8")
+            document = json.loads(read_kept(run_folder / "packet.json"))
         else:
-            evidence = load_evidence(read_bytes(run_folder / EVIDENCE_FILE))
+            evidence = load_evidence(read_kept(run_folder / EVIDENCE_FILE))
             built = packets.build(evidence, diagnose(evidence), owner=owner)
             markdown, document = packets.to_markdown(built), json.loads(packets.to_json(built))
         if hidden := hidden_of(hide, run_folder):
             markdown, document = hidden.text(markdown), hidden.document(document)
     except ArchiveError as error:
         raise click.UsageError(inert(str(error))) from error
-    except (OSError, EvidenceError, ValueError) as error:
+    except (OSError, EvidenceError, ValueError, RecursionError) as error:
         # Here and not above: a packet that is there pays for none of it.
         from oairunbook.record.fleet import FLEET_FILE
 
@@ -285,4 +286,6 @@ def _of_a_fleet(folder: Path, root: Path, archive: str) -> str:
         root / name for name in known if any((root / name / file).is_file() for file in ("packet.json", EVIDENCE_FILE))
     )
     newest = next(others, None)
-    return text + (f"\nThe newest run that has a packet: oairunbook packet {address(newest)}" if newest else "")
+    return text + (
+        f"\nThe newest run that has a packet: oairunbook packet {shlex.quote(address(newest))}" if newest else ""
+    )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
+from stat import S_ISREG
+
+from oairunbook.evidence.document import LARGEST_BYTES
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -24,6 +28,22 @@ def write_whole(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def read_kept(path: Path, most: int = LARGEST_BYTES) -> bytes:
+    """A file of a record, which somebody else may have made: a link could lead to this user's own files, and a pipe or a device has no end.
+
+    Raises:
+        OSError: It is none of a record (EINVAL), it is a link (ELOOP), it is larger than *most* bytes (EFBIG), or it cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"this is larger than {most >> 20} MiB, and no evidence is", str(path))
+    return data
 
 
 def make_private(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def open_command(folder: Path, no_browser: bool, port: int | None) -> None:
     if importlib.util.find_spec("jupyterlab") is None:
         raise click.UsageError(
             f"JupyterLab is not installed beside {sys.executable}. Nothing was started.\n"
-            f"Next: {sys.executable} -m pip install 'jupyterlab>=4.2', then run this again.\n"
+            f"Next: {shlex.quote(sys.executable)} -m pip install 'jupyterlab>=4.2', then run this again.\n"
             "Without it: oairunbook check, oairunbook triage and oairunbook run need no JupyterLab."
         )
     folder = folder.absolute()

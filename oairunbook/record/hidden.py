@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from oairunbook.evidence import Evidence, EvidenceError, load_evidence, read_bytes
+from oairunbook.evidence import Evidence, EvidenceError, load_evidence
 from oairunbook.record.archive.chain import CHAIN, MANIFEST
 from oairunbook.record.archive.find import archive_of
 from oairunbook.record.archive.fingerprint import fingerprint_key
+from oairunbook.record.files import read_kept
 from oairunbook.record.source import EVIDENCE_FILE
 from oairunbook.redaction import fingerprint
 
@@ -288,12 +289,12 @@ def hidden_of(levels: frozenset[str], run: Path) -> Hidden | None:
     if not levels:
         return None
     try:
-        evidence = load_evidence(read_bytes(run / EVIDENCE_FILE))
+        evidence = load_evidence(read_kept(run / EVIDENCE_FILE))
     except (OSError, EvidenceError):
         evidence = None
     try:
-        host = json.loads((run / MANIFEST).read_bytes())["host"]
-    except (OSError, ValueError, KeyError, TypeError):
+        host = json.loads(read_kept(run / MANIFEST))["host"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         host = ""
     return Hidden(levels, _key(run) or secrets.token_bytes(32), evidence, (str(host),) if host else ())
 

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 from oairunbook.controls import CONTROLS_SCHEMA, Controls
-from oairunbook.evidence import Evidence, dumps, read_document
+from oairunbook.evidence import Evidence, dumps, read_bytes, read_document
 from oairunbook.observe.around import look_around
 from oairunbook.observe.browser import SDK_HEADERS, Page, look_as_a_page, serialised
 from oairunbook.observe.sdk_controls import observe_controls
 from oairunbook.record.archive import fingerprint_key
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_root
-from oairunbook.record.files import write_whole
+from oairunbook.record.files import read_kept, write_whole
 from oairunbook.record.source import EVIDENCE_FILE, KEEP_VARIABLE, check_values, keep
 from oairunbook.redaction import Secrets
 from oairunbook.surroundings import SURROUNDINGS_SCHEMA, Surroundings
@@ -47,7 +47,7 @@ def sdk_controls(
     check_values({"timeout": timeout, "budget": budget})
     if not is_from_here(seen, evidence):
         kept = _kept(evidence, CONTROLS_FILE)
-        return read_document(Controls, kept.read_text("utf-8"), CONTROLS_SCHEMA) if kept else None
+        return read_document(Controls, read_kept(kept), CONTROLS_SCHEMA) if kept else None
     found = observe_controls(seen, _secrets(), timeout=timeout, budget=budget, node_folder=str(node_folder))
     _keep(CONTROLS_FILE, dumps(found))
     return found
@@ -79,8 +79,8 @@ def recorded_surroundings(path: str) -> Surroundings | None:
     if not path:
         return None
     file = Path(path)
-    text = (file / SURROUNDINGS_FILE if file.is_dir() else file).read_text("utf-8")
-    return read_document(Surroundings, text, SURROUNDINGS_SCHEMA)
+    data = read_kept(file / SURROUNDINGS_FILE) if file.is_dir() else read_bytes(file)
+    return read_document(Surroundings, data, SURROUNDINGS_SCHEMA)
 
 
 def as_a_page(

@@ -11,12 +11,13 @@ from typing import Any
 import nbformat
 
 from oairunbook.diagnose import diagnose
-from oairunbook.evidence import Evidence, EvidenceError, load_evidence, read_bytes
+from oairunbook.evidence import Evidence, EvidenceError, load_evidence
 from oairunbook.record import inert as safe
 from oairunbook.record import packet as packets
 from oairunbook.record import show
 from oairunbook.record.archive import MANIFEST
 from oairunbook.record.archive.chain import sha256
+from oairunbook.record.files import read_kept
 from oairunbook.record.source import EVIDENCE_FILE
 from oairunbook.record.view import View, clean, inert, paragraph, table, together
 from oairunbook.verdict import Verdict, load_verdict
@@ -99,7 +100,7 @@ def _verdict(run: Path, evidence: Evidence | None, problem: str) -> str:
 
 def _archived_verdict(run: Path, evidence: Evidence) -> tuple[Verdict, str]:
     try:
-        verdict = load_verdict((run / "verdict.json").read_bytes())
+        verdict = load_verdict(read_kept(run / "verdict.json"))
     except (OSError, EvidenceError):
         return (
             diagnose(evidence),
@@ -110,18 +111,22 @@ def _archived_verdict(run: Path, evidence: Evidence) -> tuple[Verdict, str]:
 
 def _evidence(run: Path) -> tuple[Evidence | None, str]:
     try:
-        return load_evidence(read_bytes(run / EVIDENCE_FILE)), ""
+        return load_evidence(read_kept(run / EVIDENCE_FILE)), ""
     except FileNotFoundError:
         return None, f"there is no {EVIDENCE_FILE}"
+    except OSError as error:
+        return None, f"{EVIDENCE_FILE}: {error.strerror}"
     except EvidenceError as error:
         return None, str(error)
 
 
 def _packet(run: Path) -> str:
     try:
-        text = (run / "packet.md").read_text("utf-8", "replace")
+        text = read_kept(run / "packet.md").decode("utf-8", "replace")
     except FileNotFoundError:
         return _view(paragraph("This run holds no packet: it did not end."))
+    except OSError as error:
+        return _view(paragraph(f"The packet of this run cannot be read: {error.strerror}."))
     return safe.markdown(text, below=2)
 
 
@@ -153,16 +158,27 @@ def _manifest(run: Path, manifest: dict[str, Any]) -> View:
 
 
 def _file_state(path: Path, expected: object) -> str:
-    if not path.is_file():
+    try:
+        return "as archived" if sha256(read_kept(path)) == expected else "changed"
+    except FileNotFoundError:
         return "missing"
-    return "as archived" if sha256(path.read_bytes()) == expected else "changed"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def _notebook(path: Path, names: Sequence[str]) -> str:
     try:
-        notebook = nbformat.reads(path.read_text("utf-8", "replace"), as_version=4)
+        notebook = nbformat.reads(read_kept(path).decode("utf-8", "replace"), as_version=4)
         return "".join(_cell(cell, names) for cell in notebook.cells)
-    except (ValueError, KeyError, AttributeError, TypeError, nbformat.ValidationError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        TypeError,
+        RecursionError,
+        nbformat.ValidationError,
+    ) as error:
         return _view(paragraph(f"This notebook cannot be read: {type(error).__name__}."))
 
 
@@ -205,7 +221,7 @@ def _view(view: View) -> str:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        document = json.loads(read_kept(path))
+    except (OSError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -17,7 +17,7 @@ from oairunbook.proof import Proof, prove
 from oairunbook.read import read as read_text
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_of
 from oairunbook.record.archive.times import moment
-from oairunbook.record.files import write_whole
+from oairunbook.record.files import read_kept, write_whole
 from oairunbook.runtime import this_runtime
 
 KEEP_VARIABLE = "OAIRUNBOOK_KEEP"
@@ -172,7 +172,7 @@ def read_attempts(path: str) -> tuple[Evidence, ...]:
     """The attempts of a run, in their order, from its folder; a file is one attempt."""
     decided, folder = read(path), Path(path)
     others = {
-        int(file.stem.removeprefix(_ATTEMPT)): load_evidence(file.read_text("utf-8"))
+        int(file.stem.removeprefix(_ATTEMPT)): load_evidence(read_kept(file))
         for file in (folder.glob(f"{_ATTEMPT}[0-9]*.json") if folder.is_dir() else ())
     }
     # The number that none of them has is that of the run's evidence.
@@ -192,7 +192,8 @@ def proof(tried: tuple[Evidence, ...], failing: str) -> Proof:
 def read(path: str) -> Evidence:
     """Read a record. A folder stands for the `evidence.json` in it."""
     file = Path(path)
-    return load_evidence(read_bytes(file / EVIDENCE_FILE if file.is_dir() else file))
+    # A file that somebody names may be a pipe of the shell; what lies in a run's folder may not.
+    return load_evidence(read_kept(file / EVIDENCE_FILE) if file.is_dir() else read_bytes(file))
 
 
 def keep(seen: Evidence, name: str = EVIDENCE_FILE) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 
 from oairunbook.evidence import Evidence
@@ -58,7 +59,7 @@ def verdict_text(verdict: Verdict) -> str:
     lines += _wrapped("do not", [text.removeprefix("Do not ") for text in verdict.do_not])
     lines += _wrapped("also", [f"{item.cause}: {item.why}" for item in verdict.also])
     lines += _wrapped("missing", verdict.missing)
-    lines.append(f"more     oairunbook explain {verdict.cause}")
+    lines.append(f"more     oairunbook explain {shlex.quote(verdict.cause)}")
     return "\n".join(lines) + "\n"
 
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,9 +70,9 @@ def read_small(path: str) -> bytes:
     """A whole file that is small by its nature: a manifest. Of 100,000 of them `Path.read_bytes` would take twice as long.
 
     Raises:
-        OSError: It cannot be read, or it is so large (EFBIG) that this tool has not written it.
+        OSError: It cannot be read, or it is a link (ELOOP) or so large (EFBIG) that this tool has not written it. Of a pipe nothing is waited for.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         parts, size = [], 0
         while part := os.read(descriptor, 1 << 16):
@@ -144,7 +145,7 @@ def newest(archive: Path) -> Entry | None:
     if entry is None:
         raise ArchiveError(
             f"The last line of {archive / CHAIN} is no line of a chain, so no run can be entered behind it. "
-            f"Next: oairunbook archive verify --archive {archive}, and keep that archive as it is; use a new one meanwhile."
+            f"Next: oairunbook archive verify --archive {shlex.quote(str(archive))}, and keep that archive as it is; use a new one meanwhile."
         )
     return entry
 
@@ -152,7 +153,7 @@ def newest(archive: Path) -> Entry | None:
 def pending(archive: Path, entry: Entry) -> bool:
     """Whether this run was announced and has not got its name yet; its manifest is the announced one."""
     try:
-        manifest = (archive / (entry.run + UNFINISHED) / MANIFEST).read_bytes()
+        manifest = read_small(f"{archive}/{entry.run}{UNFINISHED}/{MANIFEST}")
     except OSError:
         return False
     return sha256(manifest) == entry.manifest_sha256

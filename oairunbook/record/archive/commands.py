@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,6 +24,9 @@ _SHOWN = 50
 _MOST_NAMES = 20
 _PIECE = 500
 """Runs that are written at once."""
+
+_MOST_LOOKED_AT = 1000
+"""Runs of a listing whose folders are looked into: of 100,000 that would take longer than the rest."""
 
 _archive_option = click.option(
     "--archive",
@@ -105,10 +109,11 @@ def list_runs(
 ) -> None:
     """List runs, in the order in which they were archived.
 
-    Killed and running runs (folders that end in .partial) are told apart and never counted as whole.
+    Killed and running runs (folders that end in .partial) are told apart and never counted as whole. Of up to 1000 runs it is looked whether
+    their files are there: `incomplete` has lost some, `missing` its manifest. Whether they are as they were left, `archive verify` says.
     """
     from oairunbook.record.archive.find import archive_root
-    from oairunbook.record.archive.index import Wanted, moment, open_index
+    from oairunbook.record.archive.index import LOST, Wanted, as_it_is, moment, open_index
     from oairunbook.record.archive.mirror import address
 
     wanted = Wanted(since=since, until=until, host=host, owner=owner or "", cause=cause, route=route, practice=practice)
@@ -123,15 +128,32 @@ def list_runs(
             and (until is None or row.started_at < moment(until))
             and (practice is None or practice == (row.practice is not None))
         ]
+        number = min(matching, last or matching)
+        looked_at = index.runs(wanted, last=last or None) if number <= _MOST_LOOKED_AT else []
+        if looked_at:
+            looked_at = [as_it_is(folder, row) for row in looked_at]
         if json_file:
             rest = {"matching": matching, "unfinished": [asdict(row) for row in unfinished]}
-            write_pieces(_pieces(address(folder), index.each_as_json(wanted, last=last or None), rest), json_file)
+            texts = (
+                (json.dumps(asdict(row), ensure_ascii=False, allow_nan=False) for row in looked_at)
+                if looked_at
+                else index.each_as_json(wanted, last=last or None)
+            )
+            write_pieces(_pieces(address(folder), texts, rest), json_file)
             if json_file == "-":
                 return
-        runs = index.runs(wanted, last=last or None)
+        runs = looked_at or index.runs(wanted, last=last or None)
     say(inert(_table(folder, [*runs, *unfinished])))
     left_out = f", the newest of {matching}" if matching > len(runs) else ""
     click.echo(f"{_number(len(runs), 'run')}{left_out}; {len(unfinished)} unfinished", err=True)
+    if lost := sum(row.state in LOST for row in runs):
+        there = f" --archive {shlex.quote(root)}" if root else ""
+        click.echo(
+            inert(
+                f"{_number(lost, 'run')} not as archived. Next: oairunbook archive verify{there}, which reads every file."
+            ),
+            err=True,
+        )
 
 
 @archive.command(epilog=examples("oairunbook archive show latest", "oairunbook archive show 1a2b3c4d --json -"))
@@ -151,7 +173,7 @@ def show(run: str, root: str, json_file: str | None) -> None:
         folder = find_run(archive_root(root), run)
         try:
             shown = read_run(folder)
-        except (OSError, ValueError, EvidenceError) as error:
+        except (OSError, ValueError, EvidenceError, RecursionError) as error:
             raise click.UsageError(inert(f"{folder} cannot be read as a run: {error}")) from error
     if json_file:
         write_json(shown.document(), json_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -83,7 +84,9 @@ def _find(archive: Path, text: str) -> Path:
         return archive / (exact or fitting)[0]
     where = address(archive)
     if not fitting:
-        raise ArchiveError(f"{where} holds no run {text!r}. Next: oairunbook archive list --archive {where}")
+        raise ArchiveError(
+            f"{where} holds no run {text!r}. Next: oairunbook archive list --archive {shlex.quote(where)}"
+        )
     named = ", ".join(fitting[:5])
     raise ArchiveError(f"{text!r} is in the names of {len(fitting)} runs of {where}: {named}. Name one of them.")
 

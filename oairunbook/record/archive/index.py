@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,8 @@ class Row:
     """`run`, `verify`, `audit`, `fleet` or `prune`."""
 
     state: str
-    """`whole`, `partial`, `killed`, `running`; `waiting` until it can be put on object storage; `missing` or `changed` where manifest and chain disagree."""
+    """`whole`, `partial`, `killed`, `running`; `waiting` until it can be put on object storage; `missing` or `changed` where manifest and chain
+    disagree; `incomplete` where a file that the manifest names is gone (`as_it_is`)."""
 
     started_at: str
     host: str
@@ -230,6 +231,25 @@ def open_index(archive: Path) -> Iterator[Index]:
         raise ArchiveError(f"{address(archive)} is no archive: it holds neither a {CHAIN} nor a run.")
     with closing(_open(archive)) as database:
         yield Index(archive, database)
+
+
+LOST = frozenset({"missing", "changed", "incomplete"})
+"""States of a run that is not as it was archived."""
+
+
+def as_it_is(archive: Path, row: Row) -> Row:
+    """The row with what its folder shows without reading a file but the manifest; of a run on object storage as the index has it."""
+    if row.state in LOST or url_of(archive):
+        return row
+    folder = archive / row.run
+    manifest = _read(folder / MANIFEST)
+    if manifest is None:
+        return replace(row, state="missing")
+    try:
+        there = set(os.listdir(folder))  # noqa: PTH208 - names alone
+    except OSError:
+        return replace(row, state="missing")
+    return row if there.issuperset(_object(_document(manifest).get("files"))) else replace(row, state="incomplete")
 
 
 def moment(at: datetime) -> str:

@@ -6,6 +6,7 @@ A run is first whole in the mirror, on this machine's disk. If it cannot be put 
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def _put(archive: Path, bucket: Bucket, run: str, signer: Signer | None) -> None
         if unreadable:
             raise ArchiveError(
                 f"{unreadable} is no line of a chain, so no run can be entered behind it. "
-                f"Next: oairunbook archive verify --archive {bucket.url}, and keep that archive as it is; use a new one meanwhile."
+                f"Next: oairunbook archive verify --archive {shlex.quote(bucket.url)}, and keep that archive as it is; use a new one meanwhile."
             )
         last = newest(archive)
         manifest = to_json(

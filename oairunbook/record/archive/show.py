@@ -13,6 +13,7 @@ from oairunbook.record.archive.draft import is_running
 from oairunbook.record.archive.held import hashes_in
 from oairunbook.record.archive.mirror import address, mirror_of
 from oairunbook.record.archive.verify import Problem, compare_files
+from oairunbook.record.files import read_kept
 from oairunbook.record.table import verdict_text
 from oairunbook.verdict import Verdict, load_verdict
 
@@ -52,7 +53,7 @@ def read_run(folder: Path) -> Shown:
         OSError: It cannot be read.
         ValueError: Its manifest is none.
     """
-    manifest = json.loads((folder / MANIFEST).read_bytes())
+    manifest = json.loads(read_kept(folder / MANIFEST))
     if not isinstance(manifest, dict):
         raise ValueError(f"its {MANIFEST} is no manifest")
     unfinished = folder.name.endswith(UNFINISHED)
@@ -102,14 +103,14 @@ def to_text(shown: Shown) -> str:
 
 def _verdict(folder: Path) -> Verdict | None:
     try:
-        return load_verdict((folder / "verdict.json").read_bytes())
+        return load_verdict(read_kept(folder / "verdict.json"))
     except (OSError, EvidenceError):
         return None
 
 
 def _notebook(path: Path) -> tuple[str, str, str]:
     try:
-        about = json.loads(path.read_bytes())["metadata"]["oairunbook"]
+        about = json.loads(read_kept(path))["metadata"]["oairunbook"]
         return path.stem, str(about["state"]), str(about["problem"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return path.stem, "unreadable", ""

@@ -8,10 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from oairunbook.record.archive.chain import MANIFEST, Entry, is_run_name, read_small, sha256
+from oairunbook.record.files import read_kept
 
 REMOVED = "removed.json"
 REMOVED_SCHEMA = "oairunbook.removed/1"
 _MARK = "-prune"
+_MOST_BYTES = 1 << 30
+"""Of a prune: some 200 bytes for each run that it removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +52,11 @@ def read_tombstone(archive: Path, entry: Entry) -> tuple[Removed, ...]:
         return ()
     try:
         manifest = read_small(f"{archive}/{entry.run}/{MANIFEST}")
-        removed = (archive / entry.run / REMOVED).read_bytes()
+        removed = read_kept(archive / entry.run / REMOVED, _MOST_BYTES)
         document = json.loads(manifest)
         if sha256(manifest) != entry.manifest_sha256 or document["files"][REMOVED] != sha256(removed):
             return ()
         runs = tuple(Removed(**one) for one in json.loads(removed)["runs"])
         return runs if all(is_run_name(one.run) for one in runs) else ()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ()

@@ -19,6 +19,9 @@ from oairunbook.record.archive.seen import Seen, seen_before
 from oairunbook.record.archive.signing import SIGNATURE, PublicKey
 from oairunbook.record.archive.tombstone import Removed, is_tombstone, read_tombstone
 
+_NO_MANIFEST = frozenset({errno.EFBIG, errno.EISDIR, errno.ELOOP, errno.ENXIO})
+"""What is too large, a folder, a link or a socket, this tool has not written."""
+
 _UNSETTLED_NS = 3 * 10**9
 """File systems keep times by a tick; the coarsest (FAT, some NFS) tick every two seconds."""
 
@@ -207,9 +210,8 @@ class Walk:
             self._missing(entry)
             return
         except OSError as error:
-            if error.errno not in (errno.EFBIG, errno.EISDIR):
+            if error.errno not in _NO_MANIFEST:
                 raise
-            # This tool writes neither.
             manifest = b""
         self.there += 1
         path = f"{entry.run}/{MANIFEST}"
@@ -299,7 +301,7 @@ class Walk:
     def _signature(self, entry: Entry, manifest: bytes, document: dict[str, Any]) -> None:
         path = f"{entry.run}/{SIGNATURE}"
         try:
-            signature = (self.archive / path).read_bytes()
+            signature = read_small(f"{self.archive}/{path}")
         except FileNotFoundError:
             if self.signed or document.get("signed_by"):
                 self.tell(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,13 +10,14 @@ from pathlib import Path
 
 from oairunbook.record.archive import history
 from oairunbook.record.archive.about import STEPS
-from oairunbook.record.archive.chain import ArchiveError
+from oairunbook.record.archive.chain import UNFINISHED, ArchiveError
 from oairunbook.record.archive.find import archive_root
 from oairunbook.record.archive.history import Period, Rate, Series
 from oairunbook.record.archive.index import Row, Wanted, open_index
 from oairunbook.record.archive.mirror import address
 from oairunbook.record.archive.times import moment
 from oairunbook.record.archive.verify import Checked, check
+from oairunbook.record.show import RUN_VARIABLE
 
 __all__ = ["Audit", "Bucket", "StepTimes", "read_audit"]
 
@@ -111,10 +113,18 @@ def read_audit(archive: str = "", since: str = "", host: str = "", cause: str = 
                 timed=timed.runs,
                 every=timed.every,
                 fixes=tuple(index.runs(Wanted(since=wanted.since, host=host, kind="verify"), last=_MOST_FIXES)),
-                unfinished=tuple(row for row in index.unfinished() if not host or row.host == host),
+                unfinished=tuple(
+                    row for row in index.unfinished() if (not host or row.host == host) and not _is_own(row)
+                ),
             )
     except ArchiveError as error:
         return Audit(archive=root, at=now, wanted=asked, problem=str(error))
+
+
+def _is_own(row: Row) -> bool:
+    """Whether this is the run that shows the audit: it is under way, and not broken off."""
+    own = os.environ.get(RUN_VARIABLE)
+    return bool(own) and row.state == "running" and f"-{own}-" in row.run.removesuffix(UNFINISHED) + "-"
 
 
 def _step_times(rows: tuple[tuple[str, tuple[float | None, ...]], ...]) -> tuple[StepTimes, ...]:

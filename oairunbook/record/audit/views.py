@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 from oairunbook import __version__
 from oairunbook.diagnose.pattern import interval
@@ -178,7 +179,7 @@ def conclusion(audit: Audit) -> View:
     broken = sorted({one.cause for one in audit.series if one.cause not in ("ok", "unknown")})
     if broken:
         next_steps.append(
-            f"Look at the newest run with {', '.join(broken)}: oairunbook archive list --cause {broken[0]}"
+            f"Look at the newest run with {', '.join(broken)}: oairunbook archive list --cause {shlex.quote(broken[0])}"
         )
     parts.append(listing("Next", next_steps, none="Nothing to do."))
     shown = together(*parts)

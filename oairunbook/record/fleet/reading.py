@@ -7,14 +7,16 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
 from oairunbook.comparison import Comparison, IncomparableError, compare
-from oairunbook.evidence import ErrorLink, EvidenceError, ToolFailed, load_evidence, read_bytes
+from oairunbook.evidence import ErrorLink, Evidence, EvidenceError, ToolFailed, load_evidence, read_bytes
 from oairunbook.fleet import Fleet, Group, Looked, Member, Missed, load_fleet, member, survey
 from oairunbook.proof import conditions_of
 from oairunbook.record.archive.chain import CHAIN, MANIFEST
+from oairunbook.record.files import read_kept
 from oairunbook.record.source import EVIDENCE_FILE
 
 FLEET_FILE = "fleet.json"
@@ -69,7 +71,10 @@ def read_fleet(paths: Sequence[str], tell: Callable[[str], None] | None = None) 
         tell(f"Passed over, as {len(passed)} {are}: {_some([str(file) for file in passed])}")
     if not files and not missed:
         raise RecordsError(f"{', '.join(paths)}: there is no record in it")
-    members = _members(files, tried, base_of(paths))
+    members, copies = _each_once(_members(files, tried, base_of(paths)), files)
+    if copies and tell:
+        are = "is a copy of another, and counts" if len(copies) == 1 else "are copies of others, and count"
+        tell(f"{len(copies)} {'record' if len(copies) == 1 else 'records'} {are} once: {_some(copies)}")
     unread = [one.reason for one in members if isinstance(one, Missed)]
     if unread and len(unread) == len(members) and not missed:
         raise RecordsError(f"{', '.join(paths)}: no record in it can be read. {_some(unread)}")
@@ -97,7 +102,7 @@ def example_of(group: Group, fleet: Fleet, folder: Path) -> Comparison | None:
         return None
     try:
         works, fails = (
-            load_evidence((folder / records[name]).read_bytes()) for name in (group.compare_with, group.example)
+            load_evidence(read_kept(folder / records[name])) for name in (group.compare_with, group.example)
         )
         # That they differ is known; where the path parts first is what is asked.
         return compare(works, fails, (*(name for name, _ in conditions_of(works)), "variables"))
@@ -107,11 +112,15 @@ def example_of(group: Group, fleet: Fleet, folder: Path) -> Comparison | None:
 
 def _known(path: Path) -> Fleet:
     try:
-        return load_fleet(path.read_bytes())
+        known = load_fleet(read_kept(path))
     except OSError as error:
         raise RecordsError(f"{path} cannot be read: {error.strerror}") from error
     except EvidenceError as error:
         raise RecordsError(f"{path}: {error}") from error
+    for one in known.members:
+        if isinstance(one, Looked) and (Path(one.record).is_absolute() or ".." in Path(one.record).parts):
+            raise RecordsError(f"{path}: the record of {one.name} lies outside of its folder: {one.record}")
+    return known
 
 
 def _is_record(path: Path) -> bool:
@@ -157,6 +166,27 @@ def _members(files: dict[Path, str], tried: set[Path], base: Path) -> list[Membe
     workers = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
         return list(pool.map(_member, named, chunksize=max(1, min(100, len(named) // workers))))
+
+
+def _each_once(members: list[Member], files: dict[Path, str]) -> tuple[list[Member], list[str]]:
+    """The members without copies of a record that is there under another name, and the names of those.
+
+    Two looks are never alike to the microsecond; a record that was copied is, whatever file it stands in.
+    """
+    alike: dict[Member, list[tuple[Looked, Path]]] = {}
+    for one, file in zip(members, files, strict=True):
+        if isinstance(one, Looked):
+            alike.setdefault(replace(one, name="", record=""), []).append((one, file))
+    copies: set[str] = set()
+    for same in (group for group in alike.values() if len(group) > 1):
+        seen: list[Evidence] = []
+        for one, file in same:
+            record = load_evidence(read_bytes(file))
+            if record in seen:
+                copies.add(one.name)
+            else:
+                seen.append(record)
+    return [one for one in members if one.name not in copies], sorted(copies)
 
 
 def _short(file: Path) -> str:
