@@ -133,7 +133,7 @@ def decide(evidence: Evidence, answer: HttpAnswer) -> str | None:
 
 def at_host(host: str, status: int, error: ApiError, cause: str | None) -> str | None:
     """*cause*, where who was called changes it: a model's vendor checks its caller's key and has no key of its own; OpenRouter checks none but its own."""
-    if cause == "api.invalid_key" and host == "openrouter.ai":
+    if cause in ("api.invalid_key", "api.missing_key") and host == "openrouter.ai":
         return "api.gateway_auth_failed"
     bare = (error.message or "").strip(" .").lower() == "unauthorized"
     if not VENDORS.search(host) or not (

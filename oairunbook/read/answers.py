@@ -13,7 +13,7 @@ from typing import Any
 from oairunbook.evidence import ApiError, Body
 from oairunbook.observe.bodies import api_error
 from oairunbook.phrases import Phrases
-from oairunbook.read import printed
+from oairunbook.read import classes, printed
 
 _MOST = 60
 _LONGEST_OBJECT = 16_000
@@ -62,6 +62,9 @@ _STATUS = Phrases(
     r"""|(?:Reason|Error|错误|Fehler)\W{1,3}\[(?P<x>[45]\d{2})\]"""
     r"""|\bError code (?P<cc>[45]\d{2})\b"""
     r"""|^[ \t`"']{0,8}\((?P<ee>[45]\d{2})\)(?=[ \t`"']{0,8}$)"""
+    # `(401 from the API)`, and the message that an application shows behind a word of its own
+    r"""|(?<![\d.,:])\b(?P<gg>4(?:0[0134]|2[29])|50[0234]) from (?:the )?(?:API|server|OpenAI|Azure|provider|upstream|gateway|LLM|Ollama|OpenRouter)\b"""
+    r"""|\b(?:sees?|says?|shows?|message|errors?|request|response|failed|failure): ["'`]?(?P<hh>4(?:0[0134]|2[29])|50[0234]) (?=(?-i:[A-Z][a-z]{1,20} [a-z]))"""
     # Google's.
     r"""|\[(?P<ff>[45]\d{2}) [A-Z]{2,20}(?:_[A-Z]{2,20}){0,4}\]"""
     # `status code not equals 200,code is 401`, `HTTP status was 503`
@@ -127,7 +130,7 @@ _IN_OTHER_WORDS = Phrases(
 # Sentences of the API, Azure and gateways that name themselves without status or braces.
 _SENTENCES = Phrases(
     (
-        r"You exceeded your current quota[^\n\"'}]{0,200}|Incorrect API key provided[^\n\"'}]{0,200}|Country, region, or territory not supported|You didn't provide an API key[^\n\"'}]{0,120}|"
+        r"[Yy]ou exceeded your current quota[^\n\"'}]{0,200}|Incorrect API key provided[^\n\"'}]{0,200}|Country, region, or territory not supported|You didn't provide an API key[^\n\"'}]{0,120}|"
         r"The model:? [`'\"\\]{0,3}[\w./:@-]{1,80}[`'\"\\]{0,3} does not exist[^\n\"'}]{0,120}|Rate limit reached for [^\n\"'}]{1,400}|(?:That |The )?model is (?:currently )?overloaded[^\n\"'}]{0,200}|"
         r"The server (?:had|experienced) an error (?:while )?processing your request[^\n\"'}]{0,200}|The server is (?:currently )?overloaded[^\n\"'}]{0,120}|The engine is currently overloaded[^\n\"'}]{0,120}|"
         r"(?:The principal [^\n\"}]{0,120})?lacks the required data action[^\n\"}]{0,200}|Principal does not have access to API/Operation|Key based authentication is disabled for this resource|"
@@ -138,7 +141,7 @@ _SENTENCES = Phrases(
         r"This model's maximum context length is [^\n\"'}]{1,300}|You must be a member of an organization[^\n\"'}]{0,80}|Billing hard limit has been reached|"
         r"Your account is not active, please check your billing[^\n\"'}]{0,80}|Missing bearer or basic authentication in header|Your request was blocked\.?|"
         r"Your organization must be verified[^\n\"'}]{0,200}|No API key provided\. You can set your API key in code[^\n]{0,40}|Request too large for [^\n\"'}]{1,300}|"
-        r"Request rate increased too quickly|Provider returned error|max_tokens[^\n]{0,60}(?:should be|[Uu]se)[^\n]{0,20}max_completion_tokens|Error from provider[^\n\"'}]{0,160}|Invalid URL \((?:GET|POST|PUT|DELETE|PATCH) [^)\n]{1,200}\)|We could not parse the JSON body of your request|User location is not supported for the API use|[Ww]e're currently experiencing high demand|json: cannot unmarshal \w+ into Go struct field \w{0,40}Request\b[^\n\"'}]{0,120}|[Nn]o (?:fallback |backup )?(?:services|providers|backends|upstreams) available[^\n\"'}]{0,160}|do request failed: upstream[^\n\"'}]{0,80}|(?:You do(?: not|n't) have access to (?:the|this) model|[Mm]odel [\w./:@-]{2,80} (?:does )?not exist\b)[^\n\"'}]{0,120}|Maximum content size limit[^\n\"'}]{0,80}|There was an issue with your request\. Please check your inputs|This is a chat model and not supported in the[^\n\"'}]{0,100}|Rate limit is exceeded\.[^\n\"'}]{0,100}|Insufficient credits[^\n\"'}]{0,160}|Insufficient Balance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
+        r"Request rate increased too quickly|Provider returned error|max_tokens[^\n]{0,60}(?:should be|[Uu]se)[^\n]{0,20}max_completion_tokens|Error from provider[^\n\"'}]{0,160}|Invalid URL \((?:GET|POST|PUT|DELETE|PATCH) [^)\n]{1,200}\)|We could not parse the JSON body of your request|User location is not supported for the API use|[Ww]e're currently experiencing high demand|json: cannot unmarshal \w+ into Go struct field \w{0,40}Request\b[^\n\"'}]{0,120}|[Nn]o (?:fallback |backup )?(?:services|providers|backends|upstreams) available[^\n\"'}]{0,160}|do request failed: upstream[^\n\"'}]{0,80}|(?:You do(?: not|n't) have access to (?:the|this) model|[Mm]odel [\w./:@-]{2,80} (?:does )?not exist\b)[^\n\"'}]{0,120}|Maximum content size limit[^\n\"'}]{0,80}|There was an issue with your request\. Please check your inputs|This is a chat model and not supported in the[^\n\"'}]{0,100}|Rate limit is exceeded\.[^\n\"'}]{0,100}|Insufficient credits[^\n\"'}]{0,160}|Insufficient [Bb]alance|No connected db|invalid x-api-key|A Virtual Network is configured for this resource|Invalid proxy server token passed|No api key passed in\.?|Unexpected endpoint or method\.[^\n\"'}]{0,60}|404 page not found|"
         r"An error occurred while processing your request(?=[^{}]{0,250}(?:You can retry|help\.openai\.com|[Rr]equest ID))[^\n\"'}]{0,200}|"
         r"The response was filtered due to the prompt[^\n\"}]{0,300}|No endpoints found(?: that support| for| matching)[^\n\"'}]{0,120}|"
         r"No allowed providers are available[^\n\"'}]{0,120}|This request requires more credits[^\n\"'}]{0,160}|You have insufficient permissions for this operation[^\n\"'}]{0,160}|"
@@ -521,6 +524,8 @@ def _bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
                 body=Body(shape="empty", size_bytes=0),
             )
         )
+    for position, status in classes.told(text):
+        found.append(Shown(status=status, position=position, body=Body(shape="empty", size_bytes=0)))
     for match in _CLASS_ALONE.finditer(text):
         found.append(
             Shown(

@@ -94,7 +94,7 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
     ),
     (Phrases(r"html-message|portkey", flags=re.IGNORECASE), "https://api.portkey.ai/v1", "Portkey"),
     (Phrases(r"helicone", flags=re.IGNORECASE), "https://oai.helicone.ai/v1", "Helicone"),
-    (Phrases(r"cf-aig-|AiGatewayError|gateway\.ai\.cloudflare|[\"']code[\"']:\s?2009\b", flags=re.IGNORECASE), "", "Cloudflare AI Gateway"),
+    (Phrases(r"cf-aig-|AiGatewayError|gateway\.ai\.cloudflare|cloudflare[- ]ai[- ]gateway|cloudflare'?s ai gateway|\bworkers[- ]ai/|\bCF_AIG_|[\"']code[\"']:\s?2009\b", flags=re.IGNORECASE), "", "Cloudflare AI Gateway"),
     (Phrases(r"\b(?:one|new)[-_]?api\b|(?:one|new|shell)[-_]api_error|x-oneapi-request-id|chatanywhere|上游负载已饱和|当前分组.{0,60}无可用渠道", flags=re.IGNORECASE), "", "one-api"),
     (Phrases(r"x-kong-|\bkong/\d|\bapisix\b|openai-base\.lua", flags=re.IGNORECASE), "", "Kong"),
     (

@@ -153,6 +153,9 @@ def _status_alone(
     if status == 404 and by_the_api:
         # The API knows its paths; what it does not know on a right one is the model.
         return reading("api.model_not_found", _STATUS)
+    if status == 404 and family == "azure" and not words.startswith(("<", "404 page")):
+        # Whoever answers at an Azure host is Azure; a deployment that is missing it calls so.
+        return reading("api.azure_resource_not_found", _STATUS)
     if status in (404, 405):
         return reading("http.not_an_api", _STATUS if not _NOT_API.search(words) else _STATUS + 6)
     if status == 401:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oairunbook.diagnose.pasted.signs.sign import BROWSER, NOTHING, sign
+from oairunbook.diagnose.pasted.signs.sign import BROWSER, EXCHANGE, NOTHING, sign
 
 SIGNS = (
     sign(
@@ -58,6 +58,15 @@ SIGNS = (
         r"CORS (?:header|preflight response|request external redirect|request not HTTP)",
         r"preflight request doesn't pass",
         r"cross-origin request",
+    ),
+    # Ollama knows no keys and no users: a 403 without a word is its refusal of the page's or extension's origin.
+    sign(
+        "browser.cors_blocked",
+        EXCHANGE,
+        r"\bOllama (?:API )?(?:call|request)s? (?:failed|error)\W.{0,60}\b403\b(?!.{0,40}\{)",
+        r"\b403\b.{0,400}\bOLLAMA_ORIGINS\b|\bOLLAMA_ORIGINS\b.{0,400}\b403\b",
+        r"\b(?:POST|GET) https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]):11434/\S{0,80} 403\b",
+        r"\[GIN\] .{0,40}\| 403 \|.{0,80}\"/api/(?:chat|generate|tags|embed|embeddings|show)\"",
     ),
     # Told, not shown.
     sign(

@@ -21,6 +21,7 @@ SIGNS = (
         r"(?:cannot|can not|can.t|could not|couldn.t|unable to|failed to|not able to) connect to (?:the )?"
         r"(?:API|host|proxy|server|endpoint|model|LLM|Open ?AI|Ollama|LM ?Studio)",
         r"(?:trouble|problems?|difficulty|issues?) (?:connecting|communicating) (?:to|with)",
+        r"(?:cannot|can.t|could not|couldn.t|unable to|failed to|not able to) establish (?:a |any )?(?:\w+ )?connection",
         r"no response from (?:the )?(?:API|server|endpoint|model|LLM|Open ?AI|Ollama|LM ?Studio)\b",
         r"ConnectError\b",
         r"ProxyError",
@@ -29,7 +30,8 @@ SIGNS = (
         r"Connect call failed",
         r"Max retries exceeded",
         r"ConnectionError",
-        r"Timeout(?:Error|Exception)",
+        # axios prints its setting of the name
+        r"(?<!clarify)Timeout(?:Error|Exception)",
         r"timed out",
         r"\btimes out\b",
         r"\brequests? (?:\w+ ){0,3}time ?outs?\b",
