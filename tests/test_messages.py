@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the texts stand on lines of their own length
 """The failure messages of the clients that people call the API with, client by client: the words decide, or they leave it open."""
 
 from __future__ import annotations
@@ -67,3 +68,60 @@ def test_what_words_leave_open_is_not_called_proven(text: str, cause: str) -> No
 )  # fmt: skip
 def test_near_misses(text: str, cause: str) -> None:
     assert judge(text).cause == cause
+
+
+_FRAMES = """Traceback (most recent call last):
+  File "/venv/lib/python3.11/site-packages/{}", line 126, in {}
+    {}
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (_FRAMES.format("httpcore/_backends/sync.py", "read", "return self._sock.recv(max_bytes)", "TimeoutError: timed out"), "http.read_timeout"),
+        (_FRAMES.format("httpcore/_backends/anyio.py", "connect_tcp", "stream = await anyio.connect_tcp(", "TimeoutError"), "tcp.timeout"),
+        (_FRAMES.format("httpcore/_backends/sync.py", "start_tls", "sock = ssl_context.wrap_socket(", "socket.timeout: timed out"), "tls.timeout"),
+        # A `read` that is not the transport's tells nothing of a phase, and a time-out without frames neither.
+        (_FRAMES.format("app/reader.py", "read", "raise TimeoutError('timed out')", "TimeoutError: timed out"), "unknown"),
+        ("TimeoutError: timed out", "unknown"),
+        # The handshake with a proxy, on a path that has a `\\n` in it.
+        ('Traceback (most recent call last):\n  File "D:\\new\\nets\\lib\\site-packages\\urllib3\\connection.py", line 504, in _connect_tls_proxy\n    socket = ssl_wrap_socket(\n'
+         '  File "C:\\Python39\\lib\\ssl.py", line 1309, in do_handshake\n    self._sslobj.do_handshake()\nssl.SSLEOFError: EOF occurred in violation of protocol (_ssl.c:1129)', "proxy.protocol_error"),
+        ("Connection to api.openai.com timed out. (connect timeout=600)", "tcp.timeout"),
+        # LiteLLM has one sentence for every phase; what took minutes was no connect.
+        ("litellm.Timeout: Connection timed out. Timeout passed=600.0, time taken=599.12 seconds", "http.read_timeout"),
+        ("litellm.Timeout: Connection timed out. Timeout passed=10.0, time taken=10.12 seconds", "unknown"),
+    ],
+)  # fmt: skip
+def test_the_frames_say_what_timed_out(text: str, cause: str) -> None:
+    assert judge(text).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("text", "owner", "cause"),
+    [
+        ("Exception has occurred: RateLimitError\nYou exceeded your current quota, please check your plan and billing details.\n  File \"a.py\", line 3", "quota_or_rate", "api.insufficient_quota"),
+        ("发生异常: BadRequestError       (note: full exception trace is shown but execution is paused at: _run_module_as_main)\nUnknown settings", "request", "api.bad_request"),
+        ("openai.error.InvalidRequestError(message=\"Must provide an 'engine' or 'deployment_id' parameter\", param='engine', code=None, http_status=None)", "request", "api.bad_request"),
+        ("Azure OpenAI\nopenai.error.InvalidRequestError: Resource not found", "route_provider", "api.azure_resource_not_found"),
+        ("litellm.InternalServerError: AnthropicException - Overloaded. Handle with `litellm.InternalServerError`.", "server", "api.overloaded"),
+        ("anthropic.APIStatusError: Error code: 529", "server", "api.overloaded"),
+        ("httpx.HTTPStatusError: Server error '529 ' for url 'https://api.anthropic.com/v1/messages'", "server", "api.overloaded"),
+        ('OllamaError: {"error":"llama runner process has terminated: exit status 2"}', "server", "api.server_error"),
+        ('ollama: 500 {"error":"model requires more system memory (9.4 GiB) than is available (7.1 GiB)"}', "server", "api.server_error"),
+        ("Too many requests in 1 hour. Try again later.", "quota_or_rate", "api.rate_limited"),
+        # The title of a report: which of the two, it does not say.
+        ("# Rate Limit Error\n\nThe program breaks.", "quota_or_rate", "unknown"),
+        ("My function has a rate limit error handler, and it works.", "unknown", "unknown"),
+        # An application's own status for a call that got no answer.
+        ("500: Open WebUI: Server Connection Error", "connection_path", "unknown"),
+        # Which of its components a program lets tell that all is well is no route.
+        ("INFO  [open_webui.apps.ollama.main] get_all_models()\nERROR [open_webui.apps.openai.main] Connection error:", "connection_path", "unknown"),
+        ("ERROR [open_webui.apps.ollama.main] Connection error:", "route_provider", "unknown"),
+    ],
+)  # fmt: skip
+def test_answers_are_read_in_more_dresses_and_not_where_nobody_answered(text: str, owner: str, cause: str) -> None:
+    verdict = judge(text)
+    assert (verdict.owner, verdict.cause) == (owner, cause)

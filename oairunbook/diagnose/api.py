@@ -77,7 +77,10 @@ _OVERLOADED: Marks = (
 _RATE: Marks = ("rate limit", "rate_limit", "rate increased too quickly", "exceeded your current request", "ratelimit", "too many requests", "tokens per min", "requests per min", "requests per day", "tpm", "retry after", "exceeded call rate",
                 "throttl", "concurrency limit", "请求过于频繁", "max parallel request", "limit_requests", "limit_burst_rate")  # fmt: skip
 _SERVER: Marks = ("server had an error", "server_error", "internal server error", "internal error", "internal_error", "error occurred while processing your request",
-                  "error while processing your request", "service is temporarily unavailable", "internalservererror", "the operation was timeout", "network error due to high traffic", "cuda out of memory")  # fmt: skip
+                  "error while processing your request", "service is temporarily unavailable", "internalservererror", "the operation was timeout", "network error due to high traffic", "cuda out of memory",
+                  # Ollama and llama.cpp, of the process that runs the model.
+                  "while running the model", "runner process has terminated", "model runner has unexpectedly stopped", "runner process no longer running", "requires more system memory",
+                  "cuda error", "error loading model", "unable to load model", "failed to load model")  # fmt: skip
 _INVALID_KEY: Marks = ("incorrect api key", "invalid_api_key", "invalid api key", "invalid authentication", "api key is invalid", "invalid_key", "invalid key", "authentication fails", "api key expired",
                        "invalid credentials", "please pass a valid api key", "api key or ak/sk in the request is", "apikey错误", "malformed authorization", "incorrect_hostname", "you must use the same", "invalid bearer token",
                        "session key")  # fmt: skip
@@ -234,7 +237,8 @@ def by_status(status: int, family: str) -> str | None:
         return "api.gateway_upstream_failed" if family == "gateway" else "api.server_error"
     if status == 429:
         return "api.rate_limited"
-    if status == 503:
+    if status in (503, 529):
+        # 529 is Anthropic's number for it, and of those who speak as it does.
         return "api.overloaded"
     if status >= 500:
         return "api.server_error"
@@ -256,7 +260,8 @@ def _azure(status: int, words: str) -> str | None:
         or "no valid deployments to route to" in words
     ):
         return "api.azure_deployment_not_found"
-    if status in (0, 404) and (
+    # SDK 0.x has one class for 400 and 404.
+    if status in (0, 400, 404) and (
         words.strip() in ("404 resource not found", "resource not found", "notfound resource not found")
         or "subdomain does not map" in words
     ):

@@ -84,10 +84,15 @@ _TOLD = re.compile(
 """A status that somebody tells of."""
 
 # Classes of the SDKs and of litellm that stand for one status (openai 0.28 `error.py`, 1.x `_exceptions.py`, openai-node `core/error.ts`, litellm `exceptions.py`).
-_CLASS = Phrases(
-    r"(?<![\w])(?P<class>AuthenticationError|PermissionDeniedError|PermissionError|NotFoundError|BadRequestError|InvalidRequestError|UnprocessableEntityError|ConflictError|"
+_CLASSES = (
+    r"(?P<class>AuthenticationError|PermissionDeniedError|PermissionError|NotFoundError|BadRequestError|InvalidRequestError|UnprocessableEntityError|ConflictError|"
     r"RateLimitError|InternalServerError|ServiceUnavailableError|BadGatewayError|ContextWindowExceededError|ContentPolicyViolationError|InsufficientQuotaError|TryAgain|APIError|APIStatusError|OpenAIError)"
-    r"(?:\s?:\s?|\(['\"](?=[A-Z]))(?P<text>[^\n]{1,1500})"
+)
+# `Class: words`, `Class("words")`, and of SDK 0.x `Class(message="words", …)`.
+_CLASS = Phrases(rf"(?<![\w]){_CLASSES}(?:\s?:\s?|\((?:message=)?['\"](?=[A-Z]))(?P<text>[^\n]{{1,1500}})")
+# VS Code's debugger, in the languages that reports came in: the words stand behind the class, or on the next line.
+_DEBUGGED = Phrases(
+    rf"(?:Exception has occurred|发生异常): (?:[\w.]{{1,40}}\.)?{_CLASSES}(?:\s{{1,12}}\([^)\n]{{1,100}}\))?\s{{1,4}}(?P<text>[A-Z][^\n]{{1,1500}})"
 )
 CLASS_STATUS = {
     "AuthenticationError": 401, "PermissionDeniedError": 403, "PermissionError": 403, "NotFoundError": 404, "BadRequestError": 400, "InvalidRequestError": 400,
@@ -103,6 +108,8 @@ _NO_WORDS = re.compile(r"\w{1,40}(?:Exception|Error)\W{0,4}")
 # A title or a last line may be no more.
 _CLASS_ALONE = Phrases(
     rf"(?:\braised |^[ \t#*`]{{0,6}}(?:openai\.(?:error\.)?)?)(?P<class>{'|'.join(CLASS_STATUS)})\b(?=[>\]\s*`]{{0,10}}$)"
+    # in the words of a title
+    r"|^[ \t#*`]{0,6}(?P<titled>(?:OpenAI(?: API)? )?[Rr]ate[- ]?[Ll]imit (?:[Ee]rror|[Ee]xceeded|[Rr]eached))\b(?=[>\]\s*`.!]{0,10}$)"
     # told in prose
     rf"|\b(?:[Rr]ais(?:es|ing|ed)|[Tt]hrow(?:s|ing|n)|[Gg]ets?|[Gg]etting|[Gg]ot|[Gg]ives?) (?:me )?(?:an? |the )?`?(?:openai\.(?:error\.)?)?(?P<told>{'|'.join(CLASS_STATUS)})\b`?(?= (?:for|when|on|in|after|from|with|while|and|but|if|every)\b|[.,;!?)])(?!\.\w)",
     flags=re.MULTILINE,
@@ -146,6 +153,7 @@ _SENTENCES = Phrases(
         r"The response was filtered due to the prompt[^\n\"}]{0,300}|No endpoints found(?: that support| for| matching)[^\n\"'}]{0,120}|"
         r"No allowed providers are available[^\n\"'}]{0,120}|This request requires more credits[^\n\"'}]{0,160}|You have insufficient permissions for this operation[^\n\"'}]{0,160}|"
         r"该令牌(?:状态不可用|已过期|额度已用尽)|无效的令牌|令牌额度不足|用户额度不足|(?:当前分组)?上游负载已饱和|负载已满|当前分组[^\n\"'}]{0,60}无可用渠道|(?:[Oo]ur )?[Ss]ervers are currently overloaded|Selected model is at capacity|No deployments available for selected model[^\n\"'}]{0,200}|There are no healthy deployments for this model[^\n\"'}]{0,200}|[Nn]o available (?:channels?|accounts?|candidates?|upstreams?)(?: provider)? for [^\n\"'}]{0,160}|"
+        r"(?:Exception|Error)\W{1,3}Overloaded\b|[Tt]oo many requests in \d{1,3} (?:second|minute|hour|day)s?\b[^\n\"'}]{0,60}|You have sent too many requests[^\n\"'}]{0,80}|"
         r"FUNCTION_INVOCATION_(?:FAILED|TIMEOUT)|Unauthenticated request to AI Gateway|troubleshooting Function URL authorization issues|OpenAI's services are not available in your country[^\n\"'}]{0,60}|Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
     ).replace(" ", r"\s{1,4}")
 )
@@ -527,14 +535,15 @@ def _bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
     for position, status in classes.told(text):
         found.append(Shown(status=status, position=position, body=Body(shape="empty", size_bytes=0)))
     for match in _CLASS_ALONE.finditer(text):
+        group, name = next((key, value) for key, value in match.groupdict().items() if value)
         found.append(
             Shown(
-                status=CLASS_STATUS[match["class"] or match["told"]],
-                position=match.start("class" if match["class"] else "told"),
+                status=CLASS_STATUS.get(name, 429),
+                position=match.start(group),
                 body=Body(shape="empty", size_bytes=0),
             )
         )
-    for match in _CLASS.finditer(text):
+    for match in itertools.chain(_CLASS.finditer(text), _DEBUGGED.finditer(text)):
         status = CLASS_STATUS.get(match["class"], 0)
         words = match["text"].strip()
         while (wrapped := _WRAPPED.match(words)) is not None:

@@ -26,7 +26,11 @@ _CODE = re.compile(
     r"|^\s*(?:with|except|if|for|async)\b.*[:{(]\s*$|^\s*import [\w.*{]|^\s*from [\w.]+ import\b"
 )
 _TRANSPORT = re.compile(r"[\\/](?:httpcore2?|httpx2?)[\\/]|urllib3[\\/]connection|aiohttp[\\/]connector")
-_HTTP_CLIENT = re.compile(r"[\\/]http[\\/]client\.py")
+# Names that many give to functions of their own tell where something happened only in these files.
+_ONLY_IN = {
+    "send": re.compile(r"[\\/]http[\\/]client\.py"),
+    "read": re.compile(r"[\\/]httpcore2?[\\/]_backends[\\/]"),
+}
 _HEADER = re.compile(r"Traceback \(most recent call last\)|\w+(?:Error|Exception|Timeout)\s+Traceback \(most recent")
 _ONLY_HEADER = re.compile(r"^[^\w]{0,80}(?:Exception Group )?Traceback \(most recent|^\w+\s+Traceback \(most recent")
 _HEADED = re.compile(r"^(?P<type>[A-Za-z]\w+)\s+Traceback \(most recent")
@@ -91,11 +95,11 @@ _SECRET_HEADER = re.compile(
 )
 
 _PHASES: tuple[tuple[Phase, frozenset[str]], ...] = (
-    ("tls", frozenset({"do_handshake", "_do_handshake", "start_tls", "ssl_wrap_socket", "_ssl_wrap_socket_impl", "_validate_conn", "wrap_socket", "_create", "_call_sslobject_method"})),
+    ("tls", frozenset({"do_handshake", "_do_handshake", "start_tls", "ssl_wrap_socket", "_ssl_wrap_socket_impl", "_validate_conn", "wrap_socket", "_create", "_call_sslobject_method", "_create_connection_transport"})),
     ("resolve", frozenset({"getaddrinfo", "_resolve_host", "resolve"})),
     ("proxy", frozenset({"_tunnel", "_prepare_proxy", "_raise_tunnel"})),
     ("connect", frozenset({"connect_tcp", "create_connection", "sock_connect", "_connect_sock", "_new_conn", "_sock_connect_cb", "open_connection"})),
-    ("headers", frozenset({"getresponse", "_read_status", "_receive_response_headers", "receive_response_headers", "_receive_event", "begin"})),
+    ("headers", frozenset({"read", "getresponse", "_read_status", "_receive_response_headers", "receive_response_headers", "_receive_event", "begin"})),
     ("body", frozenset({"_receive_response_body", "iter_raw", "aiter_raw", "iter_bytes", "aiter_bytes", "iter_lines", "aiter_lines", "__aiter__", "_readall_chunked", "_read_chunked", "read_chunked", "_safe_read"})),
     ("send", frozenset({"_send_request_headers", "send_request_headers", "_send_request_body", "endheaders", "_send_output", "send"})),
 )  # fmt: skip
@@ -191,8 +195,8 @@ def _split(text: str) -> Iterator[Chain]:
         if frame is not None:
             function = frame["function"] or frame["cell"]
             if function:
-                # Clients have a `send` of their own around everything; only the one of the standard library is where a request is sent.
-                if function != "send" or _HTTP_CLIENT.search(line):
+                where = _ONLY_IN.get(function)
+                if where is None or where.search(line):
                     functions.append(function)
                 chain.python = True
             code_follows = bool(frame["function"])
@@ -279,6 +283,9 @@ def _number(text: str) -> tuple[int | None, str | None]:
 
 def _phase(functions: list[str]) -> Phase | None:
     """Where the deepest frame that this package knows stood."""
+    if "_connect_tls_proxy" in functions:
+        # urllib3, with a proxy whose URL says https: this handshake is with the proxy.
+        return "proxy"
     for function in reversed(functions):
         for phase, names in _PHASES:
             if function in names:

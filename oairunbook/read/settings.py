@@ -160,9 +160,10 @@ _BROKEN_SETTING = Phrases(
 # Hosts of OpenAI itself beside the API's: Codex and other clients with a ChatGPT login call them, tiktoken fetches its tables from one.
 _OWN_HOSTS = re.compile(r"(?:^|\.)(?:chatgpt\.com|openai\.com|openaipublic\.blob\.core\.windows\.net)$")
 
-# The names of folders and environments in frames say nothing of the route, nor does what code imports beside others or has commented out.
+# The names of folders and environments in frames say nothing of the route, nor does what code imports beside others or has commented out, nor which of its
+# components a program lets tell that all is well.
 _FRAMES = re.compile(
-    r"""^[ \t]{0,40}from [\w.]+ import\b(?!(?:[ \t,(]{1,9}\w{0,40}Azure\w{0,40})+[ \t)]*$).{0,200},.{0,200}$|^[ \t]{0,40}(?:#|//) ?.{0,200}(?:\w\(|\w ?= ?[\w"']).{0,300}$|^.{0,20}File "[^"\n]{1,400}".{0,120}$|^[ \t]{0,40}at .{1,400}$|\b[A-Za-z]:\\[^\s'"]{1,400}|(?<![\w:/.])/(?!api/)(?:[\w.@+-]{1,80}/){2,30}[\w.@+-]{1,80}""",
+    r"""^[ \t]{0,40}from [\w.]+ import\b(?!(?:[ \t,(]{1,9}\w{0,40}Azure\w{0,40})+[ \t)]*$).{0,200},.{0,200}$|^[ \t]{0,40}(?:#|//) ?.{0,200}(?:\w\(|\w ?= ?[\w"']).{0,300}$|\b(?:INFO|DEBUG)\b[ :|-]{1,12}\[?(?:\w{1,40}\.){1,6}\w{1,40}(?::\w{1,60}:\d{1,6})?|^.{0,20}File "[^"\n]{1,400}".{0,120}$|^[ \t]{0,40}at .{1,400}$|\b[A-Za-z]:\\[^\s'"]{1,400}|(?<![\w:/.])/(?!api/)(?:[\w.@+-]{1,80}/){2,30}[\w.@+-]{1,80}""",
     re.MULTILINE,
 )
 

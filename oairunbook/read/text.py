@@ -80,11 +80,15 @@ def without_gutters(text: str) -> str:
     return _JOINT.sub("", _GUTTER.sub("", _RIGHT_EDGE.sub("", text)))
 
 
+_WINDOWS_FRAME = re.compile(r'\bFile "[A-Za-z]:\\[^"\n]{1,400}", line ')
+
+
 def unescaped(text: str) -> str:
     r"""The text with `\n`, `\t` and `\"` resolved: tracebacks inside JSON and one-line reprs become lines again."""
     if "\\n" not in text and '\\"' not in text and "\\'" not in text:
         return text
-    # A Windows path such as C:\new may break; what breaks is a path, and no reader decides by one.
+    # A frame's path such as C:\new would break, and with it the frame; other paths may, and no reader decides by one.
+    text = _WINDOWS_FRAME.sub(lambda frame: frame[0].replace("\\", "/"), text)
     text = text.replace("\\\\", "\\").replace("\\r\\n", "\n").replace("\\n", "\n").replace("\\t", "\t")
     return text.replace('\\"', '"').replace("\\'", "'")
 
@@ -195,7 +199,7 @@ WORDS = (
     "status", "http/", "http code", "quota", "limit", "context length", "overload", "traceback", "x-request-id", "cf-ray", "cf_", "<html", "<!doctype", "<title", "gateway", "upstream", "deployment", "redirect", "text/html", "valid json",
     "web server", "server returned", "got_nothing", "endofstream", "end of stream", "end of file", "responseended", "rst_stream", "goaway", "sock_read", "observe any item", "loading model", "deserializ", "response.completed", "finish_reason", "stream finished", "stream ended",
     # pages
-    "browser", "origin", ":11434/", "| 403 |", "establish", "mixed content", "insecure content", "address space", "content security", "content-security", "cors ", "access-control", "access control", "preflight", "able to access",
+    "browser", "security service", "origin", ":11434/", "| 403 |", "establish", "mixed content", "insecure content", "address space", "content security", "content-security", "cors ", "access-control", "access control", "preflight", "able to access",
     # frames without their exception
     "/httpx", "\\httpx", "/httpcore", "\\httpcore", "urllib3/connection", "urllib3\\connection", "aiohttp/connector", "aiohttp\\connector",
     # other languages: Chinese, German, Spanish, French, Portuguese, Russian, Japanese, Korean

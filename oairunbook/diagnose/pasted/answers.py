@@ -104,6 +104,9 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
             return reading(cause, ANSWER, "likely")
         return reading("unknown", VAGUE, owner="unknown", missing=fetch.STATUS) if status else None
     words = body.sample if body.shape in ("text", "json") else ""
+    if _SERVER_NOT_REACHED.match(words):
+        # An application's own status for a call that got no answer.
+        return reading("unknown", NOTHING + 1, missing=fetch.CHAIN)
     if _BLOCK_PAGE.search(words) and status in (0, 400, 403, 429, 451, 503):
         return reading("http.blocked_page", _EDGE)
     if _ENVOY.search(words):
@@ -148,6 +151,8 @@ def _status_alone(
 ) -> Reading | None:
     if 300 <= status < 400:
         return reading("http.redirected", _STATUS) if status in (301, 302, 303, 307, 308) else None
+    if status == 529:
+        return reading("api.overloaded", _STATUS + 4)
     if status in (502, 503, 504) or 520 <= status <= 530:
         return reading("http.gateway_error", _STATUS + 4)
     if status == 404 and by_the_api:
@@ -216,6 +221,7 @@ _OF_ITSELF = re.compile(r"(?:unknown|internal_server_error)? ?Internal Server Er
 _NO_ANSWER_INSIDE = re.compile(
     r"\W*(?:connection error|request timed out|fetch failed|network error)\W*", re.IGNORECASE
 )
+_SERVER_NOT_REACHED = re.compile(r"(?:\w[\w -]{1,30}: )?Server Connection Error\b", re.IGNORECASE)
 _STATUS_INSIDE = re.compile(r"[^{}]{0,120}\bstatus code:? (?P<status>[45]\d\d)\W*", re.IGNORECASE)
 
 

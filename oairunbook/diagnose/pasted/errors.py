@@ -10,7 +10,7 @@ import re
 from oairunbook.diagnose.pasted import fetch
 from oairunbook.diagnose.pasted.reading import Missing, Reading
 from oairunbook.diagnose.pasted.signs import SIGNS
-from oairunbook.diagnose.pasted.signs.sign import NOTHING, PROXY, TLS
+from oairunbook.diagnose.pasted.signs.sign import CONNECT, NOTHING, PROXY, TLS
 from oairunbook.evidence import ErrorLink, Observation, PastedError, Route
 from oairunbook.phrases import PhraseIndex
 from oairunbook.verdict import Owner
@@ -141,12 +141,21 @@ _IN_TUNNEL = {
     "http.reset": "proxy.protocol_error",
     "http.disconnected": "proxy.protocol_error",
     "tls.reset": "proxy.protocol_error",
+    "tls.not_tls": "proxy.protocol_error",
 }
+# A time-out that does not say of what.
+_TIMED_OUT = re.compile(
+    r"(?:\w{1,40}\.){0,4}(?:Timeout(?:Error|Exception)|timeout): (?:timed out\b|The operation timed out|\W*$)"
+)
+_TIME_OUTS = {"tcp": ("tcp.timeout", CONNECT), "tls": ("tls.timeout", TLS), "http": ("http.read_timeout", CONNECT)}
 
 
 def _by_phase(observation: Observation, found: Reading) -> Reading:
     """The frames say where it happened: a reset in the handshake is none of the exchange."""
     moved = None
+    if found.cause == "unknown" and observation.layer in _TIME_OUTS and _TIMED_OUT.match(found.fact):
+        cause, least = _TIME_OUTS[observation.layer]
+        return dataclasses.replace(found, cause=cause, weight=least, also=_ALSO.get(cause, ()), missing=())
     if observation.layer == "tls":
         moved = _IN_HANDSHAKE.get(found.cause)
     elif observation.layer == "proxy":

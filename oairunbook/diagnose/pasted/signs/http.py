@@ -43,6 +43,8 @@ SIGNS = (
         r"Did not observe any item or terminal signal within",
         r"Socket timeout has expired",
         r"Idle timeout reached for",
+        # LiteLLM says `Connection timed out` of every phase. No system tries that long to connect.
+        r"Timeout passed=.{0,60}time taken=(?:[2-9]\d\d|\d{4,6})\.",
     ),
     # Go: the name, the connection or the handshake; no request was sent.
     sign(
@@ -200,7 +202,8 @@ SIGNS = (
         "http.blocked_page",
         EXCHANGE + 5,
         r"Sorry, you have been blocked",
-        r"\bblock_headline\b",
+        r"\bblock(?:_headline|ed_(?:why|resolve)_\w)",
+        r"using a security service to protect itself from online attacks",
         r"\bcf-error-10\d\d\b",
         # the script of its challenge; the one that it puts into ordinary pages is another
         r"_cf_chl_",

@@ -78,6 +78,8 @@ SIGNS = (
         r"(?<!litellm\.Timeout: )Connection timed out",
         r"connect timed out",
         r"ConnectTimeoutException",
+        # urllib3's own sentence, without the class that it stands in.
+        r"timed out\. \(connect timeout=",
         r"ERR_CONNECTION_TIMED_OUT",
         r"did not properly respond",
         r"Connection timeout to host",
