@@ -140,21 +140,19 @@ def check(
     twice, streamed, where TLS has verified. On an Azure or gateway route it also tries the direct route, without credentials.
     """
     from oairunbook import check as run_check
+    from oairunbook.collector.place import by_interpreter
     from oairunbook.observe import CutShortError
-    from oairunbook.observe.factory import NoClientError
     from oairunbook.record.archive.chain import ArchiveError
     from oairunbook.record.table import check_text
 
     show = None if quiet else progress_line()
-    # What the application's code prints while it makes its client would stand before the document.
-    document_alone = contextlib.redirect_stdout(sys.stderr) if json_file == "-" else contextlib.nullcontext()
+    if options["client"] and options["place"] is None:
+        # The application's code may hang, print or end its process: none of that may become this command's answer.
+        options["place"] = by_interpreter(sys.executable)
     try:
-        with document_alone:
-            checked = run_check(base_url or "", model or "", archive=archive, progress=show, **options)
+        checked = run_check(base_url or "", model or "", archive=archive, progress=show, **options)
     except ArchiveError as error:
         raise click.UsageError(inert(f"{error} Nothing was sent.")) from error
-    except NoClientError as error:
-        raise click.UsageError(str(error)) from error
     except CutShortError as cut:
         keep_cut_short(cut, json_file)
         raise cut.__cause__ or cut from None

@@ -331,6 +331,8 @@ def test_what_is_no_record_is_refused_and_ends_no_program(came: dict[str, Any]) 
     [
         (("--node", "/no/such/node"), "it does not exist"),
         (("--node", "node", "--project", "/no/such/folder"), "there is no such folder"),
+        (("--node", sys.executable), "is no Node.js: what answered is a Python"),
+        (("--python", shutil.which("node") or ""), "is no Python: what answered is a Node.js"),
         (("--node", "node", "--python", sys.executable), "two interpreters"),
         (("--project", "/tmp"), "give --node or --via"),
         (("--via", "env node -", "--idle", "1"), "--idle"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -50,6 +51,15 @@ def number(): return 3
 def needs(setting): return plain
 def fails(): raise RuntimeError("no configuration in /etc/app.toml")
 def leaves(): raise SystemExit(0)
+def ends(): os._exit(0)
+def hangs():
+    import time
+    while True:
+        try: time.sleep(60)
+        except Exception: pass
+async def waits():
+    import asyncio
+    await asyncio.sleep(60)
 """
 
 
@@ -211,6 +221,32 @@ def test_what_gives_no_client_is_told_with_its_reason(
     assert said in str(caught.value)
     assert "Nothing was sent" in str(caught.value)
     assert str(application) not in sys.path
+
+
+@pytest.mark.parametrize("name", ["hangs", "waits"])
+def test_a_client_that_takes_for_ever_to_make_is_given_up_in_time(
+    application: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the application's code takes every failure for one of its own."""
+    monkeypatch.chdir(application)
+    monkeypatch.setenv("BASE_OF_THE_APPLICATION", "http://127.0.0.1:9/v1")
+    monkeypatch.setitem(sys.modules, "app_llm", None)
+    monkeypatch.delitem(sys.modules, "app_llm")
+    load_client("app_llm:plain", Awaiting(), 60.0)
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(NoClientError, match=r"making it had not ended after 0\.3 s.* Nothing was sent"):
+        load_client(f"app_llm:{name}", Awaiting(), 0.3)
+    assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)) == (before, (0.0, 0.0))
+
+
+def test_a_client_whose_code_ends_the_process_is_no_healthy_path(application: Path, api: Api) -> None:
+    """`os._exit(0)` with the status of a healthy path; `make` beside it is the control of the other tests."""
+    done = run(application, api.base, "--client", "app_llm:ends")
+    assert (done.returncode, done.stdout) == (4, "")
+    said = " ".join(done.stderr.split())
+    assert "ended with status 0, and no answer came back" in said
+    assert "the code of --client app_llm:ends had been started there: it may have ended its process" in said
+    assert api.requests == []
 
 
 def test_another_interpreter_loads_the_client_there_and_says_there_what_is_wrong(application: Path, api: Api) -> None:

@@ -34,6 +34,11 @@ _NO_PYTHON = re.compile(
 )
 """How container runtimes and shells say it where their own status does not."""
 
+_OTHER_RUNTIME = {
+    # What a Python says of the text that is meant for a Node.js, and the other way round.
+    "node": re.compile(r'File "<stdin>", line 1\b.*SyntaxError', re.DOTALL),
+    "python": re.compile(r"^\s*at [^\n]*\(?node:internal/|^Node\.js v\d", re.MULTILINE),
+}
 _CUT_OFF = re.compile(r'File "<stdin>", line \d+[^@]*SyntaxError', re.DOTALL)
 _CONTAINERS = ("kubectl", "oc", "docker", "podman", "nerdctl", "crictl")
 _STDIN = {"-i", "-it", "-ti", "--stdin", "--interactive", "--stdin=true", "--interactive=true"}
@@ -98,7 +103,15 @@ def look_there(
         interrupt=place.interrupt,
         cancelled=cancelled,
     )
-    return brought_back(place, errand, came, sent)
+    try:
+        return brought_back(place, errand, came, sent)
+    except NotCollectedError as error:
+        client = options.get("client")
+        if client and came.status is not None and not (came.ended or errand.answers.begun):
+            raise NotCollectedError(
+                f"{error}\nBefore that the code of --client {client} had been started there: it may have ended its process, with os._exit() for example."
+            ) from error
+        raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +302,13 @@ def _nothing(place: Place, came: Came, answers: Answers, secrets: Secrets) -> Ba
         return NotCollectedError(
             f"{command} does not run, and no answer came back from the place that was made from its settings (status {came.status}).{tail}\n"
             "Next: try whether the service itself starts, and read systemctl status; or name a running process with --like-pid."
+        )
+    if _OTHER_RUNTIME[place.runtime].search(said):
+        which, option = ("Python", "--python") if place.runtime == "node" else ("Node.js", "--node")
+        return NowhereError(
+            f"`{command}` is no {place.reads}: what answered is a {which}. Nothing was sent on the path.\n"
+            f"Next: name the {place.reads} of the application; or, if its requests are made by that {which}, give {option}, or a --via that ends in "
+            f"{_ENDS['python' if place.runtime == 'node' else 'node']}"
         )
     if came.status in (126, 127) or _NO_PYTHON.search(said):
         return NowhereError(

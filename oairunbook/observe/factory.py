@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import signal
 import sys
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 from oairunbook.observe.awaiting import Awaiting
@@ -18,7 +21,11 @@ class NoClientError(ValueError):
     """No client can be had from what was named. The text says why, and that nothing was sent."""
 
 
-def load_client(spec: str, awaiting: Awaiting) -> Any:
+class _TooLong(BaseException):
+    """Making the client takes longer than it may. It is no Exception: the application's own code must not take it for one of its failures."""
+
+
+def load_client(spec: str, awaiting: Awaiting, seconds: float | None = None) -> Any:
     """Import a module, and take from it a client of the SDK, or call what makes one.
 
     The working folder is looked into first, as it is by a server that is started there.
@@ -26,10 +33,23 @@ def load_client(spec: str, awaiting: Awaiting) -> Any:
     Args:
         spec: `MODULE:NAME`; NAME may have dots, and names a client or something to call without arguments, also a coroutine function.
         awaiting: Waits for a coroutine.
+        seconds: How long all of it may take, in the main thread; what a library waits for outside of Python is not interrupted. None for no limit.
 
     Raises:
-        NoClientError: There is no such module or name, one of them raised, or what came is no client of the SDK.
+        NoClientError: There is no such module or name, one of them raised or took too long, or what came is no client of the SDK.
     """
+    try:
+        with _within(seconds):
+            return _load(spec, awaiting)
+    except _TooLong as error:
+        where = _link(error).partition(" at ")[2]
+        raise _none(
+            spec,
+            f"making it had not ended after {seconds:g} s, the budget and some seconds to start{f', at {where}' if where else ''}",
+        ) from error
+
+
+def _load(spec: str, awaiting: Awaiting) -> Any:
     module_name, colon, name = spec.partition(":")
     if not (module_name and colon and name):
         raise _none(spec, "it is not of the form MODULE:FACTORY, for example app.llm:make_client")
@@ -45,6 +65,24 @@ def load_client(spec: str, awaiting: Awaiting) -> Any:
         if not _is_client(item):
             raise _none(spec, f"{name} returned a {_kind(item)}, which is no client of the OpenAI SDK")
     return item
+
+
+@contextlib.contextmanager
+def _within(seconds: float | None) -> Iterator[None]:
+    if seconds is None:
+        yield
+        return
+
+    def over(*_: Any) -> None:
+        raise _TooLong
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _module(spec: str, name: str) -> Any:

@@ -30,6 +30,7 @@ def look_here(
     model: str = "",
     route: str = "auto",
     client: Any = None,
+    client_seconds: float | None = None,
     fingerprint_key: bytes | None = None,
     progress: Callable[[str], None] | None = None,
     cancelled: threading.Event | None = None,
@@ -42,6 +43,7 @@ def look_here(
         model: Model, on Azure the deployment; empty to pick a small one that this key sees.
         route: `auto`, `direct`, `azure` or `gateway`.
         client: The application's own client, or `MODULE:FACTORY` that gives it: then its settings count, and it makes the minimal request.
+        client_seconds: How long making it may take, in the main thread of a process that is this package's own; as long as it takes if None.
         fingerprint_key: Key of the fingerprint of the API key and of the tokens of what is redacted; neither if None.
         progress: See `oairunbook.observe.observe`, as `cancelled` and *options* are.
         cancelled: Set it to end the look.
@@ -61,7 +63,7 @@ def look_here(
                 "--client says by its own base URL what is called: leave --base-url out. Nothing was sent."
             )
         awaiting = Awaiting()
-        own = load_client(client, awaiting) if isinstance(client, str) else client
+        own = load_client(client, awaiting, client_seconds) if isinstance(client, str) else client
         described = describe(
             own, os.environ, model=model or None, family=route, fingerprint_key=fingerprint_key
         )  # fmt: skip
@@ -113,6 +115,7 @@ def answer(job: dict[str, Any], progress: Callable[[str], None]) -> dict[str, An
     try:
         seen = look_here(
             **job["options"],
+            client_seconds=job["seconds"],
             fingerprint_key=bytes.fromhex(key) if key else None,
             progress=lambda text: progress(secrets.redact_text(text)),
             cancelled=over,
