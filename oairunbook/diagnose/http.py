@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from oairunbook.diagnose import node
+from oairunbook.diagnose import edges, node
 from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
 from oairunbook.diagnose.reading import (
     answers,
@@ -34,8 +34,6 @@ from oairunbook.evidence import (
 )
 from oairunbook.verdict import Because
 
-_BLOCK_MARKS = ("zscaler", "fortiguard", "web filter violation", "web page blocked", "access denied", "blocked", "netskope", "forcepoint", "umbrella",
-                "captive", "just a moment", "attention required", "policy")  # fmt: skip
 _INTERMEDIARY = (502, 503, 504)
 
 
@@ -332,10 +330,26 @@ def _describe(answer: HttpAnswer) -> str:
     return what + (f", server {server!r}" if server else "") + ", no request id"
 
 
+def _shown(answer: HttpAnswer) -> str | None:
+    """What such an answer shows, by the table that pasted ones are read with; None if only its status speaks."""
+    named = edges.answered(answer)
+    if named is None and answer.body.shape == "html" and answer.status not in _OF_THE_STATUS:
+        return edges.page(answer.status, f"{answer.body.title or ''} {answer.body.sample}")
+    return named
+
+
+_OF_THE_STATUS = (429, 500, 501, 505)
+"""A page with one of these says no more than its number; `api` judges it."""
+
+
 def _gateway_error(evidence: Evidence) -> Finding | None:
     for observation, answer in _foreign(evidence):
-        if answer.status in _INTERMEDIARY or 520 <= answer.status <= 530:
+        shown = _shown(answer)
+        if shown in (None, "http.gateway_error") and (answer.status in _INTERMEDIARY or 520 <= answer.status <= 530):
             return Finding(because=(cite(observation, _describe(answer)),), certainty="proven")
+        if shown == "http.gateway_error":
+            said = f"{_describe(answer)}: {' '.join(answer.body.sample.split())[:120]!r}"
+            return Finding(because=(cite(observation, said),), certainty="likely")
     return None
 
 
@@ -349,9 +363,9 @@ def _redirected(evidence: Evidence) -> Finding | None:
 
 def _blocked_page(evidence: Evidence) -> Finding | None:
     for observation, answer in _foreign(evidence):
-        text = f"{answer.body.title or ''} {answer.body.sample}".lower()
-        marked = any(mark in text for mark in _BLOCK_MARKS) or answer.header("cf-mitigated") is not None
-        if answer.status in (403, 451, 511) or (marked and answer.body.shape in ("html", "json", "text")):
+        shown, marked = _shown(answer), edges.blocks(answer)
+        alone = shown is None and marked and answer.status < 500 and answer.body.shape in ("json", "text")
+        if shown == "http.blocked_page" or (shown is None and answer.status in (403, 451, 511)) or alone:
             certainty: Certainty = "proven" if marked else "likely"
             return Finding(because=(cite(observation, _describe(answer)),), certainty=certainty)
     return None
@@ -366,7 +380,8 @@ def _not_an_api(evidence: Evidence) -> Finding | None:
         if answer.status == 429 or (answer.status == 401 and evidence.route.family == "gateway"):
             # Whoever says so has understood the request: `api` judges it.
             continue
-        if answer.status < 500 or answer.status == 501 or answer.status >= 600:
+        nothing_behind = edges.answered(answer) == "http.not_an_api"
+        if answer.status < 500 or answer.status == 501 or answer.status >= 600 or nothing_behind:
             because, step = one_path_away(evidence)
             return Finding(because=(cite(observation, _describe(answer)), *because), certainty="proven", next=step)
     return _broken(evidence, "illegal status line", "BadStatusLine", "illegal header line", "AnswerTooLargeError")

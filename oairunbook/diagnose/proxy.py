@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from oairunbook.diagnose import edges
 from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
 from oairunbook.diagnose.reading import answers, cite, counter_test, is_api_answer, request_succeeded, stopped, words
 from oairunbook.evidence import (
@@ -116,8 +117,18 @@ def _by(evidence: Evidence, kind: str) -> Finding | None:
     for because, answer in _forwarded(evidence):
         if classify(answer) == kind:
             return Finding(because=(because, _decision(evidence)), certainty="proven")
-    if kind == "auth_required":
-        return _forwarded_407(evidence)
+    return (_forwarded_407(evidence) if kind == "auth_required" else None) or _named_itself(evidence, kind)
+
+
+def _named_itself(evidence: Evidence, kind: str) -> Finding | None:
+    """A forward proxy's own page in the API's place, also of one that nobody set: it intercepts."""
+    if request_succeeded(evidence):
+        return None
+    for observation, answer, _ in answers(evidence):
+        if answer.body.shape == "html" and edges.answered(answer) == f"proxy.{kind}":
+            what = f" titled {answer.body.title!r}" if answer.body.title else ""
+            fact = f"status {answer.status}, a forward proxy's own page{what}"
+            return Finding(because=(cite(observation, fact),), certainty="likely")
     return None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal, TypeVar
 
+from oairunbook.diagnose import edges
 from oairunbook.evidence import (
     Body,
     Connected,
@@ -373,6 +374,9 @@ def is_api_answer(evidence: Evidence, answer: HttpAnswer) -> bool:
     """
     if answer.body.shape == "api_object":
         return True
+    if edges.answered(answer) is not None:
+        # A platform's or an edge's own words, also where it puts them into an error object.
+        return False
     identified = any(
         answer.header(name)
         for name in (
