@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -141,6 +143,60 @@ def test_whatever_is_done_to_a_run_that_was_verified_quick_finds_it_each_time(
     assert found, "it is found by the whole check"
     for _ in range(2):
         assert quick(runs[0]).problems == found
+
+
+def forget_the_runs(state: Path) -> None:
+    """Leave what is known of the archive as a whole, and of no run by itself."""
+    [kept] = state.rglob("*.sqlite")
+    with closing(sqlite3.connect(kept)) as database, database:
+        database.execute("DELETE FROM runs")
+
+
+def test_an_archive_that_nobody_touched_is_known_as_a_whole_and_new_runs_are_added_to_it(
+    runs: list[Path], state: Path
+) -> None:
+    root = runs[0].parents[3]
+    assert read(quick(runs[0])) == 3
+    forget_the_runs(state)
+    assert read(quick(runs[0])) == 0
+    since = quick(runs[0]).unchanged_since
+    archived(root)
+    prune(root, keep=None, before=BEGAN + timedelta(days=1), signer=None, only_look=False)
+    checked = quick(runs[0])
+    assert (checked.problems, checked.pruned, checked.runs - checked.unchanged) == ((), 2, 3)
+    archived(root, began=BEGAN + timedelta(days=9))
+    assert read(quick(runs[0])) == 1
+    forget_the_runs(state)
+    checked = quick(runs[0])
+    assert (checked.problems, checked.pruned, checked.unchanged) == ((), 2, 4)
+    assert checked.newest == check(root).newest
+    assert since is not None
+    assert checked.unchanged_since is not None
+    assert checked.unchanged_since >= since
+
+
+@pytest.mark.parametrize("touch", [changed_in_place, run_removed, run_inserted, line_changed])
+def test_a_new_run_does_not_hide_what_was_done_to_those_before(runs: list[Path], touch: Callable[[Path], None]) -> None:
+    assert read(quick(runs[0])) == 3
+    touch(runs[1])
+    archived(runs[0].parents[3])
+    found = verify(runs[0].parents[3])
+    assert found
+    assert quick(runs[0]).problems == found
+
+
+def test_a_run_that_a_prune_removed_and_somebody_put_back_is_told(runs: list[Path], tmp_path: Path) -> None:
+    root = runs[0].parents[3]
+    shutil.copytree(runs[0], tmp_path / "kept")
+    prune(root, keep=None, before=BEGAN + timedelta(days=1), signer=None, only_look=False)
+    assert quick(runs[1]).intact
+    assert quick(runs[1]).pruned == 1
+    runs[0].mkdir(parents=True)
+    found = verify(root)
+    assert quick(runs[1]).problems == found
+    assert found
+    shutil.copytree(tmp_path / "kept", runs[0], dirs_exist_ok=True)
+    assert quick(runs[1]).pruned == check(root).pruned == 0
 
 
 def test_what_was_only_touched_is_read_again_and_is_as_it_was_left(runs: list[Path]) -> None:

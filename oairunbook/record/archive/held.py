@@ -7,7 +7,6 @@ import hashlib
 import os
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from stat import S_ISREG
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from oairunbook.record.archive.chain import MANIFEST
 from oairunbook.record.archive.signing import SIGNATURE
 
 _PART_BYTES = 1 << 18
+_PACK = struct.Struct("4q").pack
 
 
 class Held(Protocol):
@@ -31,7 +31,7 @@ class Held(Protocol):
 class InFolders:
     """The runs of an archive that is a folder."""
 
-    archive: Path
+    archive: str
     names: tuple[str, ...]
     """The files whose state is a run's state; empty for its folder and all that is in it."""
 
@@ -41,19 +41,18 @@ class InFolders:
     def state(self, run: str) -> bytes | None:
         """Inode, size, and the times of the last change of content and of status (stat(2)); the kernel alone sets the last one."""
         folder = f"{self.archive}/{run}"
+        told = b""
         try:
             # Of paths, those of 100,000 runs would take longer than the look at them.
             names = self.names or ("", *sorted(os.listdir(folder)))  # noqa: PTH208
-            looked = [os.lstat(f"{folder}/{name}") for name in names]
+            for name in names:
+                one = os.lstat(f"{folder}/{name}")
+                # What a link leads to may be changed behind it.
+                if one.st_ctime_ns > self.settled_ns or (name and not S_ISREG(one.st_mode)):
+                    return None
+                told += _PACK(one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns)
         except OSError:
             return None
-        numbers: list[int] = []
-        for name, one in zip(names, looked, strict=True):
-            # What a link leads to may be changed behind it.
-            if one.st_ctime_ns > self.settled_ns or (name and not S_ISREG(one.st_mode)):
-                return None
-            numbers += (one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns)
-        told = struct.pack(f"{len(numbers)}q", *numbers)
         if self.names:
             return told
         return hashlib.blake2b(told + "/".join(names).encode("utf-8", "surrogateescape"), digest_size=16).digest()

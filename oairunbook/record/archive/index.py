@@ -10,7 +10,7 @@ import json
 import math
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -193,12 +193,17 @@ class Index:
         """All rows of one query on the table `runs`."""
         return self._database.execute(sql, values).fetchall()
 
-    def unfinished(self) -> list[Row]:
-        """Runs that never got their name: killed, or still running. They are read from the disk each time, and count for nothing."""
+    def unfinished(self, names: Iterable[str] | None = None) -> list[Row]:
+        """Runs that never got their name: killed, or still running. They are read from the disk each time, and count for nothing.
+
+        Args:
+            names: Their folders, if somebody has just looked for them (`Checked.unfinished`).
+        """
         from oairunbook.record.archive.put import is_waiting
 
+        found = run_folders(self.archive) if names is None else names
         rows, url = [], url_of(self.archive)
-        for name in sorted(name for name in run_folders(self.archive) if name.endswith(UNFINISHED)):
+        for name in sorted(name for name in found if name.endswith(UNFINISHED)):
             folder = self.archive / name
             about = _document(_read(folder / MANIFEST) or b"{}")
             rows.append(

@@ -1,4 +1,4 @@
-"""What this user has verified before: of each run the line of the chain, and the state of its files at that time.
+"""What this user has verified before: of each run the line of the chain, and the state of its files at that time; and all of that in two hashes.
 
 With it a check need not read again what nobody has touched since. It lies with who verifies, in `$XDG_STATE_HOME/oairunbook/verified`, and never
 in the archive, whose writers could otherwise vouch for themselves. It may be deleted at any time; then all is read again.
@@ -6,29 +6,54 @@ in the archive, whose writers could otherwise vouch for themselves. It may be de
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from oairunbook.record.archive.chain import Entry
 from oairunbook.record.archive.mirror import state_folder
 from oairunbook.record.files import PRIVATE_FILE, make_private
 
-_VERSION = 1
-_SCHEMA = "CREATE TABLE IF NOT EXISTS runs (line_sha256 TEXT PRIMARY KEY, state BLOB, signed INTEGER, read_at TEXT) WITHOUT ROWID"
+_VERSION = 2
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS runs (line_sha256 TEXT PRIMARY KEY, state BLOB, signed INTEGER, read_at TEXT) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS whole (chain_bytes, chain_sha256, states, runs, pruned, signed, since)",
+)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An archive that was as it was left, from its first run to one of its last."""
+
+    chain_bytes: int
+    """Of the chain, up to that run's line and with it."""
+
+    chain_sha256: str
+    states: bytes
+    """Hash of the states of all runs, in the order of the chain."""
+
+    runs: int
+    """That were there."""
+
+    pruned: int
+    signed: int
+    since: str
+    """When the files of the runs were read, at the earliest."""
+
+
+@dataclass
 class Seen:
     """What was verified before, and what of it a check has met again."""
 
-    known: Mapping[str, tuple[bytes, int, str]]
-    """Of each line of the chain: state, whether it was signed, and when its files were read."""
+    kept: Path | None
+    """Where it is kept; None where nothing can be."""
 
     believed: bool
     """Whether what is unchanged need not be read."""
@@ -38,6 +63,31 @@ class Seen:
     unchanged: int = 0
     since: str | None = None
     """When the files of the unchanged runs were read, at the earliest."""
+
+    whole: Whole | None = None
+    """The archive as this check found it; None while it has not found it whole."""
+
+    @functools.cached_property
+    def known(self) -> Mapping[str, tuple[bytes, int, str]]:
+        """Of each line of the chain: state, whether it was signed, and when its files were read."""
+        rows = self._select("line_sha256, state, signed, read_at FROM runs")
+        return {line: (state, signed, at) for line, state, signed, at in rows}
+
+    def whole_before(self) -> Whole | None:
+        """The archive as it was found whole before; None if it need not be believed, or was not."""
+        return next((Whole(*row) for row in self._select("* FROM whole")), None)
+
+    def _select(self, what: str) -> list[tuple[Any, ...]]:
+        if not self.believed or self.kept is None or not self.kept.exists():
+            return []
+        try:
+            with closing(sqlite3.connect(f"file:{self.kept}?mode=ro", uri=True)) as database:
+                if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+                    return []
+                return database.execute(f"SELECT {what}").fetchall()
+        except sqlite3.Error:
+            # Damaged: all is read.
+            return []
 
     def knows(self, entry: Entry, state: bytes | None) -> bool:
         """Whether a run need not be read: it was verified before, and its files have the same state."""
@@ -77,31 +127,21 @@ def seen_before(
     now = datetime.now(UTC).isoformat(timespec="seconds")
     name = hashlib.sha256("\n".join((archive, *what)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
     try:
-        path = state_folder(environment) / "verified" / f"{name}.sqlite"
-        seen = Seen(_read(path) if believed else {}, believed, now)
-    except (OSError, RuntimeError, sqlite3.Error):
+        path: Path | None = state_folder(environment) / "verified" / f"{name}.sqlite"
+    except (OSError, RuntimeError):
         # RuntimeError: there is no home folder.
-        path, seen = None, Seen({}, believed, now)
+        path = None
+    seen = Seen(path, believed, now)
     yield seen
-    if path and seen.fresh:
+    if path and (seen.fresh or seen.whole):
         try:
-            _keep(path, seen.fresh)
+            _keep(path, seen)
         except (OSError, sqlite3.Error):
             # What was found does not depend on it.
             pass
 
 
-def _read(path: Path) -> dict[str, tuple[bytes, int, str]]:
-    if not path.exists():
-        return {}
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-        if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
-            return {}
-        rows = database.execute("SELECT line_sha256, state, signed, read_at FROM runs")
-        return {line: (state, signed, at) for line, state, signed, at in rows}
-
-
-def _keep(path: Path, fresh: Sequence[tuple[str, bytes, int, str]]) -> None:
+def _keep(path: Path, seen: Seen) -> None:
     make_private(path.parent)
     if not path.exists():
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE))
@@ -109,5 +149,9 @@ def _keep(path: Path, fresh: Sequence[tuple[str, bytes, int, str]]) -> None:
         if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
             database.execute("DROP TABLE IF EXISTS runs")
             database.execute(f"PRAGMA user_version = {_VERSION}")
-        database.execute(_SCHEMA)
-        database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", fresh)
+        for table in _SCHEMA:
+            database.execute(table)
+        database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", seen.fresh)
+        if seen.whole:
+            database.execute("DELETE FROM whole")
+            database.execute("INSERT INTO whole VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(seen.whole))

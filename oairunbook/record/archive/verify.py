@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import time
@@ -15,9 +16,10 @@ from typing import Any
 from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, Entry, pending, read_chain, read_small, sha256
 from oairunbook.record.archive.held import Held, InFolders
 from oairunbook.record.archive.mirror import url_of
-from oairunbook.record.archive.seen import Seen, seen_before
+from oairunbook.record.archive.seen import Seen, Whole, seen_before
 from oairunbook.record.archive.signing import SIGNATURE, PublicKey
 from oairunbook.record.archive.tombstone import Removed, is_tombstone, read_tombstone
+from oairunbook.record.archive.untouched import States, names_in, untouched
 
 _NO_MANIFEST = frozenset({errno.EFBIG, errno.EISDIR, errno.ELOOP, errno.ENXIO})
 """What is too large, a folder, a link or a socket, this tool has not written."""
@@ -105,8 +107,67 @@ def check(
 
             return check_objects(archive, public_keys, files=files, knows=knows, seen=seen)
         names = () if files else (MANIFEST, SIGNATURE) if public_keys else (MANIFEST,)
-        held = InFolders(archive, names, time.time_ns() - _UNSETTLED_NS)
-        return walk_through(Walk(archive, public_keys, files, held, seen), knows=knows)
+        held = InFolders(str(archive), names, time.time_ns() - _UNSETTLED_NS)
+        walk = functools.partial(Walk, archive, public_keys, files, held, seen)
+        return (None if knows else _as_before(walk())) or _from_the_first(walk(), knows)
+
+
+def _from_the_first(walk: Walk, knows: str) -> Checked:
+    """All runs; what is found whole is kept as one, for `_as_before`."""
+    archived = InFolders(str(walk.archive), (CHAIN,), time.time_ns() - _UNSETTLED_NS)
+    before = archived.state("")
+    checked = walk_through(walk, knows=knows)
+    last = walk.before
+    if checked.intact and last and checked.runs + checked.pruned == last.sequence:
+        chain = (walk.archive / CHAIN).read_bytes()
+        # The lines that are hashed here must be those that were looked at.
+        same = before is not None and archived.state("") == before and names_in(chain) == list(walk.numbers)
+        if same and walk.states.without == checked.pruned:
+            walk.seen.whole = _whole(walk, chain, checked)
+    return checked
+
+
+def _as_before(walk: Walk) -> Checked | None:
+    """An archive that was whole before, of which nothing was touched since; None if that cannot be said by its two hashes."""
+    whole = walk.seen.whole_before()
+    if whole is None:
+        return None
+    present, unfinished = _folders(walk.archive)
+    same = untouched(walk.archive, walk.held, whole)
+    if same is None:
+        return None
+    walk.before, walk.states, walk.there, walk.signed = same.last, same.states, whole.runs, whole.signed
+    for entry in same.new:
+        walk.run(entry)
+    names = same.names.union(entry.run for entry in same.new)
+    if walk.problems or walk.elsewhere or len(present) != walk.there or not present <= names:
+        return None
+    checked = Checked(
+        problems=(),
+        runs=walk.there,
+        pruned=whole.pruned,
+        unfinished=tuple(unfinished),
+        signed=walk.signed,
+        newest=walk.before.sha256,
+        unchanged=whole.runs + walk.seen.unchanged,
+        unchanged_since=min(whole.since, walk.seen.since or whole.since),
+    )
+    if same.new and walk.states.without == whole.pruned:
+        walk.seen.whole = _whole(walk, same.chain, checked)
+    return checked
+
+
+def _whole(walk: Walk, chain: bytes, checked: Checked) -> Whole:
+    assert walk.before is not None
+    return Whole(
+        chain_bytes=walk.before.end,
+        chain_sha256=sha256(chain[: walk.before.end]),
+        states=walk.states.digest(),
+        runs=checked.runs,
+        pruned=checked.pruned,
+        signed=checked.signed,
+        since=checked.unchanged_since or walk.seen.now,
+    )
 
 
 def walk_through(walk: Walk, *, knows: str = "") -> Checked:
@@ -155,6 +216,7 @@ class Walk:
     end: int = 0
     """Offset of what follows the lines that were read."""
 
+    states: States = field(default_factory=States)
     meanwhile: set[str] | None = None
     there: int = 0
     pruned: int = 0
@@ -194,6 +256,7 @@ class Walk:
         before, self.before = self.before, entry
         # Before anything is read: what is changed meanwhile has another state the next time.
         state = self.held.state(entry.run)
+        self.states.add(state)
         if self.seen.knows(entry, state):
             self.there += 1
             self.signed += self.seen.skip(entry)
@@ -355,9 +418,11 @@ def run_folders(archive: Path) -> Iterator[str]:
     pending_folders = [("", 0)]
     while pending_folders:
         name, depth = pending_folders.pop()
+        at = f"{name}/" if name else ""
         with os.scandir(archive / name) as items:
-            found = [item.name for item in items if item.name[:1].isdecimal() and item.is_dir(follow_symlinks=False)]
-        below = [f"{name}/{one}".lstrip("/") for one in found]
+            below = [
+                at + item.name for item in items if item.name[:1].isdecimal() and item.is_dir(follow_symlinks=False)
+            ]
         if depth == 3:
             yield from below
         else:

@@ -99,12 +99,13 @@ def read_audit(archive: str = "", since: str = "", host: str = "", cause: str = 
         root = archive_root(archive)
         with open_index(root) as index:
             timed = history.timings(index, wanted, most=_MOST_TIMED)
+            checked = check(root, files=False, quick=True)
             return Audit(
                 archive=root,
                 at=now,
                 wanted=asked,
                 problem="" if index.count() else f"{address(root)} holds no archived run yet.",
-                checked=check(root, files=False, quick=True),
+                checked=checked,
                 runs=index.count(wanted),
                 series=history.series(index, wanted),
                 periods=history.periods(index, wanted),
@@ -114,7 +115,9 @@ def read_audit(archive: str = "", since: str = "", host: str = "", cause: str = 
                 every=timed.every,
                 fixes=tuple(index.runs(Wanted(since=wanted.since, host=host, kind="verify"), last=_MOST_FIXES)),
                 unfinished=tuple(
-                    row for row in index.unfinished() if (not host or row.host == host) and not _is_own(row)
+                    row
+                    for row in index.unfinished(checked.unfinished)
+                    if (not host or row.host == host) and not _is_own(row)
                 ),
             )
     except ArchiveError as error:
