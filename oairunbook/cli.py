@@ -8,14 +8,14 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from oairunbook import __version__
 from oairunbook.collector.options import place_options
-from oairunbook.options import client_option, look_options
+from oairunbook.options import client_option, hide_option, look_options
 from oairunbook.output import (
     EXIT_INTERRUPTED,
     EXIT_TOOL_FAILED,
@@ -27,6 +27,10 @@ from oairunbook.output import (
     say,
     write_json,
 )
+
+if TYPE_CHECKING:
+    from oairunbook.evidence import Evidence
+    from oairunbook.verdict import Verdict
 
 _COMMAND_GROUPS = (
     ("In an incident", ("check", "collect", "fleet", "triage", "explain", "open", "run", "packet")),
@@ -123,12 +127,14 @@ def cli() -> None:
 @client_option
 @place_options(via=True)
 @click.option("--archive", metavar="DIR|s3://…", default="", help="Archive whose key fingerprints the API key.")
+@hide_option
 @json_option('{"evidence": …, "verdict": …}')
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def check(
     base_url: str | None,
     model: str | None,
     archive: str,
+    hide: frozenset[str],
     json_file: str | None,
     quiet: bool,
     **options: Any,
@@ -142,9 +148,10 @@ def check(
     from oairunbook import check as run_check
     from oairunbook.collector.place import by_interpreter
     from oairunbook.observe import CutShortError
-    from oairunbook.record.archive.chain import ArchiveError
+    from oairunbook.record.archive.chain import CHAIN, ArchiveError
     from oairunbook.record.table import check_text
 
+    near = f"{archive}/{CHAIN}"
     show = None if quiet else progress_line()
     if options["client"] and options["place"] is None:
         # The application's code may hang, print or end its process: none of that may become this command's answer.
@@ -154,14 +161,17 @@ def check(
     except ArchiveError as error:
         raise click.UsageError(inert(f"{error} Nothing was sent.")) from error
     except CutShortError as cut:
+        cut.evidence, _ = _handed(cut.evidence, hide, near)
         keep_cut_short(cut, json_file)
         raise cut.__cause__ or cut from None
     if show:
         show("")
+    evidence, handed = _handed(checked.evidence, hide, near)
+    verdict = handed(checked.verdict)
     if json_file != "-":
-        say(inert(check_text(checked.evidence, checked.verdict)))
+        say(inert(check_text(evidence, verdict)))
     if json_file:
-        write_json({"evidence": checked.evidence, "verdict": checked.verdict}, json_file)
+        write_json({"evidence": evidence, "verdict": verdict}, json_file)
     raise SystemExit(checked.verdict.exit_status)
 
 
@@ -173,14 +183,16 @@ def check(
     )
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@hide_option
 @json_option("the verdicts")
-def diagnose(files: tuple[str, ...], json_file: str | None) -> None:
+def diagnose(files: tuple[str, ...], hide: frozenset[str], json_file: str | None) -> None:
     """Judge recorded evidence again, by today's rules.
 
     Nothing is sent, and the evidence may come from another machine.
 
     FILE is an evidence.json of a run, what `check --json` or `oairunbook.observe()` wrote, or a log with lines of the latter; - is standard
-    input. With several records the exit status is the highest one.
+    input. With several records the exit status is the highest one. With --hide the records that --json writes leave your company without the
+    names of your network, and can be judged there as here.
     """
     from oairunbook.diagnose import diagnose as judge
     from oairunbook.evidence import EvidenceError, load_evidence, read_bytes
@@ -206,6 +218,8 @@ def diagnose(files: tuple[str, ...], json_file: str | None) -> None:
         except EvidenceError as error:
             raise click.UsageError(f"{name}: {error}") from error
         verdict = judge(evidence)
+        evidence, handed = _handed(evidence, hide, name)
+        verdict = handed(verdict)
         verdicts.append({"file": name, "evidence": evidence, "verdict": verdict})
         if json_file != "-":
             heading = f"{name}\n" if len(records) > 1 else ""
@@ -213,6 +227,15 @@ def diagnose(files: tuple[str, ...], json_file: str | None) -> None:
     if json_file:
         write_json(verdicts[0] if len(verdicts) == 1 else verdicts, json_file)
     raise SystemExit(max(item["verdict"].exit_status for item in verdicts))  # type: ignore[attr-defined]
+
+
+def _handed(evidence: Evidence, hide: frozenset[str], near: str) -> tuple[Evidence, Callable[[Verdict], Verdict]]:
+    """The record as it is shown and written, and what makes the verdict of it so."""
+    if not hide:
+        return evidence, lambda verdict: verdict
+    from oairunbook.record.handed import handed_over
+
+    return handed_over(evidence, hide, near)
 
 
 @contextlib.contextmanager

@@ -103,3 +103,24 @@ def client_option(command: Command) -> Command:
         metavar="MODULE:FACTORY",
         help="Make the minimal request by the application's own client: a client of the SDK, or what makes one. Its settings count.",
     )(command)
+
+
+def _levels(_context: click.Context, _option: click.Parameter, text: str | None) -> frozenset[str]:
+    """`hosts`, `addresses`, or both with a comma between them; none of them only where the option is not given."""
+    if text is None:
+        return frozenset()
+    wanted = frozenset(filter(None, (part.strip() for part in text.split(","))))
+    if wrong := wanted - {"hosts", "addresses"}:
+        raise click.BadParameter(f"{', '.join(sorted(wrong))}: give hosts, addresses, or hosts,addresses")
+    if not wanted:
+        # A variable of a script that is empty: whoever wrote --hide did not mean to hide nothing.
+        raise click.BadParameter("it is empty: give hosts, addresses, or hosts,addresses, or leave it out")
+    return wanted
+
+
+hide_option = click.option(
+    "--hide",
+    metavar="LEVELS",
+    callback=_levels,
+    help="Show and write no hosts, no addresses, or neither (hosts,addresses): each becomes a token, the same in the whole archive.  [default: all are kept]",
+)

@@ -11,6 +11,7 @@ from oairunbook.diagnose.reading import (
     cite,
     counter_test,
     errno_name,
+    is_documentation,
     is_public_api,
     is_public_name,
     stopped,
@@ -310,7 +311,7 @@ def _is_private(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     mapped = getattr(parsed, "ipv4_mapped", None) or parsed
     shared = mapped.version == 4 and mapped in _CARRIER_GRADE_NAT
-    if any(mapped.version == net.version and mapped in net for net in _DOCUMENTATION):
+    if is_documentation(mapped):
         return False
     return (mapped.is_private or shared) and not mapped.is_loopback and not mapped.is_unspecified
 
@@ -318,13 +319,7 @@ def _is_private(address: str) -> bool:
 _CARRIER_GRADE_NAT = ipaddress.ip_network("100.64.0.0/10")
 """RFC 6598."""
 
-_DOCUMENTATION = tuple(
-    ipaddress.ip_network(net)
-    for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
-)
-"""RFC 5737, RFC 3849, RFC 9637: no network is private in them, though `is_private` holds; laboratories let them stand for public ones."""
-
-_BLOCK_ADDRESSES = (
+BLOCK_ADDRESSES = (
     # Cisco Umbrella, Palo Alto, Fortinet (Pi-hole FTL's list of known block addresses, OONI fingerprints)
     *(f"146.112.61.{last}" for last in range(104, 111)),
     *(f"67.215.65.{last}" for last in range(130, 135)),
@@ -356,7 +351,7 @@ def _is_block_address(address: str, host: str) -> bool:
     if mapped.is_loopback:
         # Names of this machine's own may well live there.
         return is_public_name(host)
-    return mapped.is_unspecified or str(mapped) in _BLOCK_ADDRESSES
+    return mapped.is_unspecified or str(mapped) in BLOCK_ADDRESSES
 
 
 _ASK_RESOLVER = "Ask who runs the name server that the record names; give them the name, the time and its reply."

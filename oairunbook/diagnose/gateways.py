@@ -68,7 +68,7 @@ _BODIES: tuple[tuple[str, str], ...] = (
 )
 """What the beginning of a body holds, and the product."""
 
-_HOSTS: tuple[tuple[str, str], ...] = (
+HOSTS: tuple[tuple[str, str], ...] = (
     ("openrouter.ai", "OpenRouter"),
     ("api.portkey.ai", "Portkey, hosted"),
     ("gateway.ai.cloudflare.com", "Cloudflare AI Gateway"),
@@ -88,7 +88,7 @@ _PORTS = {
 def signs(evidence: Evidence) -> tuple[Sign, ...]:
     """Everything that names a product, what answers say before what an address hints at."""
     found = [sign for observation, answer in _all_answers(evidence) for sign in _of_answer(observation, answer)]
-    for end, product in _HOSTS:
+    for end, product in HOSTS:
         if f".{evidence.route.host}".endswith(f".{end}"):
             found.append(Sign(product=product, observation="route", what=f"its host is {evidence.route.host}"))
     for observation, answer in () if found else _all_answers(evidence):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from oairunbook.options import hide_option
 from oairunbook.output import examples, inert, json_option, say, write_json
 
 _MOST_BYTES = 512 * 1024**2
@@ -45,6 +46,7 @@ _MOST_BYTES = 512 * 1024**2
     metavar="FILE",
     help="What a check of the same runtime recorded (evidence.json, or what `check --json` wrote); both give one verdict.",
 )
+@hide_option
 @json_option('{"evidence": …, "verdict": …}')
 def triage(
     file: str | None,
@@ -55,6 +57,7 @@ def triage(
     model: str | None,
     route: str,
     record: str | None,
+    hide: frozenset[str],
     json_file: str | None,
 ) -> None:
     """Judge a pasted error: traceback, log, body, console.
@@ -97,6 +100,11 @@ def triage(
     )
     evidence = beside(checked, seen) if checked else seen
     verdict = diagnose(evidence)
+    if hide:
+        from oairunbook.record.handed import handed_over
+
+        evidence, without = handed_over(evidence, hide, record or "")
+        verdict = without(verdict)
     if json_file:
         write_json({"evidence": evidence, "verdict": verdict}, json_file)
     if json_file != "-":

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from oairunbook.collector.options import place_options
-from oairunbook.options import Seconds, client_option
+from oairunbook.options import Seconds, client_option, hide_option
 from oairunbook.output import examples, inert, json_option, say, write_json
 from oairunbook.record import runbooks
-from oairunbook.record.running import end_if_not_whole, hide_option, path_options, progress, sign_key_option, told
+from oairunbook.record.running import end_if_not_whole, path_options, progress, sign_key_option, told
 from oairunbook.verdict import Owner
 
 if TYPE_CHECKING:

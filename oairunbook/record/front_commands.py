@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
+from oairunbook.options import hide_option
 from oairunbook.output import NotWrittenError, examples, inert, say
-from oairunbook.record.running import hide_option
 from oairunbook.record.working import Copies, copy_notebooks
 
 DEFAULT_FOLDER = "oairunbook-work"

@@ -46,7 +46,7 @@ _KEPT = frozenset(
 _NAME_FIELDS = frozenset({"name", "canonical_name", "canonical_names", "names", "target"})
 """Fields of the evidence whose whole text may be a host name."""
 
-_HOST_FIELDS = frozenset({"host", "server_name", "search"})
+HOST_FIELDS = frozenset({"host", "server_name", "search"})
 """Those whose whole text is one, also without a dot."""
 
 _ORDINARY = frozenset(
@@ -118,6 +118,9 @@ _NO_TOP_LEVEL = frozenset(
         *("started", "complete", "failed", "headers", "outcome", "answer", "error", "url"),
     }
 )
+_CLASS = re.compile(r"[A-Z][a-z0-9]+[A-Z]\w*")
+"""`http.client.RemoteDisconnected` is an exception."""
+
 _RUN_NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z-)(.+?)(?=-[0-9a-f]{8}\b)")
 _IPV4 = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9]|\.[0-9])")
 _IPV6 = re.compile(
@@ -180,7 +183,10 @@ class Hidden:
             labels = name.split(".")
             # prod.example of web-3.prod.example; the last label alone is anybody's.
             found |= {".".join(labels[start:]) for start in range(1, len(labels) - 1)}
-        hidden = sorted((name for name in found if _is_hidden(name)), key=lambda name: (-len(name), name))
+        hidden = sorted(
+            (name for name in found if _is_hidden(name) and not self.is_everybodys(name)),
+            key=lambda name: (-len(name), name),
+        )
         whole = "|".join(map(re.escape, hidden))
         # Of one that a view has cut, what is left before the mark of the cut.
         cut = "|".join(map(_beginning, hidden))
@@ -206,9 +212,19 @@ class Hidden:
             text = shape.sub(self._of_shape, text)
         return text
 
+    def is_kept(self, name: str) -> bool:
+        """Whether a text that has the shape of a name is none, or one that says nothing of a network."""
+        lower, last = name.lower(), name.rpartition(".")[2]
+        plain = lower in self._steps or last.lower() in _NO_TOP_LEVEL or _CLASS.fullmatch(last) is not None
+        return plain or self.is_everybodys(name) or _is_address(name)
+
+    def is_everybodys(self, name: str) -> bool:
+        """Whether it is a name that everybody knows."""
+        return name.lower() in _KEPT
+
     def _of_shape(self, match: re.Match[str]) -> str:
         name = match[1]
-        if name.lower() in _KEPT | self._steps or _is_address(name) or name.rpartition(".")[2].lower() in _NO_TOP_LEVEL:
+        if self.is_kept(name):
             return match[0]
         return match[0][: match.start(1) - match.start()] + self._host(name) + match[0][match.end(1) - match.start() :]
 
@@ -241,7 +257,7 @@ def _names(item: Any, name: str = "") -> Iterator[str]:
     """What stands in the fields that hold names."""
     if isinstance(item, str):
         whole = _WHOLE_NAME.fullmatch(item)
-        if whole and (name in _HOST_FIELDS or (name in _NAME_FIELDS and "." in item)):
+        if whole and (name in HOST_FIELDS or (name in _NAME_FIELDS and "." in item)):
             yield whole[1]
     elif isinstance(item, tuple):
         for part in item:
@@ -296,10 +312,10 @@ def hidden_of(levels: frozenset[str], run: Path) -> Hidden | None:
         host = json.loads(read_kept(run / MANIFEST))["host"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         host = ""
-    return Hidden(levels, _key(run) or secrets.token_bytes(32), evidence, (str(host),) if host else ())
+    return Hidden(levels, key_of(run) or secrets.token_bytes(32), evidence, (str(host),) if host else ())
 
 
-def _key(run: Path) -> bytes | None:
+def key_of(run: Path) -> bytes | None:
     """Of the archive; None of a run that lies in none, or in one that cannot be written: its tokens compare within one text."""
     folder = run.absolute()
     archive = archive_of(str(folder)) or next((str(root) for root in folder.parents if (root / CHAIN).is_file()), "")

@@ -49,27 +49,6 @@ sign_key_option = click.option(
 )
 
 
-def _levels(_context: click.Context, _option: click.Parameter, text: str | None) -> frozenset[str]:
-    """`hosts`, `addresses`, or both with a comma between them; none of them only where the option is not given."""
-    if text is None:
-        return frozenset()
-    wanted = frozenset(filter(None, (part.strip() for part in text.split(","))))
-    if wrong := wanted - {"hosts", "addresses"}:
-        raise click.BadParameter(f"{', '.join(sorted(wrong))}: give hosts, addresses, or hosts,addresses")
-    if not wanted:
-        # A variable of a script that is empty: whoever wrote --hide did not mean to hide nothing.
-        raise click.BadParameter("it is empty: give hosts, addresses, or hosts,addresses, or leave it out")
-    return wanted
-
-
-hide_option = click.option(
-    "--hide",
-    metavar="LEVELS",
-    callback=_levels,
-    help="hosts, addresses, or hosts,addresses: each becomes a token, the same in the whole archive.  [default: all are kept]",
-)
-
-
 def progress(quiet: bool) -> Callable[[str], None]:
     """Tells of each notebook on standard error, or of none."""
     return (lambda _: None) if quiet else (lambda line: click.echo(inert(line), err=True))

@@ -11,6 +11,8 @@ from oairunbook.record.steps import first_change, steps
 from oairunbook.verdict import Verdict
 
 _WIDTH = 110
+HIDDEN = "hidden on request: "
+"""How a record says among its redactions that names or addresses in it stand for others (`oairunbook.record.handed`)."""
 
 
 def check_text(evidence: Evidence, verdict: Verdict) -> str:
@@ -40,10 +42,10 @@ def check_text(evidence: Evidence, verdict: Verdict) -> str:
 
 
 def practice_text(evidence: Evidence) -> str:
-    """A line that says that this is practice; nothing for a real path."""
-    if not evidence.practice:
-        return ""
-    return f"PRACTICE against the lab, fault {evidence.practice}. This says nothing about a real path.\n"
+    """A line that says that this is practice, and one that names in it are nobody's; nothing for a real path as it is."""
+    hidden = next((line for line in evidence.redactions if line.startswith(HIDDEN)), "")
+    practice = f"PRACTICE against the lab, fault {evidence.practice}. This says nothing about a real path.\n"
+    return practice * bool(evidence.practice) + f"{hidden.capitalize()}.\n" * bool(hidden)
 
 
 def verdict_text(verdict: Verdict) -> str:

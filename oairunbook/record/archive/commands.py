@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from oairunbook.options import hide_option
 from oairunbook.output import NotWrittenError, examples, inert, json_option, say, write_json, write_pieces
 from oairunbook.verdict import Owner
 
@@ -159,8 +160,9 @@ def list_runs(
 @archive.command(epilog=examples("oairunbook archive show latest", "oairunbook archive show 1a2b3c4d --json -"))
 @click.argument("run", metavar="RUN")
 @_archive_option
+@hide_option
 @json_option('{"run", "state", "problems", "manifest", "verdict", "notebooks"}')
-def show(run: str, root: str, json_file: str | None) -> None:
+def show(run: str, root: str, hide: frozenset[str], json_file: str | None) -> None:
     """Show one RUN: what it found, how its notebooks ended, its place in the chain.
 
     RUN is a folder, a name in the archive or a part of it, or `latest`.
@@ -168,6 +170,7 @@ def show(run: str, root: str, json_file: str | None) -> None:
     from oairunbook.evidence import EvidenceError
     from oairunbook.record.archive.find import archive_root, find_run
     from oairunbook.record.archive.show import read_run, to_text
+    from oairunbook.record.hidden import hidden_of
 
     with _wrong_calls():
         folder = find_run(archive_root(root), run)
@@ -175,10 +178,11 @@ def show(run: str, root: str, json_file: str | None) -> None:
             shown = read_run(folder)
         except (OSError, ValueError, EvidenceError, RecursionError) as error:
             raise click.UsageError(inert(f"{folder} cannot be read as a run: {error}")) from error
+        hidden = hidden_of(hide, folder)
     if json_file:
-        write_json(shown.document(), json_file)
+        write_json(hidden.document(shown.document()) if hidden else shown.document(), json_file)
     if json_file != "-":
-        say(inert(to_text(shown)))
+        say(inert(hidden.text(to_text(shown)) if hidden else to_text(shown)))
 
 
 @archive.command(
