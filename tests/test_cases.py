@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from oairunbook.diagnose import CATALOGUE, diagnose
-from oairunbook.evidence import to_document
+from oairunbook.evidence import DnsNoAnswer, NameServer, Observation, TlsHandshake, to_document
 from oairunbook.record.picture import path
+from oairunbook.verdict import Verdict
 from tests.cases import Case, NearMiss, cases, near_misses, small
 from tests.corpus import cases as texts
 
@@ -85,6 +86,67 @@ def test_the_next_step_asks_the_owner_first_where_a_fault_of_the_path_is_the_pro
         for case in CASES.values()
         if (v := diagnose(case.evidence)).owner == "connection_path" and "whoever runs the" in v.next[0]
     ]
+
+
+def test_what_name_servers_say_more_than_once_comes_before_handshakes_that_fail_more_often() -> None:
+    names, hellos = (CASES[name].evidence for name in ("dns_nxdomain_every_third_time", "tls_hello_reset_now_and_then"))
+    denied = next(o.attempt for o in names.observations if o.outcome.kind == "resolve_failed" and o.attempt > 1)
+
+    def beside(number: int) -> Verdict:
+        more = [
+            replace(o, attempt=at, id=o.id.replace(f"#{denied}", f"#{at}"))
+            for at in range(101, 101 + number)
+            for o in names.observations
+            if o.attempt == denied
+        ]
+        return diagnose(replace(hellos, observations=(*hellos.observations, *more)))
+
+    once, twice = beside(1), beside(2)
+    assert (once.cause, twice.cause, twice.pattern) == ("tls.reset", "dns.nxdomain", "intermittent")
+    assert "dns.nxdomain" in [other.cause for other in once.also]
+    assert "tls.reset" in [other.cause for other in twice.also]
+
+
+def test_a_chain_is_incomplete_now_and_then_where_the_same_certificate_verifies_with_more_and_not_where_another_one_does() -> (
+    None
+):
+    seen = CASES["tls_incomplete_chain_of_every_other_connection"].evidence
+
+    def another(o: Observation) -> Observation:
+        if not isinstance(o.outcome, TlsHandshake) or not o.outcome.chain:
+            return o
+        leaf, *rest = o.outcome.chain
+        return replace(o, outcome=replace(o.outcome, chain=(replace(leaf, sha256="0" * 64), *rest)))
+
+    assert diagnose(seen).certainty == "proven"
+    verdict = diagnose(replace(seen, observations=tuple(another(o) for o in seen.observations)))
+    assert (verdict.layer, verdict.pattern, verdict.certainty) == ("tls", "intermittent", "likely")
+
+
+def test_a_resolver_whose_routers_icmp_errors_come_now_and_then_is_likely_unreachable_and_its_silence_proves_nothing() -> (
+    None
+):
+    """Routers send few ICMP errors a second: the questions that get none look as if nobody had answered."""
+    told = CASES["dns_resolver_on_unreachable_network"].evidence
+    silence = CASES["dns_timeout_packets_dropped"].evidence
+
+    def as_silent(o: Observation) -> Observation:
+        if not isinstance(o.outcome, DnsNoAnswer) or o.attempt != 1:
+            return o
+        return replace(o, outcome=replace(o.outcome, ended="silence"))
+
+    some = diagnose(replace(told, observations=tuple(as_silent(o) for o in told.observations)))
+    assert (some.cause, some.certainty) == ("dns.resolver_unreachable", "likely")
+    assert "dns.timeout" in [beside.cause for beside in some.also]
+    assert (diagnose(told).certainty, diagnose(silence).certainty) == ("proven", "proven")
+
+    other = [
+        replace(o, outcome=replace(o.outcome, server=NameServer(address="192.0.2.54")), id="dns.server:192.0.2.54")
+        for o in told.observations
+        if isinstance(o.outcome, DnsNoAnswer) and o.outcome.ended == "unreachable" and o.attempt == 1
+    ]
+    of_two = diagnose(replace(silence, observations=(*silence.observations, *other)))
+    assert (of_two.cause, of_two.certainty) == ("dns.timeout", "likely")
 
 
 def test_a_check_that_was_cut_short_gives_no_step_that_worked_as_a_reason() -> None:

@@ -562,6 +562,17 @@ def test_a_chain_that_nobody_trusts_is_kept_whole_with_the_verify_code(tls_serve
     assert isinstance(shake(port, tls_servers.trusting), TlsHandshake), "trusting the root is all that it takes"
 
 
+def test_the_chain_of_a_handshake_that_failed_is_its_own_and_not_that_of_the_next_connection(tls_servers: Tls) -> None:
+    """Behind one address may stand servers with different chains."""
+    port, other = tls_servers.start(), tls_servers.start("other.example.test")
+    nobody = ssl.create_default_context()
+    outcome, _ = tls.handshake(
+        stream_to(port), nobody, address="127.0.0.1", server_name=NAME, again=lambda: stream_to(other)
+    )
+    assert isinstance(outcome, TlsFailed)
+    assert outcome.chain[0].names == (NAME,)
+
+
 def test_a_certificate_for_another_host_is_told_by_its_verify_code_and_its_names(tls_servers: Tls) -> None:
     outcome = shake(tls_servers.start("other.example.test"), tls_servers.trusting)
     assert isinstance(outcome, TlsFailed)
@@ -897,6 +908,7 @@ def test_an_error_inside_a_stream_is_found() -> None:
         ({"error": [{"message": "m"}]}, "list", "m"),
         ([{"error": {"message": "m"}}], "object", "m"),
         ({"statusCode": 401, "message": "m"}, "flat", "m"),
+        ({"object": "error", "message": "m", "type": "NotFoundError", "code": 404}, "object", "m"),
         ({"success": False, "errors": [{"message": "m"}]}, "list", "m"),
     ],
 )

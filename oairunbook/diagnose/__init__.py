@@ -103,7 +103,7 @@ def _of_probes(evidence: Evidence) -> Verdict:
         verdict = _of_probes(one_at_a_time.evidence)
         because = tuple(one_at_a_time.cited(reason) for reason in verdict.because)
         return dataclasses.replace(verdict, because=because, also=(one_at_a_time.also, *verdict.also))
-    tries = attempted(evidence, find)
+    tries = _compared_with_others(evidence, attempted(evidence, find))
     comes_and_goes = tries.intermittent and tries.certain
     findings = find(without_isolating_tests(evidence) if comes_and_goes else evidence)
     if request_succeeded(evidence) is not None and stream_failed(evidence) is None:
@@ -154,6 +154,18 @@ def find(evidence: Evidence) -> list[tuple[Cause, Finding]]:
 def tally(evidence: Evidence) -> pattern.Tally:
     """How often the path and the SDK's own request were tried, and how often they failed before the API."""
     return pattern.tally(evidence, find)
+
+
+def _compared_with_others(evidence: Evidence, tries: pattern.Attempted) -> pattern.Attempted:
+    """One attempt shows a chain that does not verify; beside those that do it may show why."""
+    left_out = tls.left_out_by_some(evidence)
+    if left_out is None:
+        return tries
+    better = (_BY_ID["tls.incomplete_chain"], left_out)
+    unverified = ("tls.untrusted_issuer", "tls.incomplete_chain")
+    return dataclasses.replace(
+        tries, failed=tuple(better if cause.id in unverified else (cause, finding) for cause, finding in tries.failed)
+    )
 
 
 def _perhaps_by_our_pace(evidence: Evidence, tries: pattern.Attempted) -> tuple[Cause, Finding]:

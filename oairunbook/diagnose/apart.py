@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from oairunbook.diagnose.catalogue import Cause, Finding
-from oairunbook.diagnose.reading import attempts
+from oairunbook.diagnose.reading import attempts, path_alone
 from oairunbook.evidence import Evidence, HttpAnswer, Observation
 from oairunbook.verdict import Also, Because
 
@@ -41,12 +42,16 @@ def alone(evidence: Evidence, find: Find) -> Apart | None:
     """
     kind = next((k for k in (_SLOWLY, _ALONE) if any(o.id.startswith(k) for o in evidence.observations)), "")
     single = list(_attempts_of(evidence, kind)) if kind else []
-    again = [ended for one in _attempts_of(evidence, _SEVERAL) if (ended := _ended(one, find)) is not None]
+    several = [_ended(one, find) for one in _attempts_of(evidence, _SEVERAL)]
+    again = [ended for ended in several if ended is not None]
     if not single or not again or any(_ended(one, find) is not None for one in single):
         return None
-    before = [_ended(one, find) for one in attempts(evidence)]
+    before = [_ended(one, find) for one in (path_alone(evidence), *attempts(evidence))]
     failed = [ended for ended in before if ended is not None]
-    if not failed or (1 - len(failed) / len(before)) ** len(single) > _BY_CHANCE:
+    if not failed:
+        return None
+    spared = (1 - len(failed) / len(before)) ** len(single)
+    if min(spared, _all_among(len(again), len(several), len(single))) > _BY_CHANCE:
         return None
     why = (
         f"{len(failed)} of {len(before)} attempts ended so while several were made at a time, and so it was once more after that; of {len(single)} "
@@ -59,6 +64,11 @@ def alone(evidence: Evidence, find: Find) -> Apart | None:
         also=Also(cause=cause, why=why),
         renamed={new.id: old.id for new, old in renamed if new.id != old.id},
     )
+
+
+def _all_among(failed: int, several: int, single: int) -> float:
+    """How likely chance puts all of so many failures among those made at one moment, and none among those made alone (Fisher's exact test)."""
+    return math.comb(several, failed) / math.comb(several + single, failed)
 
 
 def _attempts_of(evidence: Evidence, kind: str) -> Iterator[Evidence]:

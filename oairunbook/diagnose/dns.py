@@ -23,6 +23,7 @@ from oairunbook.evidence import (
     DnsAnswer,
     DnsNoAnswer,
     Evidence,
+    NameServer,
     Observation,
     Resolved,
     ResolveFailed,
@@ -111,7 +112,12 @@ def _timeout(evidence: Evidence) -> Finding | None:
         for o, outcome in _silent(evidence)
         if outcome.ended == "silence"
     ]
-    return Finding(because=(*found, system), certainty="proven") if found else None
+    # An ICMP error to one of the questions: what came to nothing may be errors that were withheld.
+    return (
+        Finding(because=(*found, system), certainty="likely" if _told_unreachable(evidence) else "proven")
+        if found
+        else None
+    )
 
 
 def _unanswered(evidence: Evidence, system: Because) -> Finding | None:
@@ -173,7 +179,24 @@ def _resolver_unreachable(evidence: Evidence) -> Finding | None:
     if outcomes and all(outcome.ended == "unreachable" for _, outcome in outcomes):
         found = [cite(o, f"{outcome.server.address}: {words(outcome.errors)}") for o, outcome in outcomes]
         return Finding(because=(*found, system), certainty="proven")
+    told = _told_unreachable(evidence)
+    if outcomes and all(outcome.server in told for _, outcome in outcomes):
+        # Routers send few ICMP errors a second (RFC 1812 section 4.3.2.8): those that follow are withheld, and look like silence.
+        return Finding(because=(*told.values(), system), certainty="likely", also=(_WITHHELD,))
     return None
+
+
+_WITHHELD = ("dns.timeout", "not every question was answered so: the others got no answer at all")
+
+
+def _told_unreachable(evidence: Evidence) -> dict[NameServer, Because]:
+    """Name servers that some question, of the walk or of an attempt, was told cannot be reached."""
+    told: dict[NameServer, Because] = {}
+    for observation in evidence.observations:
+        outcome = observation.outcome
+        if isinstance(outcome, DnsNoAnswer) and outcome.ended == "unreachable" and observation.changed is None:
+            told.setdefault(outcome.server, cite(observation, f"{outcome.server.address}: {words(outcome.errors)}"))
+    return told
 
 
 def _resolved(evidence: Evidence) -> tuple[Observation, Resolved] | None:

@@ -19,6 +19,8 @@ _Judged = tuple[Evidence, "list[tuple[Cause, Finding]]"]
 _SILENT = ("dns.timeout", "tcp.timeout", "tcp.path_mtu", "tls.timeout", "http.read_timeout")
 """Silence of a single attempt can be this machine's own load; a reset, a refusal or an answer cannot."""
 
+_TOLD_BY_SERVERS = ("dns.nxdomain", "dns.servfail", "dns.refused", "dns.no_address")
+
 _OF_THE_SERVER = ("api.server_error", "api.overloaded")
 
 _SINGLE = (*_SILENT, *_OF_THE_SERVER)
@@ -50,8 +52,13 @@ class Attempted:
         return len(self.failed) > 1 or any(cause.id not in _SINGLE for cause, _ in self.failed)
 
     def most_common(self) -> tuple[Cause, Finding]:
-        """The cause that most failed attempts show; of two alike the one at the earlier layer."""
+        """The cause that most failed attempts show; of two alike the one at the earlier layer.
+
+        What name servers said more than once comes first, however often the rest failed as well: no fault behind a name makes that.
+        """
         counted = Counter(cause.id for cause, _ in self.failed)
+        told = {identity: number for identity, number in counted.items() if identity in _TOLD_BY_SERVERS and number > 1}
+        counted = Counter(told) or counted
         if counted["tcp.reset"]:
             # The same reset can come before or after this side's first bytes.
             counted["tcp.reset"] += counted.pop("tls.reset", 0)

@@ -78,6 +78,9 @@ def _incomplete_chain(evidence: Evidence) -> Finding | None:
     found = _verification(evidence, NO_LOCAL_ISSUER, UNVERIFIED_LEAF)
     if not found:
         return None
+    by_some = left_out_by_some(evidence)
+    if by_some is not None:
+        return by_some
     completed = counter_test(evidence, TlsHandshake, "tls.completed_chain")
     if completed is not None:
         because = (
@@ -94,6 +97,30 @@ def _incomplete_chain(evidence: Evidence) -> Finding | None:
         return _issuer_seems_intermediate(found)
     fact = f"{_issuer_fact(found[1])}; only the leaf was sent, and it names its issuer at {found[1].chain[0].issuer_urls[0]}"
     return Finding(because=(cite(found[0], fact),), certainty="likely")
+
+
+def left_out_by_some(evidence: Evidence) -> Finding | None:
+    """The same certificate verifies where more was sent along with it: of several servers behind one name some leave an intermediate out."""
+    of_the_path = [o for o in evidence.observations if o.changed is None and o.probe == "tls"]
+    for observation in of_the_path:
+        failed = observation.outcome
+        if (
+            not isinstance(failed, TlsFailed)
+            or failed.verify_code not in (NO_LOCAL_ISSUER, UNVERIFIED_LEAF)
+            or not failed.chain
+        ):
+            continue
+        for other in of_the_path:
+            shaken = other.outcome
+            if (
+                isinstance(shaken, TlsHandshake)
+                and len(shaken.chain) > len(failed.chain)
+                and shaken.chain[0].sha256 == failed.chain[0].sha256
+            ):
+                more = f"the same certificate verifies with {len(shaken.chain)} sent"
+                because = (cite(observation, _issuer_fact(failed)), cite(other, more))
+                return Finding(because=because, certainty="proven")
+    return None
 
 
 def _unverified(failed: TlsFailed) -> bool:

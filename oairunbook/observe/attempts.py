@@ -7,11 +7,12 @@ with the number of the attempt.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from oairunbook.evidence import (
     Outcome,
     Resolved,
     ResolveFailed,
+    TlsFailed,
     TlsHandshake,
 )
 from oairunbook.observe import dns, sdk
@@ -66,6 +68,7 @@ class Attempts:
         self._silent_posts = 0
         self._failed = self._passed = 0
         self._under_way: dict[int, float] = {}
+        self._chains: set[tuple[str, ...]] = set()
         self._called_off = threading.Event()
         self._workers = [
             threading.Thread(target=self._work, name=f"oairunbook attempts {index}", daemon=True)
@@ -103,14 +106,14 @@ class Attempts:
             self._join(silent_seconds)
         self._called_off.set()
 
-    def apart(self, own: Callable[[float], None]) -> None:
+    def apart(self, own: Callable[[float], None], *, walk_failed: bool) -> None:
         """Where some failed and some did not: is it this test, which makes several at a time?
 
         They are made one at a time, with nothing else under way, until one fails; slower where that one was told that it is too much. If
-        none does, *own* is called with the pause between requests, and several are made again.
+        none does, *own* is called with the pause between requests, and several are made again. The walk is one of them.
         """
         with self._lock:
-            failed, passed = self._failed, self._passed
+            failed, passed = self._failed + walk_failed, self._passed
         if not failed or not passed:
             return
         self._join(_SETTLE_SECONDS)
@@ -139,13 +142,13 @@ class Attempts:
         return ""
 
     def _at_once(self) -> None:
-        """Several attempts that begin at the same moment."""
-        start = threading.Barrier(_AT_ONCE)
+        """Several attempts whose connections are all open at the same moment, as far as the path lets them."""
+        together = _Together(_AT_ONCE)
 
         def begin() -> None:
             number = self._number()
-            start.wait(_ALONE_SECONDS)
-            self._attempt(number, "several.")
+            with together.member() as wait_for_the_others:
+                self._attempt(number, "several.", wait_for_the_others)
 
         several = [threading.Thread(target=begin, daemon=True) for _ in range(_AT_ONCE)]
         for thread in several:
@@ -196,8 +199,11 @@ class Attempts:
     def _some_differ(self) -> bool:
         return any(len(ends) > 1 for ends in self._ends.values())
 
-    def _attempt(self, number: int, among: str = "") -> str:
-        """Follow the path once. The text says how it ended, so that two ends can be told apart."""
+    def _attempt(self, number: int, among: str = "", connected: Callable[[], None] = lambda: None) -> str:
+        """Follow the path once. The text says how it ended, so that two ends can be told apart.
+
+        *connected* is called once the way to the endpoint is open, before the first byte to it.
+        """
         route, look = self._path.route, _Look(self._collection, number, among)
         addresses: tuple[str, ...] = (route.dialled_host,)
         if not self._literal:
@@ -214,9 +220,9 @@ class Attempts:
                     )
                 return f"dns {found.errors[-1].errno_name}"
             addresses = found.addresses
-        return self._from_tcp(look, addresses)
+        return self._from_tcp(look, addresses, connected)
 
-    def _from_tcp(self, look: _Look, addresses: tuple[str, ...]) -> str:
+    def _from_tcp(self, look: _Look, addresses: tuple[str, ...], connected: Callable[[], None]) -> str:
         path, route = self._path, self._path.route
         failed = "tcp"
         for address in addresses:
@@ -233,6 +239,7 @@ class Attempts:
                 )
                 if look.stream is None:
                     return f"proxy {outcome.kind} {getattr(outcome, 'status', '')}"
+            connected()
             if route.scheme == "https":
                 # The SDK may still be importing; that is no part of the handshake.
                 held = path.hold(look.stream)
@@ -260,14 +267,29 @@ class Attempts:
         return failed
 
     def _handshake(self, stream: Any, address: str, held: bool) -> tuple[Outcome, Any]:
-        """Shake hands. The chain is kept once, by the walk."""
+        """Shake hands."""
         try:
             stream = stream if held else self._path.open(address, self._step)
         except NoPathError as nowhere:
             return nowhere.outcome, None
         stream.deadline = self._step
         outcome, secured = self._path.handshake(stream, address)
-        return (replace(outcome, chain=()) if isinstance(outcome, TlsHandshake) else outcome), secured
+        return (self._with_less(outcome) if isinstance(outcome, (TlsHandshake, TlsFailed)) else outcome), secured
+
+    def _with_less(self, outcome: TlsHandshake | TlsFailed) -> TlsHandshake | TlsFailed:
+        """A chain that verifies is kept by the walk, and once more beside one that did not: what differs between them is the reason.
+
+        Of each chain that does not verify the certificates themselves are kept once.
+        """
+        chain = tuple(certificate.sha256 for certificate in outcome.chain)
+        with self._lock:
+            verified = isinstance(outcome, TlsHandshake)
+            known = chain in self._chains or (verified and not self._chains)
+            if chain and not known:
+                self._chains.add(chain)
+        if not known:
+            return outcome
+        return replace(outcome, chain=() if verified else tuple(replace(c, der_base64="") for c in outcome.chain))
 
     def _ask(self, server: NameServer, name: str) -> Outcome:
         """Ask a server that has just failed the system resolver until it says so again, a few times at most."""
@@ -319,6 +341,38 @@ _APART = {
     "slowly.": f"one at a time, {_LONG_GAP_SECONDS:g} s apart",
     "several.": "several at the same moment, once more",
 }
+
+
+class _Together:
+    """Holds the connections of one moment until all of them are open or have failed: else, on a short line, the first are over before the last
+    begin, and a limit of connections is met by chance.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._missing = number
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def member(self) -> Iterator[Callable[[], None]]:
+        """One of them; gives what waits for the others. Who leaves without having waited is not waited for."""
+        arrived = False
+
+        def arrive() -> None:
+            nonlocal arrived
+            with self._changed:
+                self._missing -= not arrived
+                arrived = True
+                self._changed.notify_all()
+
+        def wait_for_the_others() -> None:
+            arrive()
+            with self._changed:
+                self._changed.wait_for(lambda: self._missing <= 0, _ALONE_SECONDS)
+
+        try:
+            yield wait_for_the_others
+        finally:
+            arrive()
 
 
 class _Look:

@@ -65,6 +65,9 @@ def api_error(document: Any) -> ApiError | None:
     errors = document.get("errors")
     if document.get("success") is False and isinstance(errors, list) and errors and isinstance(errors[0], dict):
         return _from_object(errors[0], "list")
+    if document.get("object") == "error" and "message" in document:
+        # FastChat, and vLLM before 0.10: the error's own fields at the top.
+        return _from_object(document, "object")
     if "message" in document and ("statusCode" in document or "request_id" in document or len(document) == 1):
         return ApiError(
             message=_word(document["message"]),

@@ -37,7 +37,8 @@ def handshake(
         context: The transport's own context, with its trust store.
         address: The address that was dialled, for the record.
         server_name: SNI and the name to verify.
-        again: Opens the same path once more, to fetch the chain of a peer that did not verify; None if it cannot be opened again.
+        again: Opens the same path once more, to fetch the chain of a peer that did not verify where this handshake does not show it; None if
+            it cannot be opened again.
     """
     stream = None
     # What a proxy said before is no part of the handshake.
@@ -51,8 +52,11 @@ def handshake(
         links = error_chain(error)
         verification = next((link for link in links if link.verify_code is not None), None)
         chain: tuple[Certificate, ...] = ()
-        if verification is not None and again is not None:
-            chain = chain_as_sent(again, server_name)
+        if verification is not None:
+            # Of this very handshake, if it can be: the next connection may lead to another server, with another chain.
+            chain = _shown_chain(stream) if stream is not None else ()
+            if not chain and again is not None:
+                chain = chain_as_sent(again, server_name)
         first = below.first_bytes
         return (
             TlsFailed(
@@ -165,14 +169,22 @@ def chain_as_sent(again: Callable[[], Stream], server_name: str) -> tuple[Certif
 
 
 def _peer_chain(stream: TlsStream) -> tuple[Certificate, ...]:
-    """The chain as the peer sent it, leaf first. CPython has had the call since 3.10 and shows it in public since 3.13."""
-    private = getattr(stream.object, "_sslobj", None)
-    fetch = getattr(private, "get_unverified_chain", None)
-    if fetch is not None:
-        certificates = fetch() or ()
-        return tuple(_certificate(c.public_bytes(ssl._ssl.ENCODING_DER), c.get_info()) for c in certificates)  # type: ignore[attr-defined]
+    """The chain as the peer sent it, leaf first; the leaf alone where Python shows no more."""
+    shown = _shown_chain(stream)
+    if shown:
+        return shown
     der = stream.object.getpeercert(binary_form=True)
     return (_certificate(der, {}),) if der else ()
+
+
+def _shown_chain(stream: TlsStream) -> tuple[Certificate, ...]:
+    """The chain as the peer sent it; of a handshake that did not verify as well, with OpenSSL 3. Empty where Python or OpenSSL does not show it.
+
+    CPython has had the call since 3.10 and shows it in public since 3.13.
+    """
+    fetch = getattr(getattr(stream.object, "_sslobj", None), "get_unverified_chain", None)
+    certificates = (fetch() if fetch is not None else None) or ()
+    return tuple(_certificate(c.public_bytes(ssl._ssl.ENCODING_DER), c.get_info()) for c in certificates)  # type: ignore[attr-defined]
 
 
 def _kin(chain: tuple[Certificate, ...], context: ssl.SSLContext) -> str | None:

@@ -27,6 +27,7 @@ from oairunbook.evidence import (
     Resolved,
     Route,
     StatusPage,
+    TlsFailed,
     TlsHandshake,
 )
 from oairunbook.observe import clients, control, dns, http, idle, proxy, sdk, tcp, tls
@@ -426,6 +427,12 @@ class Walk:
         reason = "the application's client would send its key where no certificate is verified"
         self._collection.skip("sdk", "sdk", "api", "the SDK's minimal request", reason)
 
+    def _turned_away(self) -> bool:
+        """Whether the walk ended at a connection or a handshake, and not by a verdict on a certificate."""
+        ends = [o.outcome for o in self._collection.so_far() if o.changed is None and o.attempt == 1]
+        unverified = any(isinstance(end, TlsFailed) and end.verify_code is not None for end in ends)
+        return not unverified and any(isinstance(end, (ConnectFailed, TlsFailed)) for end in ends)
+
     def _unreached_addresses(self) -> int:
         """How many addresses of the dialled host have not accepted a connection, or not yet."""
         reached = sum(
@@ -577,7 +584,7 @@ class Walk:
         # Where the walk got nowhere and an attempt did, those that are still silent tell how often.
         differ = healthy or (not reached and attempts.some_passed)
         attempts.wait(max(quiet.left, patience), silent_seconds=self._timeout if differ else 0.0)
-        attempts.apart(self._own_apart)
+        attempts.apart(self._own_apart, walk_failed=not reached and self._turned_away())
         for thread in self._walkers:
             thread.join(max(0.0, quiet.left))
         for task in (*self._side, *self._tests.values()):

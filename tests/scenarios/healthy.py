@@ -524,6 +524,14 @@ def healthy_with_three_connections_at_a_time(world: World) -> Steps:
     world.middle.mend()
 
 
+@healthy(packets=True)
+def healthy_with_four_connections_at_a_time_on_a_short_line(world: World) -> Steps:
+    """The same on a line without length, where connections are over in a moment: those that are made at one moment are held until all are open."""
+    world.middle.rule("tcp dport 443 ct state new ct count over 4 reject with tcp reset")
+    yield sdk_answers
+    world.middle.mend()
+
+
 @healthy(needs=("nginx",))
 def healthy_gateway_with_a_limit_of_requests(world: World) -> Steps:
     """Two requests a second and a few beyond: this test asks for more, an application that waits for its answers does not."""

@@ -143,6 +143,18 @@ def tls_incomplete_chain_on_nginx(world: World) -> Steps:
     world.api.serve()
 
 
+@scenario("tls.incomplete_chain", intermittent=True)
+def tls_incomplete_chain_of_every_other_connection(world: World) -> Steps:
+    """One of two servers leaves the intermediate out, and nothing says where it can be had."""
+    intermediate = sign("Lab Trust Services WE1", issuer=PUBLIC_ROOT.signed)
+    signed = sign(API, issuer=intermediate, hosts=(API,))
+    world.api.serve(certificate=leaf(signed, intermediate))
+    world.api.serve(certificate=leaf(signed), port=444)
+    world.api.divert(every=2, to=444)
+    yield _varies("unable to get local issuer")
+    world.api.undivert()
+
+
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
