@@ -115,6 +115,22 @@ def test_the_frames_say_what_timed_out(text: str, cause: str) -> None:
         # The title of a report: which of the two, it does not say.
         ("# Rate Limit Error\n\nThe program breaks.", "quota_or_rate", "unknown"),
         ("My function has a rate limit error handler, and it works.", "unknown", "unknown"),
+        # SDK 0.x's own log.
+        ("error_code=invalid_api_key error_message= error_param=None error_type=invalid_request_error message='OpenAI API error received' stream_error=False", "auth", "api.invalid_key"),
+        ("error_code=None error_message='You exceeded your current quota' error_param=None error_type=insufficient_quota message='OpenAI API error received'", "quota_or_rate", "api.insufficient_quota"),
+        ("*** OpenAI API invalid request. Check the documentation for the specific API method. Waiting 10 seconds and trying again. ***", "request", "api.bad_request"),
+        ("*** The OpenAI API rate limit has been exceeded. Waiting 10 seconds and trying again. ***", "quota_or_rate", "api.rate_limited"),
+        ("*** OpenAI API timeout occurred. Waiting 10 seconds and trying again. ***", "connection_path", "unknown"),
+        ("openai.error.InvalidRequestError: Engine not found", "request", "api.model_not_found"),
+        ("ollama: registry.ollama.ai/library/gemma2:9b does not support tools", "request", "api.bad_request"),
+        ("The API does not support tools in this version of my app.", "unknown", "unknown"),
+        # A gateway's answer that its own connection failed, and a client's account of its own.
+        ("Ollama\nError code: 500 - {'error': {'message': 'connection refused', 'type': 'api_error'}}", "route_provider", "api.gateway_upstream_failed"),
+        ('Ollama\n{"cause":{"code":"ECONNREFUSED","message":"connect ECONNREFUSED 172.17.0.1:11434","type":"system"}}', "route_provider", "tcp.refused"),
+        ("ollama log: embedding failed: 404 page not found", "route_provider", "http.not_an_api"),
+        # A form's placeholder is no page.
+        ("# [Bug]: <title>\n\nhttpx.ConnectError: [WinError 10061] No connection could be made", "connection_path", "tcp.refused"),
+        ("第三方chatgpt api 报错\nThe read operation timed out", "route_provider", "http.read_timeout"),
         # An application's own status for a call that got no answer.
         ("500: Open WebUI: Server Connection Error", "connection_path", "unknown"),
         # Which of its components a program lets tell that all is well is no route.

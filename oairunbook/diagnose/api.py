@@ -23,6 +23,8 @@ _GATEWAY_UPSTREAM: Marks = ("openaiexception", "azureexception - ", "fetch faile
                             "no deployments available", "no healthy deployments", "deployments for selected model", "are in cooldown", "bad_response_status_code",
                             "bad response status code", "no available channel", "无可用渠道", "backend connection", "do_request_failed", "all providers failed",
                             "an invalid response was received from the upstream", "no instances available", "no models available", "provider_unavailable", "connection error.")  # fmt: skip
+# Of a connection of the gateway's own, where it is an answer that says so; a client says the same of its own.
+_UPSTREAM_LOST: Marks = ("connection refused", "econnrefused", "dial tcp", "no such host", "enotfound")
 # The API itself never speaks so; it has no upstream to tell of.
 _UPSTREAM_SAID: Marks = ("upstream request failed", "error from provider", "upstream_error", "upstream error", "fetch failed", "no available channel", "no available upstream",
                          "no available account", "no available candidate", "no available provider", "services available", "providers available for", "backends available", "upstreams available", "无可用渠道", "do_request_failed",
@@ -102,7 +104,7 @@ _ADDRESS: Marks = (
 _ENDPOINT: Marks = ("invalid url (", "not allowed to post", "method_not_supported", "unknown_url", "unknown request url", "unrecognized request url", "no route matched",
                     "did you mean to use v1/", "only supported in v1/", "unknown endpoint")  # fmt: skip
 _MODEL = re.compile(
-    r"model_not_found|not_found_error model: |model_not_available|model not exist|modelnotfound|invalid model name passed|not a valid model|invalid model id|unknown model|no such model|invalid_model|model_not_supported|"
+    r"model_not_found|\bengine not found|not_found_error model: |model_not_available|model not exist|modelnotfound|invalid model name passed|not a valid model|invalid model id|unknown model|no such model|invalid_model|model_not_supported|"
     r"models?\b.{0,120}(?:does not exist|doesn't exist|not found|is not available|not supported by any|not exist\b|has been deprecated|has been decommissioned|is not found|no access|you do not have access|unavailable for)|"
     r"does not have access to model|no endpoints found|no allowed providers are available|try pulling it first|(?:not|n't) have access to (?:(?:the|this) )?(?:model|[`'\"]?[\w./:-]{2,60}[`'\"]? model\b)|模型不存在|unable to find model|could not find model|no models? loaded|unable to access model|not activated the model|modelnotopen|model\.?access ?denied|access to model denied|"
     r"model specified in your request is not configured|allowed now, your model ",
@@ -111,7 +113,7 @@ _MODEL = re.compile(
 _REQUEST: Marks = ("maximum context length", "context_length_exceeded", "invalid_request", "unsupported_value", "unsupported_parameter", "unknown_parameter", "invalid_value", "invalid_type",
                    "badrequesterror", "content_filter", "content management policy", "content_management_policy", "prompt triggering azure openai", "responsibleaipolicy", "is too long", "string_above_max_length", "unsupported parameter", "max_completion_tokens",
                    "operationnotsupported", "field required", "invalid 'messages", "invalid_prompt", "invalid schema", "is not of type", "additional properties are not allowed",
-                   "unrecognized request argument", "reduce the length", "extra inputs are not permitted", "missing required parameter", "issue with your request. please check your inputs", "into go struct field")  # fmt: skip
+                   "unrecognized request argument", "reduce the length", "extra inputs are not permitted", "missing required parameter", "invalid format: expected", "does not support ", "issue with your request. please check your inputs", "into go struct field")  # fmt: skip
 # What the request says was refused, whatever status a provider puts on it.
 _FLAGGED: Marks = (
     "requires moderation",
@@ -316,6 +318,8 @@ def _gateway(status: int, error: ApiError, words: str, family: str) -> str | Non
         and (status >= 500 or status == 0)
         and _has(words, _GATEWAY_UPSTREAM)
     ):
+        return "api.gateway_upstream_failed"
+    if family == "gateway" and status >= 500 and _has(words, _UPSTREAM_LOST):
         return "api.gateway_upstream_failed"
     if status >= 500 and kind and "unexpected token '<'" in words:
         # It wanted JSON of its upstream and got a page; the API has no upstream.

@@ -74,7 +74,8 @@ _STATUS = Phrases(
     flags=re.IGNORECASE | re.MULTILINE | re.ASCII,
 )
 _NO_BODY = re.compile(r"(\d{3}) status code \(no body\)")
-_HTML = Phrases(r"<!doctype html|<html[\s>]|<head>|<title[\s>]", flags=re.IGNORECASE)
+# A form's `<title>` that nobody replaced opens no page.
+_HTML = Phrases(r"<!doctype html|<html[\s>]|<head>|<title[^<>]{0,200}>(?=[^<]{1,300}</title)", flags=re.IGNORECASE)
 _TITLE = Phrases(r"<title[^>]{0,200}>([^<]{1,300})</title", flags=re.IGNORECASE)
 
 _TOLD = re.compile(
@@ -126,10 +127,10 @@ _PHRASE_STATUS = {
     "Too Many Requests": 429, "Internal Server Error": 500, "Bad Gateway": 502, "Service Unavailable": 503, "Gateway Timeout": 504, "Gateway Time-out": 504,
 }  # fmt: skip
 
-# n8n tells statuses in words of its own (its workflow package, `STATUS_CODE_MESSAGES`).
+# n8n tells statuses in words of its own (its workflow package, `STATUS_CODE_MESSAGES`), BabyAGI and what was made of it the classes of SDK 0.x.
 _IN_OTHER_WORDS = Phrases(
-    r"(?P<s400>Bad request - please check your parameters)|(?P<s401>Authorization failed - please check your credentials)|(?P<s402>Payment required - perhaps check your payment details)|"
-    r"(?P<s403>Forbidden - perhaps check your credentials)|(?P<s404>The resource you are requesting could not be found)|(?P<s429>The service is receiving too many requests from you)|"
+    r"(?P<s400>Bad request - please check your parameters|OpenAI API invalid request)|(?P<s401>Authorization failed - please check your credentials)|(?P<s402>Payment required - perhaps check your payment details)|"
+    r"(?P<s403>Forbidden - perhaps check your credentials)|(?P<s404>The resource you are requesting could not be found)|(?P<s429>The service is receiving too many requests from you|OpenAI API rate limit has been exceeded)|"
     r"(?P<s500>The service was not able to process your request)|(?P<s502>Bad gateway - the service failed to handle your request)|(?P<s503>Service unavailable - try again later or consider)|"
     r"(?P<s504>Gateway timed out - perhaps try again later)"
 )
@@ -153,7 +154,8 @@ _SENTENCES = Phrases(
         r"The response was filtered due to the prompt[^\n\"}]{0,300}|No endpoints found(?: that support| for| matching)[^\n\"'}]{0,120}|"
         r"No allowed providers are available[^\n\"'}]{0,120}|This request requires more credits[^\n\"'}]{0,160}|You have insufficient permissions for this operation[^\n\"'}]{0,160}|"
         r"该令牌(?:状态不可用|已过期|额度已用尽)|无效的令牌|令牌额度不足|用户额度不足|(?:当前分组)?上游负载已饱和|负载已满|当前分组[^\n\"'}]{0,60}无可用渠道|(?:[Oo]ur )?[Ss]ervers are currently overloaded|Selected model is at capacity|No deployments available for selected model[^\n\"'}]{0,200}|There are no healthy deployments for this model[^\n\"'}]{0,200}|[Nn]o available (?:channels?|accounts?|candidates?|upstreams?)(?: provider)? for [^\n\"'}]{0,160}|"
-        r"(?:Exception|Error)\W{1,3}Overloaded\b|[Tt]oo many requests in \d{1,3} (?:second|minute|hour|day)s?\b[^\n\"'}]{0,60}|You have sent too many requests[^\n\"'}]{0,80}|"
+        r"(?:Exception|Error)\W{1,3}Overloaded\b|[Tt]oo many requests in \d{1,3} (?:second|minute|hour|day)s?\b[^\n\"'}]{0,60}|You have sent too many requests[^\n\"'}]{0,80}|[Rr]ate limit (?:has been )?exceeded[.,:;] (?:[Ww]aiting|[Rr]etrying|[Tt]rying again|[Pp]lease (?:wait|try again|retry|slow))[^\n\"'}]{0,60}|"
+        r"invalid format: expected \"json\" or a JSON schema|(?:\"[^\"\n]{1,80}\"|'[^'\n]{1,80}'|\b[\w.-]{1,60}[/:][\w.:/-]{1,80}) does not support (?:tools|thinking|chat|generate|insert|image input)\b|"
         r"FUNCTION_INVOCATION_(?:FAILED|TIMEOUT)|Unauthenticated request to AI Gateway|troubleshooting Function URL authorization issues|OpenAI's services are not available in your country[^\n\"'}]{0,60}|Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
     ).replace(" ", r"\s{1,4}")
 )
@@ -497,7 +499,8 @@ def _sentences(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
                 sample=sentence[:600],
             )
         )
-        found.append(Shown(status=_nearest(statuses, match.start()), position=match.start(), body=body))
+        status = 404 if sentence.startswith("404 ") else _nearest(statuses, match.start())
+        found.append(Shown(status=status, position=match.start(), body=body))
         if len(found) >= _MOST:
             break
     for match in [] if found else list(_CODES.finditer(text))[-_MOST:]:

@@ -19,6 +19,10 @@ _REQUEST_FAILED = Phrases(
 )
 # Java's `Map.toString`.
 _JAVA_MAP = Phrases(r"\{error=\{(?P<fields>[^{}\n]{3,600})\}\}")
+# SDK 0.x logs what the API answered as `key=value`.
+_LOGFMT = Phrases(
+    r"""error_code=(?P<code>[\w.-]{0,60}) error_message=(?P<message>'(?:[^'\\\n]|\\.){0,1500}'|"(?:[^"\\\n]|\\.){0,1500}"|\S{0,200}) error_param=\S{0,80} error_type=(?P<type>[\w.-]{0,60})"""
+)
 _FIELD = re.compile(
     r"(?:^|, )(?P<name>message|type|code|param|status)=(?P<value>.*?)(?=, (?:message|type|code|param|status)=|$)"
 )
@@ -42,6 +46,13 @@ def errors(text: str) -> Iterator[tuple[int, ApiError, int, int]]:
                 match.start(),
                 match.end(),
             )
+    for match in _LOGFMT.finditer(text):
+        said = {name: value.strip("'\"") for name, value in match.groupdict().items()}
+        known = {name: value for name, value in said.items() if value not in ("", "None")}
+        if known:
+            number = known.get("code", "")
+            error = ApiError(message=known.get("message"), type=known.get("type"), code=known.get("code"))
+            yield int(number) if re.fullmatch(r"[45]\d\d", number) else 0, error, match.start(), match.end()
     for match in _JAVA_MAP.finditer(text):
         fields = {found["name"]: found["value"].strip() for found in _FIELD.finditer(match["fields"])}
         said = {name: value for name, value in fields.items() if value and value != "null"}

@@ -11,6 +11,7 @@ SIGNS = (
         r"APIConnectionError",
         r"Connection error",
         r"APITimeoutError",
+        r"\bAPI timeout\b",
         r"Request timed out",
         r"APIConnectionTimeoutError",
         r"fetch failed",
