@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oairunbook.diagnose.pasted import answers as judged
-from oairunbook.diagnose.pasted import edges
+import oairunbook.diagnose
+import oairunbook.diagnose.pasted
+import oairunbook.read
 from oairunbook.diagnose.pasted.signs import SIGNS
 from oairunbook.phrases import PhraseIndex, Phrases
-from oairunbook.read import answers, errors
+from oairunbook.read import errors
 from oairunbook.read import settings as read_settings
 from oairunbook.services import OTHER_SERVICES, VENDORS
 from tests import corpus
 
-READ = [
-    value
-    for module in (answers, errors, read_settings, judged, edges)
-    for value in vars(module).values()
-    if isinstance(value, Phrases)
+MODULES = [
+    importlib.import_module(f"{package.__name__}.{found.name}")
+    for package in (oairunbook.read, oairunbook.diagnose, oairunbook.diagnose.pasted)
+    for found in pkgutil.iter_modules(package.__path__)
 ]
+READ = [value for module in MODULES for value in vars(module).values() if isinstance(value, Phrases)]
 NESTED = [
     *(sign.phrases for sign in SIGNS),
     *(mark for mark, _, _ in read_settings._GATEWAYS),
