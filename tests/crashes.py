@@ -27,7 +27,7 @@ import nbformat
 
 from oairunbook.record.archive import MANIFEST, UNFINISHED, check
 from oairunbook.record.archive.draft import is_running
-from oairunbook.record.archive.verify import run_folders
+from oairunbook.record.archive.folders import run_folders
 
 KINDS = ("tool", "ask", "engine", "kernel", "nursery", "disk")
 """SIGKILL of the tool, SIGTERM to the tool, SIGKILL of its engine or its kernel, a full disk."""

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from oairunbook.record.archive import MANIFEST, check
-from oairunbook.record.archive.verify import run_folders
+from oairunbook.record.archive.folders import run_folders
 
 PROGRAMS = ("cron", "unshare", "promtool")
 _ENOUGH_SECONDS = 900

@@ -268,8 +268,8 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
 
 def _of_a_fleet(folder: Path, root: Path, archive: str) -> str:
     """Why a fleet's run gives no packet, and what does instead."""
+    from oairunbook.record.archive.folders import run_folders
     from oairunbook.record.archive.mirror import address
-    from oairunbook.record.archive.verify import run_folders
     from oairunbook.record.source import EVIDENCE_FILE
 
     there = f" --archive {shlex.quote(archive)}" if archive else ""

@@ -15,7 +15,8 @@ name, whatever its manifest says.
 from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError
 from oairunbook.record.archive.draft import MANIFEST_SCHEMA, Draft, Kind, State, begin
 from oairunbook.record.archive.fingerprint import fingerprint_key
-from oairunbook.record.archive.verify import Checked, Problem, check, verify
+from oairunbook.record.archive.verify import Checked, check, verify
+from oairunbook.record.archive.walk import Problem
 
 __all__ = [
     "MANIFEST",

@@ -224,10 +224,11 @@ def verify(root: str, public_keys: tuple[str, ...], knows: str, quick: bool, jso
     """
     from oairunbook.record.archive.chain import CHAIN
     from oairunbook.record.archive.find import archive_root
+    from oairunbook.record.archive.folders import run_folders
     from oairunbook.record.archive.mirror import address, url_of
     from oairunbook.record.archive.objects import refresh
     from oairunbook.record.archive.signing import load_public_keys
-    from oairunbook.record.archive.verify import check, run_folders
+    from oairunbook.record.archive.verify import check
 
     with _wrong_calls():
         folder = archive_root(root)

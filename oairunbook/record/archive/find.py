@@ -9,8 +9,8 @@ from pathlib import Path
 
 from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError, newest
 from oairunbook.record.archive.fingerprint import KEY_FILE, fingerprint_key
+from oairunbook.record.archive.folders import run_folders
 from oairunbook.record.archive.mirror import address, is_url, mirror, url_of
-from oairunbook.record.archive.verify import run_folders
 
 ARCHIVE_VARIABLE = "OAIRUNBOOK_ARCHIVE"
 DEFAULT_ARCHIVE = "archive"

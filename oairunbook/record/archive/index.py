@@ -30,9 +30,9 @@ from oairunbook.record.archive.chain import (
     sha256,
 )
 from oairunbook.record.archive.draft import is_running
+from oairunbook.record.archive.folders import run_folders
 from oairunbook.record.archive.mirror import address, url_of
 from oairunbook.record.archive.tombstone import read_tombstone
-from oairunbook.record.archive.verify import run_folders
 from oairunbook.record.files import PRIVATE_FILE
 
 INDEX = ".index.sqlite"

@@ -14,10 +14,10 @@ from typing import Any
 from oairunbook.record.archive.bucket import Bucket, BucketError
 from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, ArchiveError, locked, newest, next_line, sha256
 from oairunbook.record.archive.draft import hash_file, to_json
+from oairunbook.record.archive.folders import run_folders
 from oairunbook.record.archive.mirror import url_of
 from oairunbook.record.archive.objects import MARKER, Told, bucket_of, follow, place, read_told
 from oairunbook.record.archive.signing import Signer
-from oairunbook.record.archive.verify import run_folders
 
 _MARKER = b'{"schema": "oairunbook.archive/1"}\n'
 _MOST_TURNS = 50

@@ -12,7 +12,7 @@ from oairunbook.record.archive.chain import MANIFEST, UNFINISHED
 from oairunbook.record.archive.draft import is_running
 from oairunbook.record.archive.held import hashes_in
 from oairunbook.record.archive.mirror import address, mirror_of
-from oairunbook.record.archive.verify import Problem, compare_files
+from oairunbook.record.archive.walk import Problem, compare_files
 from oairunbook.record.files import read_kept
 from oairunbook.record.table import verdict_text
 from oairunbook.verdict import Verdict, load_verdict

@@ -1,41 +1,25 @@
-"""Check an archive in one pass: every file against its manifest, every manifest against the chain, every signature."""
+"""Check an archive: from the first run to the last, or what was touched since this user found it whole."""
 
 from __future__ import annotations
 
-import errno
 import functools
-import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, Entry, pending, read_chain, read_small, sha256
-from oairunbook.record.archive.held import Held, InFolders
+from oairunbook.record.archive.chain import CHAIN, MANIFEST, sha256
+from oairunbook.record.archive.folders import finished_and_unfinished
+from oairunbook.record.archive.held import InFolders
 from oairunbook.record.archive.mirror import url_of
-from oairunbook.record.archive.seen import Seen, Whole, seen_before
+from oairunbook.record.archive.seen import Whole, seen_before
 from oairunbook.record.archive.signing import SIGNATURE, PublicKey
-from oairunbook.record.archive.tombstone import Removed, is_tombstone, read_tombstone
-from oairunbook.record.archive.untouched import States, names_in, untouched
-
-_NO_MANIFEST = frozenset({errno.EFBIG, errno.EISDIR, errno.ELOOP, errno.ENXIO})
-"""What is too large, a folder, a link or a socket, this tool has not written."""
+from oairunbook.record.archive.untouched import names_in, untouched
+from oairunbook.record.archive.walk import Problem, Walk
 
 _UNSETTLED_NS = 3 * 10**9
 """File systems keep times by a tick; the coarsest (FAT, some NFS) tick every two seconds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """Something in the archive that is not as it was left."""
-
-    path: str
-    """Inside the archive."""
-
-    what: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +116,7 @@ def _as_before(walk: Walk) -> Checked | None:
     whole = walk.seen.whole_before()
     if whole is None:
         return None
-    present, unfinished = _folders(walk.archive)
+    present, unfinished = finished_and_unfinished(walk.archive)
     same = untouched(walk.archive, walk.held, whole)
     if same is None:
         return None
@@ -173,7 +157,7 @@ def _whole(walk: Walk, chain: bytes, checked: Checked) -> Whole:
 def walk_through(walk: Walk, *, knows: str = "") -> Checked:
     """The check of what a walk sees; see `check`."""
     # Folders first: a run that is entered meanwhile is then in the chain, and not in this list.
-    present, unfinished = _folders(walk.archive)
+    present, unfinished = finished_and_unfinished(walk.archive)
     entries = walk.chain()
     walk.tombstones(entries)
     for entry in entries:
@@ -192,238 +176,3 @@ def walk_through(walk: Walk, *, knows: str = "") -> Checked:
         unchanged=walk.seen.unchanged,
         unchanged_since=walk.seen.since,
     )
-
-
-@dataclass(slots=True)
-class Walk:
-    """One pass over an archive, and what it has found so far."""
-
-    archive: Path
-    public_keys: Sequence[PublicKey]
-    files: bool
-    held: Held
-    seen: Seen
-    problems: list[Problem] = field(default_factory=list)
-    removed: dict[str, Removed] = field(default_factory=dict)
-    numbers: dict[str, int] = field(default_factory=dict)
-    elsewhere: dict[str, str | None] = field(default_factory=dict)
-    """Runs whose manifest names another run before them than the chain does, and that name."""
-
-    before: Entry | None = None
-    broken: bool = False
-    """Whether the chain itself was found changed: what follows from that is told once."""
-
-    end: int = 0
-    """Offset of what follows the lines that were read."""
-
-    states: States = field(default_factory=States)
-    meanwhile: set[str] | None = None
-    there: int = 0
-    pruned: int = 0
-    signed: int = 0
-
-    def tell(self, path: str, what: str) -> None:
-        """One more problem."""
-        self.problems.append(Problem(path=path, what=what))
-
-    def chain(self) -> list[Entry]:
-        """All lines; each is checked against the one before."""
-        entries: list[Entry] = []
-        for number, entry in enumerate(read_chain(self.archive), 1):
-            if isinstance(entry, str):
-                self._tell_chain(f"{entry} is no line of a chain")
-                continue
-            last = entries[-1] if entries else None
-            expected = (last.sequence + 1, last.sha256) if last else (1, None)
-            if (entry.sequence, entry.previous_sha256) != expected:
-                self._tell_chain(
-                    f"line {number} does not follow the line before: lines were changed, removed or inserted"
-                )
-            self.numbers[entry.run] = len(entries)
-            self.end = entry.end
-            entries.append(entry)
-        return entries
-
-    def tombstones(self, entries: Sequence[Entry]) -> None:
-        """What `archive prune` says that it removed. A tombstone that was changed says nothing."""
-        for entry in entries:
-            if is_tombstone(entry.run):
-                for removed in read_tombstone(self.archive, entry):
-                    self.removed[removed.run] = removed
-
-    def run(self, entry: Entry) -> None:
-        """One run of the chain."""
-        before, self.before = self.before, entry
-        # Before anything is read: what is changed meanwhile has another state the next time.
-        state = self.held.state(entry.run)
-        self.states.add(state)
-        if self.seen.knows(entry, state):
-            self.there += 1
-            self.signed += self.seen.skip(entry)
-            return
-        found, signatures = len(self.problems), self.signed
-        self._look(entry, before)
-        if len(self.problems) == found and entry.run not in self.elsewhere:
-            self.seen.read(entry, state, self.signed > signatures)
-
-    def _look(self, entry: Entry, before: Entry | None) -> None:
-        try:
-            manifest = read_small(f"{self.archive}/{entry.run}/{MANIFEST}")
-        except (FileNotFoundError, NotADirectoryError):
-            self._missing(entry)
-            return
-        except OSError as error:
-            if error.errno not in _NO_MANIFEST:
-                raise
-            manifest = b""
-        self.there += 1
-        path = f"{entry.run}/{MANIFEST}"
-        same = sha256(manifest) == entry.manifest_sha256
-        if same and not self.files and not self.public_keys and _names(manifest, entry.run, before):
-            # Without parsing: 100,000 manifests take a third of the time.
-            return
-        if not same:
-            self.tell(path, "was changed since the run was archived")
-        document = _document(manifest)
-        if document is None:
-            self.tell(path, "is no manifest that this version can read")
-            return
-        if same:
-            self._place(entry, before, document)
-        if self.public_keys:
-            self._signature(entry, manifest, document)
-        if self.files:
-            self.problems.extend(compare_files(entry.run, self.held.hashes(entry.run), document["files"]))
-
-    def rest(self, present: set[str], entries: Sequence[Entry]) -> None:
-        """Runs that are there and in no line."""
-        if present and not (self.archive / CHAIN).exists():
-            self.tell(CHAIN, "is missing, so nothing says which runs there were, and in which order")
-        known = {entry.run for entry in entries}
-        for name in sorted(present - known):
-            inserted = "was inserted: no line of the chain names it"
-            self.tell(
-                name, inserted if (self.archive / name / MANIFEST).exists() else f"{inserted}; it has no manifest"
-            )
-        if self.public_keys and not self.signed and self.there:
-            self.tell(CHAIN, "no run is signed by any of the given keys")
-
-    def _missing(self, entry: Entry) -> None:
-        removed = self.removed.get(entry.run)
-        if (self.archive / entry.run).exists():
-            self.there += 1
-            self.tell(entry.run, "has no manifest any more")
-        elif removed and removed.manifest_sha256 == entry.manifest_sha256:
-            self.pruned += 1
-        elif not pending(self.archive, entry) and not self._pruned_meanwhile(entry):
-            self.tell(entry.run, "was removed, and no prune says so")
-
-    def _pruned_meanwhile(self, entry: Entry) -> bool:
-        """Whether a prune that was entered after the chain was read has removed it."""
-        if self.meanwhile is None:
-            later = [e for e in read_chain(self.archive, self.end) if isinstance(e, Entry)]
-            self.meanwhile = {removed.run for e in later for removed in read_tombstone(self.archive, e)}
-        self.pruned += entry.run in self.meanwhile
-        return entry.run in self.meanwhile
-
-    def _place(self, entry: Entry, before: Entry | None, document: dict[str, Any]) -> None:
-        """What the run's own manifest, which is as the chain knows it, says of the run before it."""
-        if document.get("run") != entry.run:
-            self.tell(entry.run, f"is a copy of {document.get('run')!s:.200} under another name")
-        previous = document.get("previous")
-        named, line = (previous.get("run"), previous.get("line_sha256")) if isinstance(previous, dict) else (None, None)
-        if named != (before.run if before else None):
-            self.elsewhere[entry.run] = None if named is None else str(named)
-        elif line != (before.sha256 if before else None) and not self.elsewhere:
-            number = before.sequence if before else 0
-            self._tell_chain(f"was made anew up to line {number}: {entry.run} knows that line with another hash")
-
-    def order(self, entries: Sequence[Entry]) -> None:
-        """Where a manifest and the chain disagree on the run before: the longest line of runs that follow each other is the true one."""
-        if not self.elsewhere:
-            return
-        before = {entry.run: earlier.run for earlier, entry in pairwise(entries)}
-        follows: dict[str, str | None] = {}
-        length: dict[str, int] = {}
-        for entry in entries:
-            named = self.elsewhere.get(entry.run, before.get(entry.run))
-            follows[entry.run] = named if named is None or named in length else before.get(entry.run)
-            length[entry.run] = length.get(follows[entry.run] or "", 0) + 1
-        one: str | None = max(entries, key=lambda entry: (length[entry.run], entry.sequence)).run
-        true: set[str] = set()
-        while one is not None:
-            true.add(one)
-            one = follows[one]
-        for entry in entries:
-            removed = self.elsewhere.get(entry.run)
-            if entry.run not in true:
-                self.tell(entry.run, "was inserted, line and all: no run that was archived after it follows it")
-            elif removed and removed not in self.numbers:
-                self.tell(removed, f"was removed, and its line with it: {entry.run} follows it")
-
-    def _signature(self, entry: Entry, manifest: bytes, document: dict[str, Any]) -> None:
-        path = f"{entry.run}/{SIGNATURE}"
-        try:
-            signature = read_small(f"{self.archive}/{path}")
-        except FileNotFoundError:
-            if self.signed or document.get("signed_by"):
-                self.tell(
-                    entry.run, "is not signed, and runs before it are" if self.signed else "has lost its signature"
-                )
-            return
-        if any(key.signed(manifest, signature) for key in self.public_keys):
-            self.signed += 1
-        else:
-            self.tell(path, "is no signature of this manifest by any of the given keys")
-
-    def _tell_chain(self, what: str) -> None:
-        if not self.broken:
-            self.tell(CHAIN, what)
-        self.broken = True
-
-
-def _names(manifest: bytes, run: str, before: Entry | None) -> bool:
-    """Whether the manifest holds its own name and the hash of the line before; what it does not hold is looked at closely."""
-    return before is not None and before.sha256.encode() in manifest and run.encode() in manifest
-
-
-def _document(manifest: bytes) -> dict[str, Any] | None:
-    try:
-        document = json.loads(manifest)
-    except (ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) and isinstance(document.get("files"), dict) else None
-
-
-def compare_files(run: str, present: Mapping[str, str | None], files: dict[str, Any]) -> Iterator[Problem]:
-    """Compare the hashes of what is there of a run (None: it is no file) with those of its manifest."""
-    for file, expected in sorted(files.items()):
-        if file not in present:
-            yield Problem(path=f"{run}/{file}", what="is missing")
-        elif present[file] is None or present[file] != expected:
-            yield Problem(path=f"{run}/{file}", what="was changed since it was archived")
-    for file in sorted(present.keys() - files.keys()):
-        yield Problem(path=f"{run}/{file}", what="was added since the run was archived")
-
-
-def _folders(archive: Path) -> tuple[set[str], list[str]]:
-    """Names of the runs on the disk, and of the unfinished ones."""
-    names = set(run_folders(archive))
-    unfinished = sorted(name for name in names if name.endswith(UNFINISHED))
-    return names.difference(unfinished), unfinished
-
-
-def run_folders(archive: Path) -> Iterator[str]:
-    """`YYYY/MM/DD/folder` of every folder that is there, in no order."""
-    pending_folders = [("", 0)]
-    while pending_folders:
-        name, depth = pending_folders.pop()
-        at = f"{name}/" if name else ""
-        with os.scandir(archive / name) as items:
-            below = [
-                at + item.name for item in items if item.name[:1].isdecimal() and item.is_dir(follow_symlinks=False)
-            ]
-        if depth == 3:
-            yield from below
-        else:
-            pending_folders += [(one, depth + 1) for one in below]

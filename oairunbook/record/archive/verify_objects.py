@@ -11,10 +11,12 @@ from pathlib import Path
 from oairunbook.record.archive.bucket import Bucket, Listed
 from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError, Entry, newest, read_chain, sha256
 from oairunbook.record.archive.draft import hash_file
+from oairunbook.record.archive.folders import run_folders
 from oairunbook.record.archive.objects import bucket_of, copy_chain, file_name, is_known, run_of
 from oairunbook.record.archive.seen import Seen
 from oairunbook.record.archive.signing import SIGNATURE, PublicKey
-from oairunbook.record.archive.verify import Checked, Problem, Walk, run_folders, walk_through
+from oairunbook.record.archive.verify import Checked, walk_through
+from oairunbook.record.archive.walk import Problem, Walk
 
 _AT_ONCE = 200
 _AT_ONCE_BYTES = 16 << 20
