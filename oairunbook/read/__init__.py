@@ -21,10 +21,11 @@ from oairunbook.evidence import (
 )
 from oairunbook.observe.bodies import classify
 from oairunbook.observe.http import kept_headers
-from oairunbook.read.answers import Shown, answers
+from oairunbook.read.answers import answers
 from oairunbook.read.conversation import without_conversation
 from oairunbook.read.errors import chains
 from oairunbook.read.settings import called, resolve_route, stopped_elsewhere
+from oairunbook.read.shown import Shown
 from oairunbook.read.text import normalise, unescaped, without_gutters
 from oairunbook.redaction import Secrets
 

@@ -7,7 +7,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 
-from oairunbook.diagnose import api, edges
+from oairunbook.diagnose import edges, error_words
 from oairunbook.diagnose.catalogue import Certainty
 from oairunbook.diagnose.pasted import fetch
 from oairunbook.diagnose.pasted.reading import Missing, Reading
@@ -83,13 +83,13 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
         cause = _of_the_provider_behind(status, error, body.sample)
         if cause is not None:
             return reading(cause, ANSWER + 1)
-        cause = api.at_host(evidence.route.host, status, error, api.named(status, error, family))
+        cause = error_words.at_host(evidence.route.host, status, error, error_words.named(status, error, family))
         if cause is not None:
             return reading(cause, ANSWER + 1, "proven" if _certain(status, error, cause) else "likely")
         if (status in (502, 504) or status >= 520) and not (error.code or error.type):
             # A sentence beside a status of an intermediary is another matter.
             return _status_alone(reading, status, "", family, by_the_api=False, vendor=vendor)
-        cause = api.by_status(status, family)
+        cause = error_words.by_status(status, family)
         if cause is not None and (status != 429 or error.message):
             return reading(cause, ANSWER, "likely")
         return reading("unknown", VAGUE, owner="unknown", missing=fetch.STATUS) if status else None
@@ -104,8 +104,8 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
     # Reason phrases name no cause: `Too Many Requests` is what every 429 says.
     beyond = _REASON_PHRASE.sub(" ", words)
     said = ApiError(message=beyond)
-    named = api.named(status, said, family) if beyond.strip() else None
-    cause = api.at_host(evidence.route.host, status, said, named)
+    named = error_words.named(status, said, family) if beyond.strip() else None
+    cause = error_words.at_host(evidence.route.host, status, said, named)
     by_edge = cause == "api.server_error" and status in (502, 504)
     if cause is not None and not by_edge and not _guesses(beyond, family):
         return reading(cause, ANSWER if status else ANSWER - 1)
@@ -154,7 +154,7 @@ def _status_alone(
     if status in (404, 405):
         return reading("http.not_an_api", _STATUS if not _NOT_API.search(words) else _STATUS + 6)
     if status == 401:
-        return reading("api.invalid_key" if vendor else api.by_status(401, family), _STATUS)
+        return reading("api.invalid_key" if vendor else error_words.by_status(401, family), _STATUS)
     if status == 402:
         return reading("api.insufficient_quota", _STATUS)
     if status == 403:
@@ -175,7 +175,7 @@ def _edge_json(status: int, error: ApiError, family: str) -> bool:
     kind = (error.type or "").lower()
     if kind.startswith("cf_"):
         return True
-    if api.named(status, error, family) is not None:
+    if error_words.named(status, error, family) is not None:
         return False
     message = (error.message or "").lower().strip(". ")
     return (
@@ -209,7 +209,7 @@ def _of_the_provider_behind(status: int, error: ApiError, sample: str) -> str | 
     if status not in (400, 413, 422) or "provider returned error" not in (error.message or "").lower():
         return None
     _, shown, raw = sample.partition('"raw"')
-    cause = (api.named(status, ApiError(message=raw), "direct") if shown else None) or "api.bad_request"
+    cause = (error_words.named(status, ApiError(message=raw), "direct") if shown else None) or "api.bad_request"
     return cause if cause in ("api.bad_request", "api.model_not_found", "api.endpoint_not_found") else None
 
 
@@ -227,7 +227,7 @@ def _certain(status: int, error: ApiError, cause: str) -> bool:
 def _guesses(words: str, family: str) -> bool:
     """Whether an application offers two reasons: `invalid key or insufficient credits`."""
     halves = re.split(r"\bor\b", words, flags=re.IGNORECASE)
-    return len({api.named(0, ApiError(message=half), family) for half in halves} - {None}) > 1
+    return len({error_words.named(0, ApiError(message=half), family) for half in halves} - {None}) > 1
 
 
 def _fact(answer: HttpAnswer) -> str:
