@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 
-from oairunbook.diagnose import apart, api, browser, client, dns, http, node, pasted, pattern, proxy, raised, tcp, tls
+from oairunbook.diagnose import (
+    apart,
+    api,
+    browser,
+    certificates,
+    client,
+    dns,
+    http,
+    node,
+    pasted,
+    pattern,
+    proxy,
+    raised,
+    tcp,
+    tls,
+)
 from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding, do_nots, owner_of, steps
 from oairunbook.diagnose.chain import failed_step
 from oairunbook.diagnose.control import Compared, compare
@@ -158,7 +173,7 @@ def tally(evidence: Evidence) -> pattern.Tally:
 
 def _compared_with_others(evidence: Evidence, tries: pattern.Attempted) -> pattern.Attempted:
     """One attempt shows a chain that does not verify; beside those that do it may show why."""
-    left_out = tls.left_out_by_some(evidence)
+    left_out = certificates.left_out_by_some(evidence)
     if left_out is None:
         return tries
     better = (_BY_ID["tls.incomplete_chain"], left_out)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from oairunbook.diagnose.catalogue import Cause, Finding
+from oairunbook.diagnose.certificates import TRUST_CODES
 from oairunbook.diagnose.reading import answers, cite, errno_name, is_api_answer, may_connect_to_itself, stopped, words
-from oairunbook.diagnose.tls import TRUST_CODES
 from oairunbook.evidence import (
     ClientBuilt,
     ClientRefused,

@@ -7,6 +7,7 @@ alone; reading them back, from a file that somebody else may have made, is `load
 
 from oairunbook.evidence.browser import ClientCode, CorsExchange, FoundKey, PageRequest, PageTried
 from oairunbook.evidence.connection import (
+    NO_APPLICATION_PROTOCOL,
     Certificate,
     Connected,
     ConnectFailed,
@@ -47,6 +48,7 @@ from oairunbook.evidence.sdk import SdkAnswered, SdkFailed, TraceEvent
 
 __all__ = [
     "EVIDENCE_SCHEMA",
+    "NO_APPLICATION_PROTOCOL",
     "REQUEST_ID_HEADERS",
     "ApiError",
     "Body",

@@ -105,6 +105,10 @@ class TlsHandshake:
     kind: Literal["tls_handshake"] = "tls_handshake"
 
 
+NO_APPLICATION_PROTOCOL = "no_application_protocol"
+"""The alert of a server that takes none of the protocols in ALPN (RFC 7301 section 3.2)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsFailed:
     """One TLS handshake that did not complete, or whose certificate did not verify."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from oairunbook.evidence import (
+    NO_APPLICATION_PROTOCOL,
     HttpAnswer,
     HttpFailed,
     NotTried,
@@ -130,7 +131,7 @@ def older_versions(seen: Seen) -> Iterator[Test]:
 def http2_alone(seen: Seen) -> Iterator[Test]:
     """The peer takes no HTTP/1.1 in ALPN, and fails or refuses what comes in it: does it take HTTP/2?"""
     path = seen.path
-    address = next((o.outcome.address for o in seen.of(TlsFailed) if o.outcome.alert == _NO_PROTOCOL), None)  # type: ignore[union-attr]
+    address = next((o.outcome.address for o in seen.of(TlsFailed) if o.outcome.alert == NO_APPLICATION_PROTOCOL), None)  # type: ignore[union-attr]
     unwanted = seen.has(HttpFailed, probe="http") or any(
         o.outcome.status in _UNWANTED_VERSION and o.outcome.body.shape != "api_error"  # type: ignore[union-attr, operator]
         for o in seen.of(HttpAnswer)
@@ -151,8 +152,6 @@ def http2_alone(seen: Seen) -> Iterator[Test]:
 
 _UNWANTED_VERSION = (400, 403, 426, 464, 505)
 """How servers of HTTP/2 answer a request in HTTP/1.1: RFC 9110 sections 15.5.22 and 15.6.6, 464 of AWS' load balancers, 403 of Node.js."""
-
-_NO_PROTOCOL = "no_application_protocol"
 
 
 def client_certificate(seen: Seen) -> Iterator[Test]:
