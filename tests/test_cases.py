@@ -123,6 +123,47 @@ def test_a_chain_is_incomplete_now_and_then_where_the_same_certificate_verifies_
     assert (verdict.layer, verdict.pattern, verdict.certainty) == ("tls", "intermittent", "likely")
 
 
+def test_a_guard_against_requests_without_a_key_is_no_fault_of_the_path_and_what_comes_and_goes_is_no_guard() -> None:
+    """All attempts fail from some moment on, and the application's own requests pass meanwhile."""
+    seen = CASES["tls_hello_reset_now_and_then"].evidence
+    walk = [o for o in seen.observations if o.attempt == 1]
+    passing, failing = 4, 2
+
+    def made(number: int, like: int, when: float, kind: str = "") -> list[Observation]:
+        return [
+            replace(
+                o,
+                attempt=number,
+                id=kind + o.id.replace(f"#{like}", f"#{number}"),
+                started_seconds=when,
+                changed=kind or None,
+            )
+            for o in seen.observations
+            if o.attempt == like
+        ]
+
+    passed = [o for number in range(101, 105) for o in made(number, passing, number / 100)]
+    failed = [o for number in range(111, 115) for o in made(number, failing, number / 100)]
+    alone = [made(120, failing, 1.2, "alone."), made(121, failing, 1.4, "alone.")]
+    own = [
+        replace(o, id=f"{o.id}:apart", started_seconds=1.3, changed="with nothing else under way")
+        for o in walk
+        if o.id in ("sdk", "sdk.stream")
+    ]
+
+    def judged(*parts: list[Observation]) -> Verdict:
+        return diagnose(replace(seen, observations=(*walk, *(o for part in parts for o in part))))
+
+    guard = judged(passed, failed, *alone, own)
+    assert (guard.cause, [other.cause for other in guard.also]) == ("ok", ["tls.reset"])
+
+    unknown = judged(passed, failed, alone[0])
+    assert (unknown.cause, unknown.certainty, unknown.pattern) == ("tls.reset", "likely", "intermittent")
+    later = [replace(o, started_seconds=1.19) for o in passed]
+    mixed = judged(later, failed, *alone, own)
+    assert (mixed.cause, mixed.certainty, mixed.pattern) == ("tls.reset", "proven", "intermittent")
+
+
 def test_a_resolver_whose_routers_icmp_errors_come_now_and_then_is_likely_unreachable_and_its_silence_proves_nothing() -> (
     None
 ):

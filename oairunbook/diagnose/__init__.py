@@ -113,11 +113,11 @@ def _of_probes(evidence: Evidence) -> Verdict:
     A path on which the application's own minimal request succeeded is healthy, whatever else was odd beside it, unless attempts of the
     same path failed, or a counter-test showed what a tiny request does not meet.
     """
-    one_at_a_time = apart.alone(evidence, find)
-    if one_at_a_time is not None:
-        verdict = _of_probes(one_at_a_time.evidence)
-        because = tuple(one_at_a_time.cited(reason) for reason in verdict.because)
-        return dataclasses.replace(verdict, because=because, also=(one_at_a_time.also, *verdict.also))
+    without_ours = apart.alone(evidence, find) or apart.guarded(evidence, find)
+    if without_ours is not None:
+        verdict = _of_probes(without_ours.evidence)
+        because = tuple(without_ours.cited(reason) for reason in verdict.because)
+        return dataclasses.replace(verdict, because=because, also=(without_ours.also, *verdict.also))
     tries = _compared_with_others(evidence, attempted(evidence, find))
     comes_and_goes = tries.intermittent and tries.certain
     findings = find(without_isolating_tests(evidence) if comes_and_goes else evidence)
@@ -127,7 +127,7 @@ def _of_probes(evidence: Evidence) -> Verdict:
             return _fault(evidence, beside[0], findings, pattern.steady(evidence))
         if comes_and_goes:
             return _fault(
-                evidence, _perhaps_by_our_pace(evidence, tries), findings, pattern.count(evidence, tries, None)
+                evidence, _perhaps_by_our_own_doing(evidence, tries), findings, pattern.count(evidence, tries, None)
             )
         repeat = repeat_that_broke_off(evidence)
         broken = find(in_its_first_place(evidence, repeat)) if repeat is not None else []
@@ -183,14 +183,23 @@ def _compared_with_others(evidence: Evidence, tries: pattern.Attempted) -> patte
     )
 
 
-def _perhaps_by_our_pace(evidence: Evidence, tries: pattern.Attempted) -> tuple[Cause, Finding]:
-    """What most attempts show. That some are answered 503, and none of the application's own requests, may be a limit that only this test meets."""
+def _perhaps_by_our_own_doing(evidence: Evidence, tries: pattern.Attempted) -> tuple[Cause, Finding]:
+    """What most attempts show, where none of the application's own requests failed: some of it may be what only this test meets.
+
+    That some are answered 503 may be a limit of requests; that all fail from some moment on, a guard that counts requests without a valid key.
+    """
     cause, finding = tries.most_common()
     failed = {a.status for one in attempts(evidence) for _, a in one.of(HttpAnswer, "http") if a.status >= 500}
-    if failed != {503} or any(other.id != "http.gateway_error" for other, _ in tries.failed):
-        return cause, finding
-    why = "a limit of requests a second, which this test meets and the application may not, would look the same"
-    return cause, dataclasses.replace(finding, certainty="likely", also=(*finding.also, (_LIMITED, why)))
+    if failed == {503} and all(other.id == "http.gateway_error" for other, _ in tries.failed):
+        why = "a limit of requests a second, which this test meets and the application may not, would look the same"
+        return cause, dataclasses.replace(finding, certainty="likely", also=(*finding.also, (_LIMITED, why)))
+    if apart.from_some_moment_on(evidence):
+        why = (
+            "all attempts failed from some moment on, and none of the application's own requests did: a guard that counts requests without a "
+            "valid key, which this test makes and the application does not, would look the same"
+        )
+        return cause, dataclasses.replace(finding, certainty="likely", also=(*finding.also, ("http.blocked_page", why)))
+    return cause, finding
 
 
 def _limited_now_and_then(evidence: Evidence) -> tuple[Cause, Finding] | None:

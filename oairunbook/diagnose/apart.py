@@ -1,4 +1,4 @@
-"""Faults that only this test meets, because it makes several attempts at a time: a limit of connections or of requests."""
+"""Faults that only this test meets, because it makes many attempts, several at a time and without a key: limits, and guards that count."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from oairunbook.diagnose.catalogue import Cause, Finding
 from oairunbook.diagnose.reading import attempts, path_alone
-from oairunbook.evidence import Evidence, HttpAnswer, Observation
+from oairunbook.evidence import Evidence, HttpAnswer, Observation, SdkAnswered
 from oairunbook.verdict import Also, Because
 
 Find = Callable[[Evidence], "list[tuple[Cause, Finding]]"]
@@ -64,6 +64,61 @@ def alone(evidence: Evidence, find: Find) -> Apart | None:
         also=Also(cause=cause, why=why),
         renamed={new.id: old.id for new, old in renamed if new.id != old.id},
     )
+
+
+def guarded(evidence: Evidence, find: Find) -> Apart | None:
+    """The record without the attempts that failed, where all did from some moment on and the application's own requests passed meanwhile.
+
+    None unless an attempt failed before those requests and another one after them.
+    """
+    single = list(_attempts_of(evidence, _ALONE))
+    own = [o for o in evidence.observations if o.id.endswith(_OWN)]
+    if len(single) < 2 or not own or any(_ended(one, find) is None for one in single):
+        return None
+    begins = [one.observations[0].started_seconds for one in single]
+    meanwhile = all(min(begins) < o.started_seconds < max(begins) for o in own)
+    passed = all(isinstance(o.outcome, SdkAnswered) and o.outcome.completed for o in own)
+    if not meanwhile or not passed or not from_some_moment_on(evidence):
+        return None
+    failed = _failed_attempts(evidence, find)
+    kept = [o for o in evidence.observations if not o.id.startswith(_ALONE) and (o.changed or o.attempt not in failed)]
+    why = (
+        f"all {len(failed)} attempts after some moment ended so, and {len(single)} more, while the application's own requests passed: a guard that "
+        "counts requests without a valid key, which this test makes and the application does not"
+    )
+    also = Also(cause=Counter(failed.values()).most_common(1)[0][0], why=why)
+    return Apart(evidence=replace(evidence, observations=tuple(kept)), also=also, renamed={})
+
+
+def _failed_attempts(evidence: Evidence, find: Find) -> dict[int, str]:
+    """The numbers of the attempts that failed, and by what."""
+    of_each: dict[int, list[Observation]] = {}
+    for observation in evidence.observations:
+        if observation.attempt > 1 and observation.changed is None:
+            of_each.setdefault(observation.attempt, []).append(observation)
+    ends = {
+        number: _ended(one, find)
+        for number, observations in of_each.items()
+        for one in attempts(replace(evidence, observations=tuple(observations)))
+    }
+    return {number: ended for number, ended in ends.items() if ended is not None}
+
+
+def from_some_moment_on(evidence: Evidence) -> bool:
+    """Whether attempts were answered up to some moment and failed after it, several of each: no fault that comes and goes looks so."""
+    ends = [
+        (one.observations[-1].started_seconds, any(a.status < _TOO_MUCH for _, a in one.of(HttpAnswer, "http")))
+        for one in attempts(evidence)
+    ]
+    answered = [passed for _, passed in sorted(ends)]
+    first_failed = answered.index(False) if False in answered else len(answered)
+    # Of two that began at once the later one may have been the first to arrive.
+    late = sum(answered[first_failed:])
+    return min(first_failed, len(answered) - first_failed - late) >= _SEVERAL_OF_EACH and late <= 1
+
+
+_TOO_MUCH = 429
+_SEVERAL_OF_EACH = 4
 
 
 def _all_among(failed: int, several: int, single: int) -> float:

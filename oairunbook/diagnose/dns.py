@@ -154,7 +154,7 @@ def _taken_back(evidence: Evidence) -> Finding | None:
     """The system resolver was told of a failure at once (EAI_AGAIN), and every server answers well when it is asked again."""
     failed = list(evidence.of(ResolveFailed, "dns"))
     told = _of_servers(evidence)
-    if not failed or _proxy_name(evidence) or not evidence.route.resolver.name_servers:
+    if not failed or _proxy_name(evidence) or not evidence.route.resolver.name_servers or _stub_alone_fails(evidence):
         return None
     if not _temporary(evidence) or _waited_seconds(evidence) >= SHORTEST_WAIT_SECONDS:
         return None
@@ -165,6 +165,30 @@ def _taken_back(evidence: Evidence) -> Finding | None:
         cite(o, f"{a.server.address} answers {', '.join(found)} when it is asked again") for o, a, found in told
     ]
     return Finding(because=tuple(because), certainty="likely")
+
+
+_OFTEN_ENOUGH = 3
+"""Each attempt that the system resolver fails asks the server itself up to ten times for an error."""
+
+
+def _stub_alone_fails(evidence: Evidence) -> bool:
+    """The system resolver failed at once each time, of several, and the servers themselves answered well each time.
+
+    A server that takes an error back would have shown one of them: it is asked again and again. What fails is how this machine asks.
+    """
+    of_the_path = [o.outcome for o in evidence.observations if o.changed is None and o.probe == "dns"]
+    answers = [outcome for outcome in of_the_path if isinstance(outcome, DnsAnswer)]
+    failed = [outcome for outcome in of_the_path if isinstance(outcome, ResolveFailed)]
+    if any(isinstance(outcome, (Resolved, DnsNoAnswer)) for outcome in of_the_path):
+        return False
+    good = all(
+        all(reply.rcode == "NOERROR" for reply in answer.replies)
+        and any(reply.addresses for reply in answer.replies)
+        and not answer.unanswered
+        for answer in answers
+    )
+    waited = _waited_seconds(evidence) >= SHORTEST_WAIT_SECONDS
+    return good and not waited and min(len(answers), len(failed)) >= _OFTEN_ENOUGH
 
 
 def _resolver_unreachable(evidence: Evidence) -> Finding | None:
@@ -272,7 +296,7 @@ def _resolver_mismatch(evidence: Evidence) -> Finding | None:
     if failed is not None:
         others = [o for o, answer in evidence.of(DnsAnswer) if any(r.rcode != "NOERROR" for r in answer.replies)]
         passing = any(any(one.of(Resolved)) for one in attempts(evidence))
-        if others or passing or _temporary(evidence):
+        if others or passing or (_temporary(evidence) and not _stub_alone_fails(evidence)):
             # A server that says no, or an answer that comes and goes, is reason enough without any disagreement.
             return None
         if proof is None and absolute is None and not _walked(evidence):
@@ -285,7 +309,8 @@ def _resolver_mismatch(evidence: Evidence) -> Finding | None:
             )
         if proof is not None:
             because.append(proof)
-        return Finding(because=tuple(because), certainty="proven" if proof or absolute else "likely")
+        isolated = (proof or absolute) and not _temporary(evidence)
+        return Finding(because=tuple(because), certainty="proven" if isolated else "likely")
     resolved = _resolved(evidence)
     if resolved is None or proof is None or _same_as_servers(evidence, resolved[1]):
         return None

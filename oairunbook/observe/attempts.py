@@ -51,6 +51,8 @@ _FEWEST_ALONE, _FEWEST_SLOW, _MOST_ALONE, _BY_CHANCE = 8, 5, 24, 0.02
 
 _AT_ONCE = 12
 
+_SEVERAL_OF_EACH = 4
+
 
 class Attempts:
     """Attempts number 2 and on; the walk itself is number 1."""
@@ -67,6 +69,7 @@ class Attempts:
         self._ends: dict[str, set[str]] = {"GET": set(), "POST": set()}
         self._silent_posts = 0
         self._failed = self._passed = 0
+        self._passes: list[bool] = []
         self._under_way: dict[int, float] = {}
         self._chains: set[tuple[str, ...]] = set()
         self._called_off = threading.Event()
@@ -110,7 +113,8 @@ class Attempts:
         """Where some failed and some did not: is it this test, which makes several at a time?
 
         They are made one at a time, with nothing else under way, until one fails; slower where that one was told that it is too much. If
-        none does, *own* is called with the pause between requests, and several are made again. The walk is one of them.
+        none does, *own* is called with the pause between requests, and several are made again. The walk is one of them. *own* is also called
+        where they have all failed from some moment on.
         """
         with self._lock:
             failed, passed = self._failed + walk_failed, self._passed
@@ -128,6 +132,10 @@ class Attempts:
         if end == "":
             own(pause)
             self._at_once()
+        elif self._none_passes_any_more:
+            # A guard that counts requests without a valid key would do that, and it spares the application.
+            own(pause)
+            self._attempt(self._number(), "alone.")
 
     def _one_at_a_time(self, pause: float, number: int, among: str = "alone.") -> str:
         """How the first of so many ended that failed; empty if none did."""
@@ -191,9 +199,17 @@ class Attempts:
                 self._silent_posts += end == _NO_ANSWER and _method(number) == "POST"
                 self._failed += _may_be_too_many(end)
                 self._passed += _passed(end)
+                self._passes.append(_passed(end))
                 if self._some_differ and self._may_grow:
                     self._may_grow = False
                     self._last += MORE_WHEN_DIFFERENT
+
+    @property
+    def _none_passes_any_more(self) -> bool:
+        """Whether several passed, and after them several failed and none passed."""
+        with self._lock:
+            failed = next((n for n, passed in enumerate(reversed(self._passes)) if passed), 0)
+            return min(failed, sum(self._passes)) >= _SEVERAL_OF_EACH
 
     @property
     def _some_differ(self) -> bool:

@@ -341,6 +341,15 @@ def dns_search_domain_catches_the_name_with_a_public_address(world: World) -> St
     world.client.resolve_by(NAME_SERVER)
 
 
+@scenario("dns.resolver_mismatch", owner="client_config")
+def dns_stub_asks_over_tcp_alone(world: World) -> Steps:
+    """`use-vc` in resolv.conf(5), and port 53 is open for UDP alone: the server answers whoever asks it otherwise."""
+    world.client.resolve_by(NAME_SERVER, options="use-vc timeout:1 attempts:1")
+    world.middle.reject("tcp reset", port=53)
+    yield both(rcode("NOERROR"), does_not_resolve)
+    world.middle.mend()
+
+
 # -- that come and go --------------------------------------------------------------------------------------------------
 
 

@@ -1,10 +1,12 @@
 """Healthy paths with oddities: none of them may be called faulty. Each takes its oddity away as the control."""
 
+import itertools
 import json
 import ssl
 from collections.abc import Callable
 
 from oairunbook.lab.certificates import sign
+from oairunbook.lab.listener import reset
 from tests.scenarios.dns import resolves_to
 from tests.world import (
     API,
@@ -530,6 +532,16 @@ def healthy_with_four_connections_at_a_time_on_a_short_line(world: World) -> Ste
     world.middle.rule("tcp dport 443 ct state new ct count over 4 reject with tcp reset")
     yield sdk_answers
     world.middle.mend()
+
+
+@healthy()
+def healthy_gateway_with_a_guard_against_requests_without_a_key(world: World) -> Steps:
+    """After eighteen it hangs up on all that follow, as fail2ban's kin do; the application sends its key and is served."""
+    world.client.call_gateway()
+    count = itertools.count(1)
+    world.gateway.spoil(lambda request: "authorization" not in request.headers and next(count) > 18, reset)
+    yield sdk_answers
+    world.gateway.serve()
 
 
 @healthy(needs=("nginx",))
