@@ -250,7 +250,10 @@ def _azure(status: int, words: str) -> str | None:
         return "api.azure_deployment_not_found"
     # SDK 0.x has one class for 400 and 404.
     if status in (0, 400, 404) and (
-        words.strip() in ("404 resource not found", "resource not found", "notfound resource not found")
+        re.match(
+            r"\s*(?:404 |notfound )?resource not found(?:\s*$|[.,;]? (?:errors?|although|though|but|when|even|while)\b)",
+            words,
+        )
         or "subdomain does not map" in words
     ):
         return "api.azure_resource_not_found"

@@ -77,7 +77,7 @@ _PAGES = Phrases(
     r"^openrouter\.ai/settings|^console\.|^ai\.azure\.com$|^cognitiveservices\.azure\.com$|^login\.|^ssl\.google|^mermaid\.|^bit\.ly$|^huggingface\.co$|^ollama\.com$|^your-|example-docs"
 )
 
-_VENDORS = "anthropic|gemini|deepseek|groq|mistral|cohere|grok|xai|together_?ai|fireworks_?ai|vertex_?ai|moonshot|kimi|dashscope|qwen|siliconflow|perplexity|cerebras|nvidia_nim|volcengine|zhipu|minimax|z[. ]?ai"
+_VENDORS = "anthropic|gemini|deepseek|groq|mistral|cohere|grok|xai|together_?ai|fireworks_?ai|vertex_?ai|moonshot|kimi|dashscope|qwen|siliconflow|perplexity|cerebras|nvidia_nim|volcengine|doubao|zhipu|bigmodel|tongyi|hunyuan|baichuan|stepfun|minimax|z[. ]?ai"
 
 _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
     (Phrases(r"\bcli-?proxy-?api\b|(?<![a-z])cc[- ]?switch(?![a-z])|\bcopilot-api\b|claude-code-router", flags=re.IGNORECASE), "", "a proxy of a subscription"),
@@ -108,7 +108,7 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
     (
         Phrases(
             rf"\b(?:{_VENDORS})(?:_?AI)?Exception\b|\b(?:us(?:e|es|ing)|via|through|calls?|calling) (?:the |my |a )?(?:official |native )?(?:Google )?(?:{_VENDORS}) (?:(?:API|models?)\b|for the model\b)|(?<![A-Za-z])(?:{_VENDORS})(?:_?AI)?(?: API ?(?:error|request|call|请求|报错)| provider\b|:listModels)|"
-            rf"\bprovider[\"']?\s?[:=]\s?[\"'`*]{{0,3}}(?:xai-)?(?:{_VENDORS})\b",
+            rf"\bprovider[\"']?\s?[:=]\s?[\"'`*]{{0,3}}(?:xai-|builtin:)?(?:{_VENDORS})\b|\[(?:{_VENDORS})\] (?:\w{{1,40}})?Error\b",
             flags=re.IGNORECASE,
         ),
         "",

@@ -199,7 +199,7 @@ WORDS = (
     "status", "http/", "http code", "quota", "limit", "context length", "overload", "traceback", "x-request-id", "cf-ray", "cf_", "<html", "<!doctype", "<title", "gateway", "upstream", "deployment", "redirect", "text/html", "valid json",
     "web server", "server returned", "got_nothing", "endofstream", "end of stream", "end of file", "responseended", "rst_stream", "goaway", "sock_read", "observe any item", "loading model", "deserializ", "response.completed", "finish_reason", "stream finished", "stream ended",
     # pages
-    "browser", "security service", "origin", ":11434/", "| 403 |", "establish", "mixed content", "insecure content", "address space", "content security", "content-security", "cors ", "access-control", "access control", "preflight", "able to access",
+    "browser", "security service", "origin", ":11434/", "| 403 |", "response code: 0", "establish", "mixed content", "insecure content", "address space", "content security", "content-security", "cors ", "access-control", "access control", "preflight", "able to access",
     # frames without their exception
     "/httpx", "\\httpx", "/httpcore", "\\httpcore", "urllib3/connection", "urllib3\\connection", "aiohttp/connector", "aiohttp\\connector",
     # other languages: Chinese, German, Spanish, French, Portuguese, Russian, Japanese, Korean

@@ -76,6 +76,8 @@ SIGNS = (
         # Home Assistant's key for an integration that reached nobody.
         r"\bcannot_connect\b",
         r"unable to connect",
+        # Godot's number for a request that got no status.
+        r"\bResult: [1-9]\d?, Response Code: 0\b",
         r"Is the computer able to access the url",
         r"FailedToOpenSocket",
         r"code['\"]?: ?['\"]ConnectionRefused['\"]",
