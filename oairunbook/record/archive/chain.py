@@ -16,7 +16,10 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from stat import S_ISREG
+from typing import BinaryIO
 
 from oairunbook.record.files import PRIVATE_FILE, sync_folder
 
@@ -91,16 +94,42 @@ def read_chain(archive: Path, offset: int = 0) -> Iterator[Entry | str]:
     A last line without its line feed is the rest of a write that was broken off, and nobody counts on it.
     """
     try:
-        file = (archive / CHAIN).open("rb")
+        file = _open(archive)
     except FileNotFoundError:
+        return
+    except ArchiveError:
+        yield "line 1"
         return
     with file:
         file.seek(offset)
-        for number, line in enumerate(file, 1):
+        for number in count(1):
+            line = file.readline(2 * _LONGEST_LINE_BYTES)
             offset += len(line)
             if not line.endswith(b"\n"):
+                if len(line) == 2 * _LONGEST_LINE_BYTES:
+                    # Nobody has written it, and nothing that stands behind it follows it.
+                    yield f"line {number}"
                 return
             yield parse(line[:-1], offset) or f"line {number}"
+
+
+def _open(archive: Path) -> BinaryIO:
+    """The chain, to be read.
+
+    Raises:
+        ArchiveError: It is no file, but a link, a pipe or a folder: this tool has not made it.
+        OSError: It cannot be read.
+    """
+    try:
+        descriptor = os.open(archive / CHAIN, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise ArchiveError(f"{archive / CHAIN} is no file, and no run can be entered in it.") from error
+        raise
+    if not S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ArchiveError(f"{archive / CHAIN} is no file, and no run can be entered in it.")
+    return os.fdopen(descriptor, "rb")
 
 
 def parse(line: bytes, end: int) -> Entry | None:
@@ -131,7 +160,7 @@ def newest(archive: Path) -> Entry | None:
         ArchiveError: It cannot be read. Nobody may go on from there, or the chain would hide what was done to it.
     """
     try:
-        with (archive / CHAIN).open("rb") as file:
+        with _open(archive) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 2 * _LONGEST_LINE_BYTES))
             tail = file.read()
@@ -162,7 +191,7 @@ def pending(archive: Path, entry: Entry) -> bool:
 @contextmanager
 def locked(archive: Path) -> Iterator[None]:
     """Nobody else enters a run meanwhile (flock(2)); the kernel lets go when this process ends, however it ends."""
-    descriptor = os.open(archive / _LOCK, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    descriptor = os.open(archive / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_FILE)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -208,7 +237,7 @@ def append(archive: Path, run: str, manifest: bytes, last: Entry | None) -> None
     """
     line = next_line(run, manifest, last)
     new = not (archive / CHAIN).exists()
-    descriptor = os.open(archive / CHAIN, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+    descriptor = os.open(archive / CHAIN, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, PRIVATE_FILE)
     try:
         before = os.fstat(descriptor).st_size
         try:

@@ -333,7 +333,7 @@ def _table(folder: Path, rows: list[Row]) -> str:
         if row.kind == "verify":
             cause += ", fix proved" if row.proved else ", fix not proved"
         rate = f"{row.failed}/{row.tried}" if row.tried else ""
-        began = row.started_at[:19].replace("T", " ")
+        began = str(row.started_at or "")[:19].replace("T", " ")
         lines.append(
             (
                 began,

@@ -42,9 +42,15 @@ def fingerprint_key(archive: Path) -> bytes | None:
             pass
         finally:
             temporary.unlink(missing_ok=True)
-    key = path.read_bytes()
+    if not path.is_file():
+        # In an archive that somebody else made it may be a pipe, which would be waited for.
+        raise ValueError(f"{path} is no file")
+    with path.open("rb") as file:
+        key = file.read(_KEY_BYTES + 1)
     if len(key) != _KEY_BYTES:
-        raise ValueError(f"{path} holds {len(key)} bytes, and a fingerprint key has {_KEY_BYTES}")
+        raise ValueError(
+            f"{path} holds {'more than ' * (len(key) > _KEY_BYTES)}{min(len(key), _KEY_BYTES)} bytes, and a fingerprint key has {_KEY_BYTES}"
+        )
     return key
 
 

@@ -14,6 +14,8 @@ from oairunbook.record.archive.chain import MANIFEST
 from oairunbook.record.archive.signing import SIGNATURE
 
 _PART_BYTES = 1 << 18
+_LARGEST_BYTES = 1 << 30
+"""This tool writes no larger file, and a sparse one of any size costs whoever makes it nothing."""
 _PACK = struct.Struct("4q").pack
 
 
@@ -75,13 +77,14 @@ def _sha256(path: str) -> str | None:
     """Of 100,000 runs' files `hashlib.file_digest` would take twice as long. None of what is no file; a pipe is not waited for."""
     digest = hashlib.sha256()
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
             return None
         raise
     try:
-        if not S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not S_ISREG(status.st_mode) or status.st_size > _LARGEST_BYTES:
             return None
         while part := os.read(descriptor, _PART_BYTES):
             digest.update(part)

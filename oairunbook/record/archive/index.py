@@ -11,7 +11,7 @@ import math
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -278,9 +278,12 @@ def _open(archive: Path) -> sqlite3.Connection:
             break
         except sqlite3.DatabaseError:
             if attempt == "as it is":
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
     database = sqlite3.connect(":memory:")
     try:
+        if _is_no_file(path):
+            raise sqlite3.DatabaseError("no file")
         with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as there:
             there.backup(database)
         _update(archive, database)
@@ -291,7 +294,14 @@ def _open(archive: Path) -> sqlite3.Connection:
     return database
 
 
+def _is_no_file(path: Path) -> bool:
+    """Somebody else may have made this archive: what a link leads to is no index of it, and a pipe would be waited for."""
+    return path.is_symlink() or (path.exists() and not path.is_file())
+
+
 def _connect(path: Path) -> sqlite3.Connection:
+    if _is_no_file(path):
+        raise sqlite3.DatabaseError("no file")
     if not path.exists():
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE))

@@ -91,11 +91,16 @@ def to_text(shown: Shown) -> str:
         lines[-1] = f"fleet     {fleet.get('told')}"
     fix = about.get("verify")
     if isinstance(fix, dict):
-        lines += [f"fix of    {(fix.get('failing') or {}).get('run')}", f"          {fix.get('statement')}"]
+        failing = fix.get("failing")
+        lines += [
+            f"fix of    {failing.get('run') if isinstance(failing, dict) else failing}",
+            f"          {fix.get('statement')}",
+        ]
     lines += [f"notebook  {name}: {state}{': ' * bool(text)}{text}" for name, state, text in shown.notebooks]
     if about.get("sequence"):
-        previous = about.get("previous") or {}
-        lines.append(f"chain     number {about['sequence']}, after {previous.get('run') or 'none'}")
+        previous = about.get("previous")
+        before = previous.get("run") if isinstance(previous, dict) else None
+        lines.append(f"chain     number {about['sequence']}, after {before or 'none'}")
         lines.append(f"signed    {'by key ' + str(about['signed_by']) if about.get('signed_by') else 'no'}")
     lines += [f"PROBLEM   {problem.path}: {problem.what}" for problem in shown.problems]
     return "\n".join(lines) + "\n" + (f"\n{verdict_text(shown.verdict)}" if shown.verdict else "")
