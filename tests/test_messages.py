@@ -141,3 +141,33 @@ def test_the_frames_say_what_timed_out(text: str, cause: str) -> None:
 def test_answers_are_read_in_more_dresses_and_not_where_nobody_answered(text: str, owner: str, cause: str) -> None:
     verdict = judge(text)
     assert (verdict.owner, verdict.cause) == (owner, cause)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("When you see `openai.APIConnectionError: Connection error.`, check your network settings.", "Connection error."),
+        ("If you get this error:\n```\nError code: 429 - {'error': {'message': 'You exceeded your current quota', 'type': 'insufficient_quota'}}\n```\nadd credit.", "api.insufficient_quota"),
+        ("## Troubleshooting\nYou may see `certificate verify failed: self signed certificate in certificate chain` behind a proxy.", "tls.untrusted_issuer"),
+        ("## 1.2.0\n- Fixed `TypeError: Client.__init__() got an unexpected keyword argument 'proxies'` with httpx 0.28", "client.sdk_incompatible"),
+        ("如果遇到 SSLError(SSLEOFError(8, 'EOF occurred in violation of protocol')) 请降级 urllib3", "tls.reset"),
+    ],
+)  # fmt: skip
+def test_an_error_that_a_text_only_speaks_of_is_none_that_it_shows(text: str, named: str) -> None:
+    verdict = judge(text)
+    assert (verdict.owner, verdict.cause, verdict.certainty) == ("unknown", "unknown", None)
+    assert named in verdict.missing[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("When I run it I get openai.RateLimitError: You exceeded your current quota", "api.insufficient_quota"),
+        ("If you run the demo you get:\nhttpx.ConnectError: [Errno 111] Connection refused", "tcp.refused"),
+        ('If you encounter this error:\nTraceback (most recent call last):\n  File "a.py", line 3, in f\nhttpx.ConnectError: [Errno 111] Connection refused', "tcp.refused"),
+        ("- retry 1: [Errno 111] Connection refused", "tcp.refused"),
+        ("If you get a 429, wait.\n\nMy log:\nhttpx.ConnectError: [Errno 111] Connection refused", "tcp.refused"),
+    ],
+)  # fmt: skip
+def test_what_a_writer_met_is_shown(text: str, cause: str) -> None:
+    assert judge(text).cause == cause

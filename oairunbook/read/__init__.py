@@ -23,7 +23,8 @@ from oairunbook.observe.bodies import classify
 from oairunbook.observe.http import kept_headers
 from oairunbook.read.answers import answers
 from oairunbook.read.conversation import without_conversation
-from oairunbook.read.errors import chains
+from oairunbook.read.errors import Chain, chains
+from oairunbook.read.quoted import introduces, is_introduced, is_quoted
 from oairunbook.read.settings import called, resolve_route, stopped_elsewhere
 from oairunbook.read.shown import Shown
 from oairunbook.read.text import normalise, unescaped, without_gutters
@@ -33,6 +34,8 @@ PROBE = "pasted"
 """Name of the probe in observations that nobody on this machine made."""
 
 WHOLE = "what was pasted"
+QUOTED = "a text about errors"
+"""Target of what a text only speaks of: when you see it, do this."""
 TELEMETRY = "telemetry"
 """Target of what the text itself ascribes to tracing, telemetry or another component of the application, which is no call of the API."""
 
@@ -175,11 +178,13 @@ def _http_answer(shown: Shown, url: str) -> HttpAnswer:
 
 
 def _whose(shown: Shown) -> str:
-    line = shown.around.rpartition("\n")[2]
+    before, _, line = shown.around.rpartition("\n")
     in_line = called(line)
     # A line that names what it called is not about what the line before it names.
     if _TELEMETRY.search(line if in_line else shown.around[-160:]) or _another_component(line):
         return TELEMETRY
+    if is_quoted(line) or is_introduced(before):
+        return QUOTED
     if in_line:
         return in_line[-1].host
     hosts = called(shown.around)
@@ -198,11 +203,23 @@ def _raised(text: str) -> Iterator[Observation]:
             or _another_component(link.text)
             or stopped_elsewhere(link.text)
         )
-        ours = tuple(link for link in chain.errors if link not in noise)
+        spoken_of = tuple(link for link in _spoken_of(chain, text) if link not in noise)
+        ours = tuple(link for link in chain.errors if link not in noise and link not in spoken_of)
         if noise:
             yield _observation("pasted:error", PastedError(errors=noise), None, TELEMETRY)
+        if spoken_of:
+            yield _observation("pasted:error", PastedError(errors=spoken_of), layer, QUOTED)
         if ours:
             yield _observation("pasted:error", PastedError(errors=ours), layer, _called_by(ours))
+
+
+def _spoken_of(chain: Chain, text: str) -> Iterator[ErrorLink]:
+    """What the lines around it only speak of; a traceback is shown, whatever stands above it."""
+    introduced = not chain.python and is_introduced(text[max(0, chain.position - 400) : chain.position])
+    for link in chain.errors:
+        if introduced or is_quoted(link.text):
+            yield link
+        introduced = introduced or (not chain.python and introduces(link.text))
 
 
 def _another_component(line: str) -> bool:

@@ -28,7 +28,7 @@ _SENTENCES = Phrases(
         r"No allowed providers are available[^\n\"'}]{0,120}|This request requires more credits[^\n\"'}]{0,160}|You have insufficient permissions for this operation[^\n\"'}]{0,160}|"
         r"该令牌(?:状态不可用|已过期|额度已用尽)|无效的令牌|令牌额度不足|用户额度不足|(?:当前分组)?上游负载已饱和|负载已满|当前分组[^\n\"'}]{0,60}无可用渠道|(?:[Oo]ur )?[Ss]ervers are currently overloaded|Selected model is at capacity|No deployments available for selected model[^\n\"'}]{0,200}|There are no healthy deployments for this model[^\n\"'}]{0,200}|[Nn]o available (?:channels?|accounts?|candidates?|upstreams?)(?: provider)? for [^\n\"'}]{0,160}|"
         r"(?:Exception|Error)\W{1,3}Overloaded\b|[Tt]oo many requests in \d{1,3} (?:second|minute|hour|day)s?\b[^\n\"'}]{0,60}|You have sent too many requests[^\n\"'}]{0,80}|[Rr]ate limit (?:has been )?exceeded[.,:;] (?:[Ww]aiting|[Rr]etrying|[Tt]rying again|[Pp]lease (?:wait|try again|retry|slow))[^\n\"'}]{0,60}|"
-        r"invalid format: expected \"json\" or a JSON schema|(?:\"[^\"\n]{1,80}\"|'[^'\n]{1,80}'|\b[\w.-]{1,60}[/:][\w.:/-]{1,80}) does not support (?:tools|thinking|chat|generate|insert|image input)\b|"
+        r"invalid format: expected \"json\" or a JSON schema|d(?<=[\"']\sd)oes not support (?:tools|thinking|chat|generate|insert|image input)\b|registry\.ollama\.ai/\S{1,100} does not support \w{4,8}|"
         r"FUNCTION_INVOCATION_(?:FAILED|TIMEOUT)|Unauthenticated request to AI Gateway|troubleshooting Function URL authorization issues|OpenAI's services are not available in your country[^\n\"'}]{0,60}|Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
     ).replace(" ", r"\s{1,4}")
 )

@@ -18,6 +18,7 @@ from oairunbook.services import OTHER_SERVICES
 from oairunbook.verdict import Owner
 
 _TELEMETRY = "telemetry"
+_QUOTED = "a text about errors"
 _WHOLE = "what was pasted"
 
 
@@ -35,11 +36,14 @@ def decide(evidence: Evidence) -> Decision:
     """The heaviest reading decides; among equals the last, because a log ends with what the application saw."""
     readings: list[Reading] = []
     elsewhere: list[Reading] = []
+    quoted: list[Reading] = []
     for observation in evidence.observations:
         if observation.probe != "pasted" or observation.target == _TELEMETRY:
             continue
         found = _reading(evidence, observation)
-        if found is not None:
+        if found is not None and observation.target == _QUOTED:
+            quoted.append(found)
+        elif found is not None:
             (elsewhere if _of_another_service(evidence.route, observation) else readings).append(found)
     if elsewhere:
         # What names no host, and shows the same failure or nothing but frames, tells of that service again.
@@ -52,7 +56,7 @@ def decide(evidence: Evidence) -> Decision:
     if _guard_of_another_sdk(evidence):
         readings = [r for r in readings if r.cause != "browser.key_exposed"]
     if not readings:
-        return Decision(cause="unknown", owner="unknown", finding=None, missing=fetch.ERROR)
+        return _only_spoken_of(quoted)
     best = max(enumerate(readings), key=lambda item: (item[1].weight, item[0]))[1]
     best = _with_its_status(_not_the_test(best, readings), readings)
     best = _with_the_base_url(evidence.route, beside_a_proxy(evidence.route, best))
@@ -69,6 +73,17 @@ def decide(evidence: Evidence) -> Decision:
         owner = best.owner or ("connection_path" if evidence.route.family == "direct" else "route_provider")
         return Decision(cause="unknown", owner=owner, finding=finding, missing=best.missing or fetch.CHAIN)
     return Decision(cause=best.cause, owner=best.owner, finding=finding, missing=best.missing)
+
+
+def _only_spoken_of(quoted: list[Reading]) -> Decision:
+    """A text that shows no failure; it may speak of one, as documentation, advice and release notes do."""
+    missing = fetch.ERROR
+    if quoted:
+        said = max(quoted, key=lambda reading: reading.weight)
+        named = "" if said.cause == "unknown" else f"{said.cause}, "
+        what = f"the error itself: the text speaks of one ({named}{said.fact}) and shows no failure"
+        missing = ((what, fetch.ERROR[0][1]), *fetch.ERROR[1:])
+    return Decision(cause="unknown", owner="unknown", finding=None, missing=missing)
 
 
 def _not_the_test(best: Reading, readings: list[Reading]) -> Reading:
