@@ -65,7 +65,7 @@ def peers() -> Iterator[Callable[[Answer], Peer]]:
 
 
 def look(  # type: ignore[no-untyped-def]
-    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, *, control_url: str = ""
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, *, control_url: str = "", budget: float = 15.0
 ):
     for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -75,7 +75,7 @@ def look(  # type: ignore[no-untyped-def]
         resolve(model="practice-model"),
         Secrets.from_environment(environment),
         timeout=2.0,
-        budget=15.0,
+        budget=budget,
         repeat=1,
         control_url=control_url,
         environment=environment,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 import nh3
@@ -33,6 +34,9 @@ _STYLES = {
 _IMAGES = ("data:image/svg+xml;base64,", "data:image/png;base64,")
 """An image of a data URL runs no script and loads nothing, also where it is SVG (HTML, "SVG as image")."""
 
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys that shows the page's source, and what turns the direction of a text around."""
+
 _MOST_CHARACTERS = 2_000_000
 """Of one output. A record that somebody blew up must not take the rest along."""
 
@@ -59,6 +63,8 @@ def html(text: str, notebooks: Collection[str] = ()) -> str:
         url_schemes={"data"},
         link_rel=None,
     )
+    # Behind nh3, which makes characters of `&#27;`.
+    clean = _OBEYED.sub(lambda match: f"\\x{ord(match.group()):02x}", clean)
     # What is wide scrolls by itself, also by keyboard. Behind nh3 these tags are tags and no text.
     return clean.replace("<table", '<div class="wide" tabindex="0"><table').replace("</table>", "</table></div>")
 

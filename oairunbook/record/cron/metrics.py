@@ -8,6 +8,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge, Info, generate_latest
 
 from oairunbook.evidence import Evidence
+from oairunbook.output import inert
 from oairunbook.record.cron.state import Remembered
 from oairunbook.record.files import write_whole
 from oairunbook.verdict import Verdict
@@ -33,7 +34,7 @@ def write_metrics(
         OSError: It cannot be written.
     """
     registry = CollectorRegistry()
-    labels = {"endpoint": evidence.route.host, "route": evidence.route.family}
+    labels = {"endpoint": inert(evidence.route.host), "route": evidence.route.family}
 
     def gauge(name: str, text: str, value: float, **more: str) -> None:
         found = gauges.get(name)

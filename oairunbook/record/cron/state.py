@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from oairunbook.output import inert
 from oairunbook.record.files import PRIVATE_FILE, make_private, write_whole
 from oairunbook.verdict import Verdict
 
@@ -94,9 +95,9 @@ class Job:
         write_whole(self._state, json.dumps(asdict(turn), indent=2).encode())
 
     def note(self, line: str) -> None:
-        """Add one line to the job's log: one write, so that lines of two jobs do not mix."""
+        """Add one line to the job's log: one write, so that lines of two jobs do not mix. What it holds a terminal does not obey."""
         descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
         try:
-            os.write(descriptor, (" ".join(line.split()) + "\n").encode("utf-8", "backslashreplace"))
+            os.write(descriptor, (inert(" ".join(line.split())) + "\n").encode("utf-8", "backslashreplace"))
         finally:
             os.close(descriptor)
