@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import resource
-import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path as FilePath
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
 from oairunbook.evidence import (
     ClientBuilt,
     ClientRefused,
-    Connected,
     ConnectFailed,
     DnsAnswer,
-    ErrorLink,
-    HttpAnswer,
-    HttpFailed,
-    LocalResources,
     Outcome,
-    ProxyAnswered,
     Resolved,
     Route,
-    StatusPage,
     TlsFailed,
-    TlsHandshake,
 )
-from oairunbook.observe import clients, control, dns, http, idle, proxy, sdk, tcp, tls
+from oairunbook.observe import clients, control, dns, idle
 from oairunbook.observe.attempts import Attempts
 from oairunbook.observe.collection import DEFAULT_REPEAT, Collection, Task
 from oairunbook.observe.control import control_route, is_literal
 from oairunbook.observe.counter import PATIENCE_SECONDS, Seen, due
-from oairunbook.observe.credential import may_be_trusted, may_go_out
-from oairunbook.observe.errors import error_chain
-from oairunbook.observe.own_requests import ANSWER_SECONDS, OwnRequests
 from oairunbook.observe.path import NoPathError, Path
-from oairunbook.observe.status_page import STATUS_URL, read_status
+from oairunbook.observe.process import local_resources
+from oairunbook.observe.requests import Requests
+from oairunbook.observe.status_page import STATUS_URL, fetch_status
 from oairunbook.observe.stream import Deadline, Stream
-from oairunbook.route.proxy import proxy_credentials
 
 _MOST_ADDRESSES = 8
 _SIDE_GRACE_SECONDS = 1.0
@@ -61,9 +47,6 @@ _COUNTER_TEST_SECONDS = 2.0
 _NEXT_SERVER_SECONDS = 10.0
 
 _PATH_PROBES = ("dns", "tcp", "proxy", "tls", "http")
-
-_LONG_SILENCE_SECONDS = 5.0
-"""After so long without an answer to a request that computes it is worth another one, however short the steps are."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +89,13 @@ class Walk:
         self._arrived = threading.Event()
         self._tick = threading.Event()
         self._walkers: list[threading.Thread] = []
-        self._own = OwnRequests(route, collection, options.timeout, self._until)
         self._first: tuple[str, Stream] | None = None
         self._lock = threading.Lock()
 
     def run(self) -> None:
         """Begin everything that can begin, follow the path, and leave nothing unrecorded."""
         begin = self._collection.begin
-        begin("client.resources", "client", "client", "this process", _local_resources).wait(1.0)
+        begin("client.resources", "client", "client", "this process", local_resources).wait(1.0)
         if self._options.roots is None:
             self._client = begin("client.sdk", "client", "client", "the SDK", self._build)
         unreadable = self._route.proxy.url is not None and not self._route.proxy.host
@@ -124,7 +106,8 @@ class Walk:
             for probe, layer in (("dns", "dns"), ("tcp", "tcp"), ("tls", "tls"), ("http", "http"), ("sdk", "api")):
                 self._collection.skip(probe, probe, layer, "the endpoint", reason)  # type: ignore[arg-type]
             return
-        self._side.append(begin("status", "status", None, self._options.status_url, self._status))
+        url = self._options.status_url
+        self._side.append(begin("status", "status", None, url, lambda: fetch_status(self._path, url, self._step)))
         self._begin_control()
         attempts = Attempts(
             self._path,
@@ -133,10 +116,12 @@ class Walk:
             timeout=self._timeout,
             literal=is_literal(self._route.dialled_host),
         )
+        built = self._built_client if self._client is not None else None
+        requests = Requests(self._path, self._collection, self._timeout, self._until, built)
         reached = self._connect(self._names())
-        healthy = self._requests(reached, attempts)
+        healthy = self._request(reached, requests, attempts)
         if not self._collection.stopped:
-            self._finish(healthy, attempts, reached=reached is not None)
+            self._finish(healthy, attempts, requests, reached=reached is not None)
 
     # -- counter-tests --------------------------------------------------------------------------------------------
 
@@ -301,161 +286,18 @@ class Walk:
 
     # -- requests -------------------------------------------------------------------------------------------------
 
-    def _requests(self, reached: tuple[str, Stream] | None, attempts: Attempts) -> bool:
-        """One request without credentials and the SDK's own, side by side. True if the SDK's own succeeded."""
-        client = self._built_client() if self._client is not None else None
+    def _request(self, reached: tuple[str, Stream] | None, requests: Requests, attempts: Attempts) -> bool:
+        """Whether the SDK's own request succeeded."""
         if reached is None:
-            if self._client is not None:
-                self._sdk_on_a_broken_path(client)
+            requests.on_a_broken_path()
             return False
         address, stream = reached
+        if self._client is not None:
+            self._built_client()
         self._begin_idle(address)
-        plain = self._collection.begin(
-            "http", "http", "http", f"{self._route.host}, no credentials", lambda: self._plain_request(stream, address)
-        )
-        if client is None:
-            if self._client is not None:
-                self._collection.skip(
-                    "sdk", "sdk", "api", "the SDK's minimal request", "the SDK's client could not be built"
-                )
-            self._until(lambda: plain.done, self._timeout + 0.5)
-            return self._client is None and isinstance(plain.outcome, HttpAnswer)
-        # Only a completed handshake leads here. How an application's client comes by its key is its own matter.
-        may = may_be_trusted if client.of_the_application else may_go_out
-        own = may(self._route, verified=client.verifies)
-        if client.of_the_application and not own:
-            self._keeps_its_key()
-            self._until(lambda: plain.done, self._timeout + 0.5)
-            return False
-        model = self._model(client, own=own)
-        tasks = [self._own.begin(client, model, stream=False, own=own)]
-        second: Task | None = None
-        if model is not None:
-            tasks.append(self._own.begin(client, model, stream=True, own=own))
-            # What breaks every other stream spares the first one.
-            second = self._own.begin(client, model, stream=True, own=own, second=True) if own else None
-        self._until(lambda: plain.done, self._timeout + 0.5)
-        # Somebody who answers a request without credentials may take longer for one that computes.
-        answers = isinstance(plain.outcome, HttpAnswer)
-        # A new connection of the SDK first tries the dead addresses, one after another.
-        dialling = self._timeout * self._unreached_addresses() if answers else 0.0
-        # Whoever has neither answered nor been silent to the end yet: this machine is what is slow.
-        patience = (ANSWER_SECONDS if answers else 1.0 if plain.done else self._timeout) + dialling
-        last = Deadline.after(patience)
-        whole, *streamed = tasks
-        beside: tuple[Task, ...] = ()
-        silence = max(self._timeout, _LONG_SILENCE_SECONDS)
-        useful = answers and own and model is not None and not dialling
-        useful = useful and not self._until(lambda: whole.done, silence)
-        if useful and self._until(lambda: whole.done or attempts.no_post_is_answered, 1.0) and not whole.done:
-            # Not even a POST that nothing has to be computed for: whoever is so silent to a GET is not waited for either.
-            useful, patience, last = False, 0.0, Deadline.after(0.0)
-        if useful and not whole.done:
-            assert model is not None
-            beside = self._own.in_small_segments(client, model)
-            self._until(lambda: whole.done or not beside or beside[0].done, silence)
-            if beside and not whole.done and not beside[0].done and self._own.at_once(beside[1]):
-                # Twice nothing in so long each, and at once in small segments: to wait longer would tell nothing.
-                patience, last = 0.0, Deadline.after(0.0)
-        self._until(lambda: whole.done, last.left)
-        # What arrives whole in so long does not take twice as long to begin and end as a stream.
-        longest = max(self._timeout, whole.seconds) + dialling if answers or whole.done or not plain.done else 0.0
-        self._until(lambda: all(task.done for task in streamed), min(patience, longest))
-        if second is not None and not self._until(lambda: second.done, PATIENCE_SECONDS) and streamed[0].done:
-            # It began beside one that has long come: to its own time limit, which tells whether it had begun to arrive.
-            self._until(lambda: second.done, self._timeout)
-        for task in (*tasks, *((second,) if second else ()), *beside):
-            if not task.done:
-                task.stop("no answer in time")
-        if own and model is not None:
-            self._own.once_more(client, model, whole, streamed[0], second)
-        return all(getattr(task.outcome, "kind", "") == "sdk_answered" for task in tasks)
+        return requests.make(address, stream, attempts, addresses=len(self._walkers))
 
-    def _model(self, client: clients.Client, *, own: bool) -> str | None:
-        """The model to ask: the route's, or one that the key sees; none on Azure, where only the route can name it."""
-        if self._route.model is not None:
-            return self._route.model.value
-        if self._route.family == "azure":
-            return None
-        return sdk.pick_model(self._models(client)) if own else sdk.PREFERRED_MODELS[0]
-
-    def _own_apart(self, pause: float) -> None:
-        """The application's own requests once more, one after the other, with nothing else under way."""
-        client = self._built_client() if self._client is not None else None
-        if client is None or client.of_the_application:
-            return
-        own = may_go_out(self._route, verified=client.verifies)
-        model = self._model(client, own=own)
-        for stream in (False, True) if model is not None else (False,):
-            self._tick.wait(pause)
-            task = self._own.begin(client, model, stream=stream, own=own, apart=True)
-            if not self._until(lambda task=task: task.done, self._timeout + ANSWER_SECONDS):  # type: ignore[misc]
-                task.stop("no answer in time")
-                return
-
-    def _models(self, client: clients.Client) -> tuple[str, ...]:
-        """The models that this key sees; none if they do not come within one step's time."""
-        found: list[tuple[str, ...]] = []
-        step = self._step
-        asking = threading.Thread(
-            target=lambda: found.append(sdk.list_models(client, timeout=self._timeout, deadline=step)), daemon=True
-        )
-        asking.start()
-        # Not left to the transport: its timeout begins anew with every byte, and an answer that trickles would hold up everything.
-        self._until(lambda: not asking.is_alive(), step.left)
-        return found[0] if found else ()
-
-    def _sdk_on_a_broken_path(self, client: clients.Client | None) -> None:
-        """The exception that the application sees, if the path fails at once. It gets a placeholder for a key."""
-        what = "the SDK's minimal request"
-        if client is None:
-            self._collection.skip("sdk", "sdk", "api", what, "the SDK's client could not be built")
-            return
-        if self._path_is_silent():
-            self._collection.skip("sdk", "sdk", "api", what, "the path is silent; the SDK would wait as long again")
-            return
-        if client.of_the_application and not may_be_trusted(self._route, verified=client.verifies):
-            # Should the path work after all, the client sends its key over whatever is there.
-            self._keeps_its_key()
-            return
-        model = self._route.model.value if self._route.model else sdk.PREFERRED_MODELS[0]
-        task = self._own.begin(client, model, stream=False, own=client.of_the_application)
-        if not self._until(lambda: task.done, min(self._timeout, 3.0)):
-            task.stop("no answer in time")
-
-    def _keeps_its_key(self) -> None:
-        reason = "the application's client would send its key where no certificate is verified"
-        self._collection.skip("sdk", "sdk", "api", "the SDK's minimal request", reason)
-
-    def _turned_away(self) -> bool:
-        """Whether the walk ended at a connection or a handshake, and not by a verdict on a certificate."""
-        ends = [o.outcome for o in self._collection.so_far() if o.changed is None and o.attempt == 1]
-        unverified = any(isinstance(end, TlsFailed) and end.verify_code is not None for end in ends)
-        return not unverified and any(isinstance(end, (ConnectFailed, TlsFailed)) for end in ends)
-
-    def _unreached_addresses(self) -> int:
-        """How many addresses of the dialled host have not accepted a connection, or not yet."""
-        reached = sum(
-            o.probe == "tcp" and o.changed is None and o.attempt == 1 and isinstance(o.outcome, Connected)
-            for o in self._collection.so_far()
-        )
-        return max(0, len(self._walkers) - reached)
-
-    def _path_is_silent(self) -> bool:
-        """Whether a step ended in silence or was stopped: nobody refused, nobody answered."""
-        for observation in self._collection.so_far():
-            outcome = observation.outcome
-            if outcome.kind == "stopped" and observation.probe != "status":
-                return True
-            if isinstance(outcome, ConnectFailed) and outcome.errors[0].errno_name == "ETIMEDOUT":
-                return True
-            if getattr(outcome, "ended", None) == "silence" and observation.probe in ("proxy", "tls"):
-                return True
-        return False
-
-    def _plain_request(self, stream: Stream, address: str) -> Outcome:
-        stream.deadline = self._step
-        return self._path.request(stream, address)
+    # -- beside the path ------------------------------------------------------------------------------------------
 
     def _begin_idle(self, address: str) -> None:
         seconds = self._options.idle
@@ -470,52 +312,11 @@ class Walk:
             changed=f"a connection that was idle for {seconds:g} s instead of a new one",
         )
 
-    # -- beside the path ------------------------------------------------------------------------------------------
-
-    def _status(self) -> StatusPage | HttpAnswer | HttpFailed:
-        """Fetch the status page as the transport would: same proxy rules, same trust store, no credentials."""
-        url = self._options.status_url
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or 443
-        deadline = self._step
-        decision = control.proxy_beside(self._route, self._environment, host, parts.port)
-        route = replace(self._route, proxy=decision, host=host, port=port)
-        errors: tuple[ErrorLink, ...] = ()
-        found = dns.resolve(route.dialled_host, route.dialled_port)
-        if not isinstance(found, Resolved):
-            return HttpFailed(method="GET", url=url, phase="resolve", errors=found.errors, ended="eof")
-        for address in found.addresses[:2]:
-            result, stream = tcp.connect(address, route.dialled_port, deadline)
-            phase = "connect"
-            opened: Stream | None = stream
-            if opened is not None and decision.url:
-                phase = "proxy"
-                credentials = proxy_credentials(self._environment, decision)
-                result, opened = proxy.open_tunnel(opened, decision, credentials, host, port)  # type: ignore[assignment]
-            context = self._context()
-            if opened is not None and context is not None:
-                phase = "tls"
-                outcome, secured = tls.handshake(opened, context, address=address, server_name=host, again=None)
-                if isinstance(outcome, TlsHandshake) and secured is not None:
-                    answer, data = http.exchange(
-                        secured,
-                        method="GET",
-                        url=url,
-                        target=parts.path or "/",
-                        host=parts.netloc,
-                        address=address,
-                    )
-                    return read_status(url, answer, data)
-                errors = getattr(outcome, "errors", ())
-            else:
-                if opened is not None:
-                    # No TLS context could be built: nothing will take this connection over.
-                    opened.close()
-                errors = getattr(result, "errors", ())
-                if isinstance(result, ProxyAnswered):
-                    refusal = f"the proxy answered {result.status} {result.reason}"
-                    errors = (ErrorLink(type="ProxyAnswered", text=refusal),)
-        return HttpFailed(method="GET", url=url, phase=phase, errors=errors, ended="eof")  # type: ignore[arg-type]
+    def _turned_away(self) -> bool:
+        """Whether the walk ended at a connection or a handshake, and not by a verdict on a certificate."""
+        ends = [o.outcome for o in self._collection.so_far() if o.changed is None and o.attempt == 1]
+        unverified = any(isinstance(end, TlsFailed) and end.verify_code is not None for end in ends)
+        return not unverified and any(isinstance(end, (ConnectFailed, TlsFailed)) for end in ends)
 
     # -- small things ---------------------------------------------------------------------------------------------
 
@@ -556,7 +357,7 @@ class Walk:
                 continue
             self._collection.skip(name, name, layer, "the endpoint", reason)  # type: ignore[arg-type]
 
-    def _finish(self, healthy: bool, attempts: Attempts, *, reached: bool) -> None:
+    def _finish(self, healthy: bool, attempts: Attempts, requests: Requests, *, reached: bool) -> None:
         """Wait for what is beside the path: shortly if the path is healthy, until the counter-tests are done if it is not."""
         self._begin_tests()
         grace = _SIDE_GRACE_SECONDS if healthy else self._timeout
@@ -584,28 +385,9 @@ class Walk:
         # Where the walk got nowhere and an attempt did, those that are still silent tell how often.
         differ = healthy or (not reached and attempts.some_passed)
         attempts.wait(max(quiet.left, patience), silent_seconds=self._timeout if differ else 0.0)
-        attempts.apart(self._own_apart, walk_failed=not reached and self._turned_away())
+        attempts.apart(requests.apart, walk_failed=not reached and self._turned_away())
         for thread in self._walkers:
             thread.join(max(0.0, quiet.left))
         for task in (*self._side, *self._tests.values()):
             if not task.wait(quiet.left):
                 task.stop("the rest of the path was known before this answered")
-
-
-def _local_resources() -> LocalResources:
-    errors: list[ErrorLink] = []
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.socket(family, socket.SOCK_STREAM).close()
-        except OSError as error:
-            errors.extend(error_chain(error))
-    try:
-        open_files: int | None = len(list(FilePath("/proc/self/fd").iterdir()))
-    except OSError:
-        open_files = None
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return LocalResources(
-        open_files=open_files,
-        open_files_limit=None if limit == resource.RLIM_INFINITY else limit,
-        socket_errors=tuple(errors),
-    )
