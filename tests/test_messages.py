@@ -171,3 +171,14 @@ def test_an_error_that_a_text_only_speaks_of_is_none_that_it_shows(text: str, na
 )  # fmt: skip
 def test_what_a_writer_met_is_shown(text: str, cause: str) -> None:
     assert judge(text).cause == cause
+
+
+def test_a_status_with_its_name_behind_it_is_a_status() -> None:
+    verdict = judge(
+        'limited to gpt-3.5-turbo, 403 forbidden\n{"error":{"message":"too many requests","type":"relay_error","param":null,"code":"429 TOO_MANY_REQUESTS"}}'
+    )
+    assert verdict.cause == "api.rate_limited"
+
+
+def test_time_out_errors_in_words_are_no_answer() -> None:
+    assert judge("The chat throws OpenAI Timeout errors since this morning").owner == "connection_path"

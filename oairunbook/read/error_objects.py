@@ -217,15 +217,18 @@ def _by_fields(window: str) -> ApiError | None:
     )
 
 
+_STATUS_CODE = re.compile(r"[345]\d\d(?=$| [A-Z][A-Z_]+$)")
+
+
 def _status_of(document: Any, error: ApiError) -> int:
     if isinstance(document, dict):
         for key in ("statusCode", "status", "status_code", "code"):
             value = document.get(key)
             if isinstance(value, int) and 300 <= value <= 599:
                 return value
-    if error.code and error.code.isdigit() and 300 <= int(error.code) <= 599:
-        return int(error.code)
-    return 0
+    # Java's relays put the reason's name behind it: `429 TOO_MANY_REQUESTS`.
+    leading = _STATUS_CODE.match(error.code or "")
+    return int(leading[0]) if leading else 0
 
 
 def _word(value: Any) -> str | None:

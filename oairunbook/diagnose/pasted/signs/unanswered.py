@@ -38,6 +38,7 @@ SIGNS = (
         r"\brequests? (?:\w+ ){0,3}time ?outs?\b",
         r"\b(?:issues?|problems?|errors?) (?:related to|with|about) (?:the |a )?time-?outs?\b",
         r"timeout of \d",
+        r"\btime-?out errors?\b",
         r"\bnetwork[- ]related errors?\b",
         r"context deadline exceeded",
         r"ClientConnectorError",
