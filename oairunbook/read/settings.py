@@ -122,6 +122,8 @@ _AZURE = Phrases(
     r"openai/deployments/|AZURE_OPENAI|lib[/\\]azure\.py|Service request failed\.\s{1,3}Status: \d{3}|Status: \d{3} \([^)\n]{1,60}\)\s{1,4}ErrorCode: |CognitiveServices|Azure Open ?AI|Azure\b[^\n]{0,200}\bprivate endpoints?\b|\bprivate endpoints?\b[^\n]{0,200}\bAzure\b",
     flags=re.IGNORECASE,
 )
+# Whose client called stands in its frames, whatever the file is called.
+_AZURE_FRAME = Phrases(r"\bat (?:async )?Azure(?:Chat)?OpenAI\w{0,20}\.\w", flags=re.ASCII)
 # Hosts and paths of APIs; a page whose title speaks of one (`/blog/python-openai-chatgpt/`) is none.
 _API_HOST = Phrases(
     r"openai|gpt|llm|ollama|openrouter|\bapi\b|gateway|(?:^|[.-])ai[.-]|\.ai$|model|inference|proxy",
@@ -322,6 +324,7 @@ def resolve_route(
         value is None
         and family != "azure"
         and not _AZURE.search(said)
+        and not _AZURE_FRAME.search(text)
         and (mark := _gateway(said)) is not None
         and mark[0]
     ):
@@ -356,7 +359,7 @@ def _by_marks(whole: str, route: Route) -> Route:
     text = _FORM.sub("", _FRAMES.sub("", whole))
     mark = _gateway(text)
     kind: Family
-    if _AZURE.search(text):
+    if _AZURE.search(text) or _AZURE_FRAME.search(whole):
         kind, reason = "azure", "the text shows Azure OpenAI, and no host"
     elif mark is not None:
         kind, reason = "gateway", f"the text shows {mark[1]}, and no host"

@@ -61,6 +61,8 @@ SIGNS = (
         r"apiKey (?:is|was) (?:missing|required)",
         r"openai_api_key\s{0,3}(?:none|field required)",
         r"Missing required environment variable:? OPENAI_API_KEY",
+        # A template's own words, in all that was made of it.
+        r"Missing env(?:ironment)? var(?:iable)? (?:from|for) OpenAI",
         r"OpenAI API key is (?:not set|required|empty)",
         r"Could not load OpenAI model.{0,200}API key",
     ),

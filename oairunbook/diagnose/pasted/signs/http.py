@@ -26,6 +26,8 @@ SIGNS = (
         r"waiting for response headers",
         r"Timeout on reading data",
         r"Timeout on blocking read",
+        # Azure's Java SDK, whatever carries it.
+        r"Channel (?:response|read) timed out after \d",
         r"SocketTimeoutException: (?:Read timed out|timeout)",
         r"TimeoutException: request timed out",
         r"HttpClient\.Timeout",

@@ -60,6 +60,8 @@ SIGNS = (
         r"Couldn't connect to server",
         r"NetworkError when attempting",
         r"AxiosError",
+        # The AI SDK, which had an answer and could not read it.
+        r"Failed to process successful response",
         r"litellm\.(?:APIError|Timeout)",
         r"An error occurred while sending the request",
         r"could not connect",
