@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,14 +15,19 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import trustme
 from click.testing import CliRunner
 from markdown_it import MarkdownIt
 from prometheus_client.parser import text_string_to_metric_families
 
 from oairunbook.cli import cli
 from oairunbook.diagnose import diagnose
-from oairunbook.evidence import Evidence, SdkFailed, Stopped, dumps
+from oairunbook.evidence import Certificate, Evidence, HttpFailed, SdkFailed, Stopped, dumps
 from oairunbook.lab import wire
+from oairunbook.lab.listener import Listener
+from oairunbook.observe.issuers import fetch
+from oairunbook.observe.path import Path as Way
+from oairunbook.observe.stream import Deadline
 from oairunbook.output import inert
 from oairunbook.record import packet as packets
 from oairunbook.record import show
@@ -29,6 +36,7 @@ from oairunbook.record.cron.notify import change
 from oairunbook.record.cron.state import Job, Remembered
 from oairunbook.record.run import archive_record
 from oairunbook.record.table import check_text, verdict_text
+from tests.recorded import ROUTE
 from tests.test_hostile_peers import KEY, Answer, Peer, look
 
 CODES = ("\x1b", "\x07", "\x9b", "\r", "\u202e", "\x08")
@@ -44,6 +52,16 @@ def hostile(connection: socket.socket, request: wire.Request) -> None:
     plain = SAID.encode("ascii", "ignore").replace(b"\n", b" ").replace(b"\r", b" ").decode()
     headers = (("content-type", "application/json"), ("server", plain), ("x-request-id", plain), ("via", plain))
     wire.send_whole(connection, 503, headers, body)
+
+
+LEAF = Certificate(
+    subject="CN=api.example",
+    issuer="CN=An issuer",
+    not_before="2026-01-01T00:00:00Z",
+    not_after="2027-01-01T00:00:00Z",
+    sha256="0" * 64,
+    der_base64="",
+)
 
 
 class Active(HTMLParser):
@@ -153,6 +171,76 @@ def peers() -> Iterator[Callable[[Answer], Peer]]:
     yield start
     for peer in made:
         peer.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "0.0.0.0"])
+def test_no_certificate_leads_this_machine_to_itself(peers: Callable[[Answer], Peer], host: str) -> None:
+    """Where a missing issuer is fetched the peer says, and it could name what only this machine reaches."""
+
+    def forbidden(connection: socket.socket, request: wire.Request) -> None:
+        wire.send_whole(connection, 200, (("content-type", "application/pkix-cert"),), b"0")
+
+    inside = peers(forbidden)
+    path = Way(ROUTE, {"OPENAI_API_KEY": "sk-never-sent-anywhere", "no_proxy": "*"}, lambda: None)
+
+    def fetched(url: str, endpoint: str) -> object:
+        return fetch((replace(LEAF, issuer_urls=(url,)),), path, Deadline.after(5.0), endpoint=endpoint)
+
+    assert isinstance(fetched(f"http://{host}:{inside.port}/ca.der", "198.51.100.7"), HttpFailed)
+    assert inside.requests == []
+    # The control: an endpoint on loopback itself may name its own machine.
+    fetched(f"http://127.0.0.1:{inside.port}/ca.der", "127.0.0.1")
+    assert [request.target for request in inside.requests] == ["/ca.der"]
+    assert inside.credentials() == []
+    assert "sk-never" not in str(inside.requests)
+
+
+@pytest.mark.parametrize("url", ["http://a:99999999/x", "http://[::1/x", "http://a:b/x", "http:///x"])
+def test_an_issuers_address_that_is_none_is_an_outcome(url: str) -> None:
+    path = Way(ROUTE, {"no_proxy": "*"}, lambda: None)
+    found = fetch((replace(LEAF, issuer_urls=(url,)),), path, Deadline.after(5.0), endpoint="198.51.100.7")
+    assert isinstance(found, HttpFailed)
+
+
+def test_only_the_minimal_request_carries_the_key_and_the_status_page_none(
+    peers: Callable[[Answer], Peer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first fails, so that further attempts and counter-tests are made, all to one server that keeps what it was sent."""
+
+    def broken(connection: socket.socket, request: wire.Request) -> None:
+        wire.send_whole(connection, 404, (("content-type", "text/html"),), b"<h1>nothing here</h1>")
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "root.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    asked: list[wire.Request] = []
+
+    def status_page(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as inside, inside.makefile("rb") as stream:
+            while (request := wire.read_request(stream)) is not None:
+                asked.append(request)
+                broken(inside, request)
+
+    # Its import takes from the time of the handshake.
+    importlib.import_module("openai")
+    api, status = peers(broken), Listener(status_page)
+    monkeypatch.setattr("oairunbook.observe.status_page.STATUS_URL", f"https://localhost:{status.port}/summary.json")
+    try:
+        environment = {
+            "OPENAI_BASE_URL": f"http://127.0.0.1:{api.port}/v1",
+            "SSL_CERT_FILE": str(tmp_path / "root.pem"),
+        }
+        look({**KEY, **environment}, monkeypatch)
+    finally:
+        status.close()
+    own = [request for request in api.requests if KEY["OPENAI_API_KEY"] in str(request.headers)]
+    assert own
+    assert {request.target for request in own} <= {"/v1/chat/completions", "/v1/models"}
+    assert all("openai" in str(request.headers).lower() for request in own), "the SDK's own"
+    assert len(api.requests) > len(own), "others were made, without"
+    assert {request.target for request in asked} == {"/summary.json"}
+    assert not any(KEY["OPENAI_API_KEY"] in str(one) or "authorization" in str(one).lower() for one in asked)
 
 
 def test_headers_without_an_end_end_the_sdks_request_too(

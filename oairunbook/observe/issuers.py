@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from oairunbook.evidence import Certificate, HttpFailed, ProxyDecision, Resolved
 from oairunbook.observe import dns, http, tcp
+from oairunbook.observe.errors import error_chain
 from oairunbook.observe.path import Path
 from oairunbook.observe.stream import Deadline
 from oairunbook.observe.tls import certificate_of
@@ -65,12 +66,16 @@ def fetch(
 
 
 def _get(url: str, path: Path, deadline: Deadline, endpoint: str) -> bytes | HttpFailed:
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    decision = decide_proxy(path.environment, "http", host, parts.port, installed_sdk())
+    try:
+        parts = urlsplit(url)
+        host, named_port = parts.hostname or "", parts.port
+    except ValueError as error:
+        # The peer wrote it.
+        return HttpFailed(method="GET", url=url, phase="resolve", errors=error_chain(error), ended="eof")
+    decision = decide_proxy(path.environment, "http", host, named_port, installed_sdk())
     if not (decision.scheme or "").startswith("http"):
         decision = ProxyDecision(url=None, rule="directly")
-    dialled, port = (decision.host or "", decision.port or 0) if decision.url else (host, parts.port or 80)
+    dialled, port = (decision.host or "", decision.port or 0) if decision.url else (host, named_port or 80)
     found = dns.resolve(dialled, port)
     if not isinstance(found, Resolved):
         return HttpFailed(method="GET", url=url, phase="resolve", errors=found.errors, ended="eof")
@@ -101,4 +106,6 @@ def _is_inside(host: str) -> bool:
         parsed = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return host == "localhost"
+    # ::ffff:169.254.169.254 is dialled as 169.254.169.254 (RFC 4291 section 2.5.5.2).
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     return parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified
