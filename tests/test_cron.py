@@ -206,7 +206,7 @@ def test_a_check_that_the_applications_code_ended_is_no_verdict_and_no_fault_of_
     call = [*PROGRAM, "run", "--cron", "--archive", str(archive), "--client", "leaving_llm:make"]
     done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (4, "")
-    assert "the check ended with status 0 and told nothing" in done.stderr
+    assert "the code of --client leaving_llm:make had been started there: it may have ended its process" in done.stderr
     assert "no verdict" in log(archive)[-1]
 
 

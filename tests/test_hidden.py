@@ -235,6 +235,13 @@ def test_the_report_is_not_named_after_the_host(run: Path) -> None:
     assert "canaryhost9" in call("report", "latest").stdout
 
 
+def test_a_name_made_to_be_slow_takes_no_more_than_its_length() -> None:
+    """Each of its dots was one more domain to look for, as long as the rest of it."""
+    endless = "label." * 20_000 + "gw-7.prod.canary.example"
+    seen = replace(planted(), observations=(refused("tcp:198.51.100.77", endless),))
+    assert told(Hidden(BOTH, bytes(32), seen).text(f"to gw-7.prod.canary.example, {endless}"), PLANTED[:1]) == []
+
+
 def test_what_says_nothing_of_a_network_stays(run: Path) -> None:
     text = (
         "openai.APIConnectionError at https://api.openai.com/v1, tls.untrusted_issuer, http11.send_request_headers.complete, "

@@ -132,6 +132,8 @@ _IPV6 = re.compile(
 _PICTURE = re.compile(r"(data:image/svg\+xml;base64,)([A-Za-z0-9+/=]+)")
 _NOTHING = re.compile(r"(?!)(?P<whole>)")
 _SHORTEST_BEGINNING = 6
+_LONGEST_NAME = 253
+"""RFC 1035 section 2.3.4. What is longer is no host, and has as many domains as dots: somebody made it to be slow."""
 _TOKEN_DIGITS = 8
 
 
@@ -179,6 +181,7 @@ class Hidden:
         """The names of the evidence, the longest first, and the domains that they stand in."""
         found = {*self.also, *_names(self.evidence)}
         found |= {name for text in _texts(self.evidence) for name in _names_in(text) if name.lower() not in self._steps}
+        found = {name for name in found if len(name) <= _LONGEST_NAME}
         for name in tuple(found):
             labels = name.split(".")
             # prod.example of web-3.prod.example; the last label alone is anybody's.

@@ -198,7 +198,7 @@ def _check(settings: Settings, environment: Mapping[str, str]) -> tuple[Evidence
                 done.returncode, f"the check ended with status {done.returncode}: {said[-_LONGEST_ERROR:]}"
             )
         if not file.exists():
-            # The application's code, which makes a client there, may end the process with any status.
+            # Python itself ends with 1 where it cannot start, and a sitecustomize may end it with any status.
             raise _CheckEndedError(EXIT_TOOL_FAILED, f"the check ended with status {done.returncode} and told nothing")
         document = json.loads(file.read_bytes())
     return (
