@@ -73,6 +73,8 @@ ANSWERS = {
     "a filter with status 200": (200, HTML, page("Web Page Blocked", "in accordance with company policy"), "http.blocked_page"),
     "Squid, which nobody set: the endpoint": (503, HTML, page("ERROR: The requested URL could not be retrieved", "Connection to 162.159.140.245 failed."), "proxy.upstream_failed"),
     "Squid, which nobody set: its rule": (403, HTML, page("ERROR: The requested URL could not be retrieved", "Access Denied. Access control configuration prevents your request"), "proxy.denied"),
+    "Kong: nothing valid behind it": (502, JSON, '{"message":"An invalid response was received from the upstream server","request_id":"aa1"}', "http.gateway_error"),
+    "API Management: silence behind it": (504, JSON, '{"statusCode":504,"message":"The operation timed out"}', "http.gateway_error"),
     # The near miss: a site's own page, whose footer speaks of a policy.
     "a web site": (404, HTML, page("404 Not Found", "Imprint, Privacy Policy, Terms"), "http.not_an_api"),
 }  # fmt: skip
@@ -94,3 +96,13 @@ def test_an_answer_of_the_api_that_mentions_such_words_stays_its_own() -> None:
     verdicts = [judge(400, JSON, said, (("x-request-id", "req_1"),)) for judge in (met, pasted)]
 
     assert [verdict.cause for verdict in verdicts] == ["api.bad_request"] * 2
+
+
+def test_a_gateway_that_tells_of_its_upstream_in_an_error_object_has_answered_itself() -> None:
+    said = '{"error":{"message":"upstream error: An invalid response was received from the upstream server","type":"upstream_error","code":"502"}}'
+
+    verdicts = [judge(502, JSON, said) for judge in (met, pasted)]
+
+    assert [(verdict.cause, verdict.owner) for verdict in verdicts] == [
+        ("api.gateway_upstream_failed", "route_provider")
+    ] * 2

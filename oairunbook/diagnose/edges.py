@@ -67,9 +67,18 @@ def answered(answer: HttpAnswer) -> str | None:
         return "http.gateway_error" if answer.status >= 500 else "http.blocked_page"
     if _NOTHING_BEHIND.search(words):
         return "http.not_an_api"
-    if _PLATFORM_FAILED.search(words):
+    if _PLATFORM_FAILED.search(words) or _in_its_own_json(answer):
         return "http.gateway_error"
     return None
+
+
+def _in_its_own_json(answer: HttpAnswer) -> bool:
+    """Whether an intermediary says of itself that it got nothing from behind it (Kong, APISIX, API Management: `{"message": …}`).
+
+    An error object, as OpenAI shapes it, in which a gateway tells of its upstream is that gateway's answer (causes.md, reading rules).
+    """
+    error = answer.body.error
+    return answer.status in (502, 503, 504) and error is not None and error.shape == "flat" and not error.code_is_string
 
 
 def blocks(answer: HttpAnswer) -> bool:

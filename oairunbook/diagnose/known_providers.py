@@ -48,7 +48,7 @@ GATEWAY = (
     row("401", 'Cloudflare: "error": [{"code": 2009}]', "api.gateway_auth_failed", "The gateway's own token is missing or wrong. An error object with invalid_api_key would be the provider's.", "Send the gateway's token in cf-aig-authorization.", "unauthorized"),
     row("401", "Kong: No API key found in request / Unauthorized", "api.gateway_auth_failed", "Kong's own key check.", "Ask its operator for a consumer's key, and in which header.", ""),
     row("404", "Kong: no Route matched with those values", "api.endpoint_not_found", "Kong has no route for this host and path.", "Compare the base path.", "no route matched"),
-    row("502/503/504", "Kong: An invalid response was received from the upstream server", "api.gateway_upstream_failed", "Kong reached no healthy upstream.", "Its operator looks at the upstream.", ""),
+    row("502/503/504", "Kong: An invalid response was received from the upstream server", "http.gateway_error", "Kong reached no healthy upstream.", "Its operator looks at the upstream.", ""),
     row("401", "API Management: missing / invalid subscription key", "api.gateway_auth_failed", "API Management's own check. Azure OpenAI says: invalid subscription key or wrong API endpoint.", "Send Ocp-Apim-Subscription-Key, or api-key if it is configured so.", "subscription key"),
     row("500", "API Management: Internal server error, activityId", "api.gateway_upstream_failed", "A policy or the connection to the backend failed.", "Give its operator the activityId.", "internal server error"),
     row("502", "ngrok: ERR_NGROK_3800", "api.gateway_upstream_failed", "It could not reach the provider.", "Retry; look at the provider.", "err_ngrok_3800"),
