@@ -57,6 +57,6 @@ def test_notebooks_show_what_their_golden_copies_show(tmp_path: Path) -> None:
         )
         for part in range(2)
     ]
-    for half in halves:
-        told, _ = half.communicate(timeout=300)
-        assert half.returncode == 0, f"{told[-6000:]}\nIf this is what readers shall see: python -m tests.golden"
+    told = [half.communicate(timeout=300)[0] for half in halves]
+    for half, text in zip(halves, told, strict=True):
+        assert half.returncode == 0, f"{text[-6000:]}\nIf this is what readers shall see: python -m tests.golden"
