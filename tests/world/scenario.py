@@ -170,7 +170,7 @@ def run(scenario: Scenario, *, judge: bool = True, control: bool = True) -> Resu
     Args:
         scenario: What to run.
         judge: Whether `check` is asked; without it only the wire is proved, before and after mending.
-        control: Whether it is asked again once the fault is mended.
+        control: Whether it is asked again once the fault is mended; without, the SDK alone must be answered then.
     """
     begin = time.monotonic()
     problems: list[str] = []
@@ -197,7 +197,7 @@ def run(scenario: Scenario, *, judge: bool = True, control: bool = True) -> Resu
             elif judge and control:
                 mended = world.client.check(*scenario.options)
                 problems += _compare("control", HEALTHY, mended)
-            elif not judge:
+            else:
                 sdk_answers(world)
         except AssertionError as error:
             problems.append(f"control: {error}")
@@ -237,12 +237,19 @@ def _outcome(future: Future[Result]) -> Result | Exception:
 class SideBySide:
     """Runs scenarios a few at a time; each result is there when it is asked for."""
 
-    def __init__(self, scenarios: list[Scenario], *, workers: int, judge: bool = True, again: int = 0) -> None:
-        self._judge = judge
+    def __init__(
+        self,
+        scenarios: list[Scenario],
+        *,
+        workers: int,
+        judge: bool = True,
+        control: Callable[[Scenario], bool] = lambda _: True,
+        again: int = 0,
+    ) -> None:
         self._again = again
-        self._scenarios = {s.name: s for s in scenarios}
+        self._runs = {s.name: functools.partial(run, s, judge=judge, control=control(s)) for s in scenarios}
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="scenario")
-        self._futures = {s.name: self._pool.submit(functools.partial(run, s, judge=judge)) for s in scenarios}
+        self._futures = {name: self._pool.submit(one) for name, one in self._runs.items()}
 
     def result(self, name: str) -> Result:
         """Wait for one scenario.
@@ -258,7 +265,7 @@ class SideBySide:
             wait(self._futures.values())
             told = "; ".join(first.problems) if isinstance(first, Result) else repr(first)
             warnings.warn(f"{name} failed beside others and is run again alone: {told}", stacklevel=2)
-            return run(self._scenarios[name], judge=self._judge)
+            return self._runs[name]()
         if isinstance(first, Result):
             return first
         raise first
