@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from stat import S_ISREG
 from typing import Protocol
@@ -58,6 +59,21 @@ class InFolders:
         if self.names:
             return told
         return hashlib.blake2b(told + "/".join(names).encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+    def states(self, runs: Iterable[str]) -> Iterator[bytes | None]:
+        """`state` of each. Where it is that of one file, a call for each of 100,000 runs would take as long as the looks at them."""
+        if len(self.names) != 1:
+            yield from map(self.state, runs)
+            return
+        (name,), archive, settled_ns = self.names, self.archive, self.settled_ns
+        for run in runs:
+            try:
+                one = os.lstat(f"{archive}/{run}/{name}")
+            except OSError:
+                yield None
+                continue
+            settled = one.st_ctime_ns <= settled_ns and S_ISREG(one.st_mode)
+            yield _PACK(one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) if settled else None
 
     def hashes(self, run: str) -> dict[str, str | None]:
         """All files are read."""

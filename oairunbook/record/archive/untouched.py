@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oairunbook.record.archive.chain import CHAIN, Entry, parse, sha256
-from oairunbook.record.archive.held import Held
+from oairunbook.record.archive.held import InFolders
 from oairunbook.record.archive.seen import Whole
 from oairunbook.record.archive.tombstone import is_tombstone
 
@@ -25,10 +25,10 @@ class States:
         self._hash = hashlib.blake2b(digest_size=32)
         self.without = 0
 
-    def add(self, state: bytes | None) -> None:
-        """The next run in the order of the chain."""
-        self.without += state is None
-        self._hash.update(b"no state" if state is None else state)
+    def add(self, *states: bytes | None) -> None:
+        """The next runs in the order of the chain."""
+        self.without += states.count(None)
+        self._hash.update(b"".join(b"no state" if state is None else state for state in states))
 
     def digest(self) -> bytes:
         """Of all that were added so far."""
@@ -58,7 +58,7 @@ class Untouched:
     """The runs that were entered since."""
 
 
-def untouched(archive: Path, held: Held, whole: Whole) -> Untouched | None:
+def untouched(archive: Path, held: InFolders, whole: Whole) -> Untouched | None:
     """What was verified before and is the same now; None if anything of it is not, or if a line since then says more than that a run was entered.
 
     Raises:
@@ -72,8 +72,7 @@ def untouched(archive: Path, held: Held, whole: Whole) -> Untouched | None:
     if sha256(before) != whole.chain_sha256:
         return None
     names, states = names_in(before), States()
-    for name in names:
-        states.add(held.state(name))
+    states.add(*held.states(names))
     last = parse(before[:-1].rpartition(b"\n")[2], whole.chain_bytes)
     if last is None or states.digest() != whole.states or len(names) != whole.runs + whole.pruned:
         return None

@@ -93,7 +93,7 @@ def check(
         names = () if files else (MANIFEST, SIGNATURE) if public_keys else (MANIFEST,)
         held = InFolders(str(archive), names, time.time_ns() - _UNSETTLED_NS)
         walk = functools.partial(Walk, archive, public_keys, files, held, seen)
-        return (None if knows else _as_before(walk())) or _from_the_first(walk(), knows)
+        return (None if knows else _as_before(walk(), held)) or _from_the_first(walk(), knows)
 
 
 def _from_the_first(walk: Walk, knows: str) -> Checked:
@@ -111,13 +111,13 @@ def _from_the_first(walk: Walk, knows: str) -> Checked:
     return checked
 
 
-def _as_before(walk: Walk) -> Checked | None:
+def _as_before(walk: Walk, held: InFolders) -> Checked | None:
     """An archive that was whole before, of which nothing was touched since; None if that cannot be said by its two hashes."""
     whole = walk.seen.whole_before()
     if whole is None:
         return None
     present, unfinished = finished_and_unfinished(walk.archive)
-    same = untouched(walk.archive, walk.held, whole)
+    same = untouched(walk.archive, held, whole)
     if same is None:
         return None
     walk.before, walk.states, walk.there, walk.signed = same.last, same.states, whole.runs, whole.signed

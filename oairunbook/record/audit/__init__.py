@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import statistics
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -97,15 +98,15 @@ def read_audit(archive: str = "", since: str = "", host: str = "", cause: str = 
     asked = Wanted(since=wanted.since, host=host, cause=cause)
     try:
         root = archive_root(archive)
-        with open_index(root) as index:
+        with open_index(root) as index, ThreadPoolExecutor(1) as beside:
+            # While SQLite searches, Python is free.
+            checking = beside.submit(check, root, files=False, quick=True)
             timed = history.timings(index, wanted, most=_MOST_TIMED)
-            checked = check(root, files=False, quick=True)
-            return Audit(
+            found = Audit(
                 archive=root,
                 at=now,
                 wanted=asked,
                 problem="" if index.count() else f"{address(root)} holds no archived run yet.",
-                checked=checked,
                 runs=index.count(wanted),
                 series=history.series(index, wanted),
                 periods=history.periods(index, wanted),
@@ -114,12 +115,10 @@ def read_audit(archive: str = "", since: str = "", host: str = "", cause: str = 
                 timed=timed.runs,
                 every=timed.every,
                 fixes=tuple(index.runs(Wanted(since=wanted.since, host=host, kind="verify"), last=_MOST_FIXES)),
-                unfinished=tuple(
-                    row
-                    for row in index.unfinished(checked.unfinished)
-                    if (not host or row.host == host) and not _is_own(row)
-                ),
             )
+            checked = checking.result()
+            unfinished = (row for row in index.unfinished(checked.unfinished) if not host or row.host == host)
+            return replace(found, checked=checked, unfinished=tuple(row for row in unfinished if not _is_own(row)))
     except ArchiveError as error:
         return Audit(archive=root, at=now, wanted=asked, problem=str(error))
 
