@@ -36,13 +36,14 @@ COMMAND = (sys.executable, "-P", "-m", "oairunbook.cli", "run", "01_response_evi
 PASTED = ("-p", "status", "401", "-p", "body", '{"error": {"message": "no", "code": "invalid_api_key"}}')
 STATUSES = {
     "tool": (-9, 1),
-    "ask": (130, -15, 1),
+    "ask": (130, -15, -2, 1),
     "engine": (4, 1),
     "kernel": (4, 1),
     "nursery": (1,),
     "disk": (4, 2, 1),
 }
-"""How the tool may end; 1 where the moment came too late, and the run ended as if nothing had been; -15 where it came before it listened."""
+"""How the tool may end; 1 where the moment came too late, and the run ended as if nothing had been; -15 where it came before it listened,
+-2 where Python was already on its way out: it then ends by SIGINT, which a shell calls 130."""
 
 _MARK = "OAIRUNBOOK_CRASH_TEST"
 _ENOUGH_SECONDS = 300.0
