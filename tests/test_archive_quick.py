@@ -175,6 +175,18 @@ def test_an_archive_that_nobody_touched_is_known_as_a_whole_and_new_runs_are_add
     assert checked.unchanged_since >= since
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to(path.with_name("kept"))])
+def test_a_chain_that_is_no_file_any_more_is_told_and_not_waited_for(
+    runs: list[Path], make: Callable[[Path], None]
+) -> None:
+    chain = runs[0].parents[3] / CHAIN
+    assert read(quick(runs[0])) == 3
+    chain.rename(chain.with_name("kept"))
+    make(chain)
+    assert quick(runs[0]).problems == verify(runs[0].parents[3])
+    assert not quick(runs[0]).intact
+
+
 @pytest.mark.parametrize("touch", [changed_in_place, run_removed, run_inserted, line_changed])
 def test_a_new_run_does_not_hide_what_was_done_to_those_before(runs: list[Path], touch: Callable[[Path], None]) -> None:
     assert read(quick(runs[0])) == 3

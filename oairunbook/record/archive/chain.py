@@ -30,6 +30,7 @@ UNFINISHED = ".partial"
 _LOCK = ".lock"
 _LONGEST_LINE_BYTES = 4096
 _LARGEST_MANIFEST_BYTES = 8 << 20
+_LARGEST_CHAIN_BYTES = 1 << 28
 _RUN_NAME = re.compile(r"[0-9][^/\0]*(?:/[0-9][^/\0]*){3}")
 _PLAIN_PART = r"[0-9][ !#-.0-\[\]-~]*"
 _LINE = re.compile(
@@ -62,6 +63,11 @@ class Entry:
 
     end: int
     """Offset in the file of what follows this line."""
+
+    def follows(self, last: Entry | None) -> bool:
+        """Whether it says that it stands behind *last*, or is the first of a chain."""
+        expected = (last.sequence + 1, last.sha256) if last else (1, None)
+        return (self.sequence, self.previous_sha256) == expected
 
 
 def sha256(data: bytes) -> str:
@@ -102,15 +108,34 @@ def read_chain(archive: Path, offset: int = 0) -> Iterator[Entry | str]:
         return
     with file:
         file.seek(offset)
-        for number in count(1):
-            line = file.readline(2 * _LONGEST_LINE_BYTES)
-            offset += len(line)
-            if not line.endswith(b"\n"):
-                if len(line) == 2 * _LONGEST_LINE_BYTES:
-                    # Nobody has written it, and nothing that stands behind it follows it.
-                    yield f"line {number}"
-                return
-            yield parse(line[:-1], offset) or f"line {number}"
+        yield from entries_in(file, offset)
+
+
+def entries_in(lines: BinaryIO, offset: int) -> Iterator[Entry | str]:
+    """As `read_chain`, of lines that stand at *offset* of a chain."""
+    for number in count(1):
+        line = lines.readline(2 * _LONGEST_LINE_BYTES)
+        offset += len(line)
+        if not line.endswith(b"\n"):
+            if len(line) == 2 * _LONGEST_LINE_BYTES:
+                # Nobody has written it, and nothing that stands behind it follows it.
+                yield f"line {number}"
+            return
+        yield parse(line[:-1], offset) or f"line {number}"
+
+
+def read_bytes(archive: Path) -> bytes:
+    """The whole chain as it is.
+
+    Raises:
+        ArchiveError: It is no file, or a million runs' lines are not so large.
+        OSError: It cannot be read.
+    """
+    with _open(archive) as file:
+        chain = file.read(_LARGEST_CHAIN_BYTES + 1)
+    if len(chain) > _LARGEST_CHAIN_BYTES:
+        raise ArchiveError(f"{archive / CHAIN} is too large to be held in memory.")
+    return chain
 
 
 def _open(archive: Path) -> BinaryIO:

@@ -6,11 +6,12 @@ What they do not vouch for, the whole check of `verify` looks at: here nothing i
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from oairunbook.record.archive.chain import CHAIN, Entry, parse, sha256
+from oairunbook.record.archive.chain import ArchiveError, Entry, entries_in, parse, read_bytes, sha256
 from oairunbook.record.archive.held import InFolders
 from oairunbook.record.archive.seen import Whole
 from oairunbook.record.archive.tombstone import is_tombstone
@@ -65,8 +66,8 @@ def untouched(archive: Path, held: InFolders, whole: Whole) -> Untouched | None:
         OSError: The chain cannot be read.
     """
     try:
-        chain = (archive / CHAIN).read_bytes()
-    except FileNotFoundError:
+        chain = read_bytes(archive)
+    except (FileNotFoundError, ArchiveError):
         return None
     before = chain[: whole.chain_bytes]
     if sha256(before) != whole.chain_sha256:
@@ -77,13 +78,8 @@ def untouched(archive: Path, held: InFolders, whole: Whole) -> Untouched | None:
     if last is None or states.digest() != whole.states or len(names) != whole.runs + whole.pruned:
         return None
     new: list[Entry] = []
-    end, following = whole.chain_bytes, (last.sequence + 1, last.sha256)
-    # The rest of a write that was broken off follows the last line feed.
-    for line in chain[end:].split(b"\n")[:-1]:
-        end += len(line) + 1
-        entry = parse(line, end)
-        if entry is None or (entry.sequence, entry.previous_sha256) != following or is_tombstone(entry.run):
+    for entry in entries_in(io.BytesIO(chain[whole.chain_bytes :]), whole.chain_bytes):
+        if isinstance(entry, str) or not entry.follows(new[-1] if new else last) or is_tombstone(entry.run):
             return None
         new.append(entry)
-        following = (entry.sequence + 1, entry.sha256)
     return Untouched(chain=chain, states=states, names=frozenset(names), last=last, new=tuple(new))

@@ -6,10 +6,11 @@ import functools
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from oairunbook.record.archive.chain import CHAIN, MANIFEST, sha256
+from oairunbook.record.archive.chain import CHAIN, MANIFEST, ArchiveError, read_bytes, sha256
 from oairunbook.record.archive.folders import finished_and_unfinished
 from oairunbook.record.archive.held import InFolders
 from oairunbook.record.archive.mirror import url_of
@@ -103,11 +104,13 @@ def _from_the_first(walk: Walk, knows: str) -> Checked:
     checked = walk_through(walk, knows=knows)
     last = walk.before
     if checked.intact and last and checked.runs + checked.pruned == last.sequence:
-        chain = (walk.archive / CHAIN).read_bytes()
-        # The lines that are hashed here must be those that were looked at.
-        same = before is not None and archived.state("") == before and names_in(chain) == list(walk.numbers)
-        if same and walk.states.without == checked.pruned:
-            walk.seen.whole = _whole(walk, chain, checked)
+        # One that is too large to be held is read from its first run each time.
+        with suppress(ArchiveError):
+            chain = read_bytes(walk.archive)
+            # The lines that are hashed here must be those that were looked at.
+            same = before is not None and archived.state("") == before and names_in(chain) == list(walk.numbers)
+            if same and walk.states.without == checked.pruned:
+                walk.seen.whole = _whole(walk, chain, checked)
     return checked
 
 

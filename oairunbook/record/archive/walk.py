@@ -70,9 +70,7 @@ class Walk:
             if isinstance(entry, str):
                 self._tell_chain(f"{entry} is no line of a chain")
                 continue
-            last = entries[-1] if entries else None
-            expected = (last.sequence + 1, last.sha256) if last else (1, None)
-            if (entry.sequence, entry.previous_sha256) != expected:
+            if not entry.follows(entries[-1] if entries else None):
                 self._tell_chain(
                     f"line {number} does not follow the line before: lines were changed, removed or inserted"
                 )
