@@ -73,6 +73,18 @@ class Phrases:
         pattern = self.among(text)
         return pattern.finditer(text) if pattern is not None else iter(())
 
+    def in_lines_with(self, words: Sequence[str], text: str) -> Iterator[re.Match[str]]:
+        """What stands in lines that hold one of *words*, which are in lower case: looking through all of a long log costs ten times as much."""
+        pattern = self.among(text)
+        if pattern is None:
+            return
+        position = 0
+        for line in text.split("\n"):
+            low = line.lower()
+            if any(word in low for word in words):
+                yield from pattern.finditer(text, position, position + len(line))
+            position += len(line) + 1
+
 
 class PhraseIndex:
     """Which of many `Phrases` can match a text at all: each word is looked for once, not by all of them in turn.

@@ -358,13 +358,13 @@ def _private_address(evidence: Evidence) -> Finding | None:
 def _is_private(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     mapped = getattr(parsed, "ipv4_mapped", None) or parsed
-    shared = mapped.version == 4 and mapped in _CARRIER_GRADE_NAT
+    shared = mapped.version == 4 and mapped in CARRIER_GRADE_NAT
     if is_documentation(mapped):
         return False
     return (mapped.is_private or shared) and not mapped.is_loopback and not mapped.is_unspecified
 
 
-_CARRIER_GRADE_NAT = ipaddress.ip_network("100.64.0.0/10")
+CARRIER_GRADE_NAT = ipaddress.ip_network("100.64.0.0/10")
 """RFC 6598."""
 
 BLOCK_ADDRESSES = (

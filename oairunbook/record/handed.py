@@ -17,7 +17,7 @@ from typing import Any
 
 from oairunbook.diagnose.azure import ZONES
 from oairunbook.diagnose.direct import known_host
-from oairunbook.diagnose.dns import BLOCK_ADDRESSES
+from oairunbook.diagnose.dns import BLOCK_ADDRESSES, CARRIER_GRADE_NAT
 from oairunbook.diagnose.gateways import HOSTS
 from oairunbook.diagnose.reading import LOCAL_ENDS, PUBLIC_APIS, is_documentation
 from oairunbook.evidence import Evidence, load_evidence, to_document
@@ -37,8 +37,6 @@ _ENDS = sorted(
 
 _KEPT_ADDRESSES = frozenset({*BLOCK_ADDRESSES, "169.254.169.254", "168.63.129.16"})
 """Of block pages, and of the platforms' own services: they are the same for everybody."""
-
-_CARRIER_GRADE_NAT = ipaddress.ip_network("100.64.0.0/10")
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ class _Record(Hidden):
         net, bits = ("240.0.0.0", 28)
         if address.is_link_local:
             net, bits = "169.254.0.0", 16
-        elif address in _CARRIER_GRADE_NAT:
+        elif address in CARRIER_GRADE_NAT:
             net, bits = "100.64.0.0", 22
         elif private:
             net, bits = "10.0.0.0", 24
