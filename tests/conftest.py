@@ -17,7 +17,7 @@ from tests.world.canary import fail_on
 from tests.world.namespace import left_over
 from tests.world.scenario import missing_for_any_world
 
-pytest_plugins = ["pytester", "tests.guard"]
+pytest_plugins = ["pytester", "tests.guard", "tests.peers"]
 
 
 def pytest_configure() -> None:

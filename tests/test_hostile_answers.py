@@ -8,7 +8,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -36,8 +36,9 @@ from oairunbook.record.cron.notify import change
 from oairunbook.record.cron.state import Job, Remembered
 from oairunbook.record.run import archive_record
 from oairunbook.record.table import check_text, verdict_text
+from tests.peers import Answer, Peer
 from tests.recorded import ROUTE
-from tests.test_hostile_peers import KEY, Answer, Peer, look
+from tests.test_hostile_peers import KEY, look
 
 CODES = ("\x1b", "\x07", "\x9b", "\r", "\u202e", "\x08")
 SAID = (
@@ -158,19 +159,6 @@ def test_metrics_webhook_and_log_hold_no_line_of_it(seen: Evidence, tmp_path: Pa
     job.note(SAID)
     [line] = job.log.read_text().splitlines()
     assert not [code for code in CODES if code in line]
-
-
-@pytest.fixture
-def peers() -> Iterator[Callable[[Answer], Peer]]:
-    made: list[Peer] = []
-
-    def start(answer: Answer) -> Peer:
-        made.append(Peer(answer))
-        return made[-1]
-
-    yield start
-    for peer in made:
-        peer.close()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost", "0.0.0.0"])

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,46 +22,8 @@ from oairunbook.observe import observe
 from oairunbook.record.run import archive_record
 from oairunbook.redaction import Secrets
 from oairunbook.route import resolve
+from tests.peers import Answer, Peer
 from tests.world.canary import Canaries
-
-Answer = Callable[[socket.socket, wire.Request], None]
-
-
-class Peer:
-    """A server on loopback that keeps what it was sent."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.requests: list[wire.Request] = []
-        self._answer = answer
-        self._listener = Listener(self._serve)
-        self.port = self._listener.port
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection.makefile("rb") as stream:
-            while (request := wire.read_request(stream)) is not None:
-                self.requests.append(request)
-                self._answer(connection, request)
-
-    def credentials(self) -> list[str]:
-        """Values of every header that could carry one."""
-        named = ("authorization", "api-key", "cookie", "proxy-authorization")
-        return [value for request in self.requests for name, value in request.headers.items() if name.lower() in named]
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-@pytest.fixture
-def peers() -> Iterator[Callable[[Answer], Peer]]:
-    made: list[Peer] = []
-
-    def start(answer: Answer) -> Peer:
-        made.append(Peer(answer))
-        return made[-1]
-
-    yield start
-    for peer in made:
-        peer.close()
 
 
 def look(  # type: ignore[no-untyped-def]

@@ -23,7 +23,7 @@ from oairunbook.collector.place import by_command
 from oairunbook.collector.there import bring
 from oairunbook.lab import wire
 from oairunbook.redaction import Secrets
-from tests.test_hostile_peers import Peer
+from tests.peers import Peer
 from tests.test_redaction import BREAKS
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js: apt-get install nodejs")
