@@ -22,7 +22,7 @@ _GATEWAY_UPSTREAM: Marks = ("openaiexception", "azureexception - ", "fetch faile
 _UPSTREAM_LOST: Marks = ("connection refused", "econnrefused", "dial tcp", "no such host", "enotfound")
 # The API itself never speaks so; it has no upstream to tell of.
 _UPSTREAM_SAID: Marks = ("upstream request failed", "error from provider", "upstream_error", "upstream error", "fetch failed", "no available channel", "no available upstream",
-                         "no available account", "no available candidate", "no available provider", "services available", "providers available for", "backends available", "upstreams available", "无可用渠道", "do_request_failed",
+                         "no available account", "accounts are temporarily", "accounts are unavailable", "accounts are exhausted", "accounts are currently", "no available candidate", "no available provider", "services available", "providers available for", "backends available", "upstreams available", "无可用渠道", "do_request_failed",
                          "bad_response_status_code", "all providers failed")  # fmt: skip
 # What the routers of gateways say by themselves, whatever status they put on it.
 _ROUTER: Marks = (
@@ -122,9 +122,18 @@ _FLAGGED: Marks = (
 _TOO_LARGE: Marks = ("content size limit", "request entity too large", "request_too_large", "payload too large")
 
 
+_THIS_MACHINE = ("localhost", "127.0.0.1", "0.0.0.0", "::1", "host.docker.internal")
+# What a server says that checks a key of its own; a vendor's sentence, passed on, says more.
+_OF_ANY_KEY = re.compile(
+    r"\W*(?:(?:40[13]|unauthorized|error|authentication_?error|invalid_api_key)\W{1,4}){0,3}(?:(?:invalid|wrong|missing|incorrect) (?:or missing )?(?:api[ _-]?key|token)|(?:api[ _-]?key|token) (?:is )?(?:invalid|missing|required))\W*(?:,? url: .*)?"
+)
+
+
 def at_host(host: str, status: int, error: ApiError, cause: str | None) -> str | None:
-    """*cause*, where who was called changes it: a model's vendor checks its caller's key and has no key of its own; OpenRouter checks none but its own."""
-    if cause in ("api.invalid_key", "api.missing_key") and host == "openrouter.ai":
+    """*cause*, where who was called changes it: a model's vendor checks its caller's key and has no key of its own; OpenRouter, and a server on this machine, check none but their own."""
+    if cause in ("api.invalid_key", "api.missing_key") and (
+        host == "openrouter.ai" or (host in _THIS_MACHINE and _OF_ANY_KEY.fullmatch(_words(error)))
+    ):
         return "api.gateway_auth_failed"
     bare = (error.message or "").strip(" .").lower() == "unauthorized"
     if not VENDORS.search(host) or not (

@@ -79,6 +79,11 @@ _PAGES = Phrases(
 
 _VENDORS = "anthropic|gemini|deepseek|groq|mistral|cohere|grok|xai|together_?ai|fireworks_?ai|vertex_?ai|moonshot|kimi|dashscope|qwen|siliconflow|perplexity|cerebras|nvidia_nim|volcengine|doubao|zhipu|bigmodel|tongyi|hunyuan|baichuan|stepfun|minimax|z[. ]?ai"
 
+# `https://<our host>/v1`, and no address of IPv6.
+_PLACEHOLDER = (
+    r"(?:<(?!!)[^<>\n]{1,60}>|\[(?!::|[\da-f:]{3,45}\])[^\[\]\n]{1,60}\]|\$?\{[^{}\n]{1,60}\})(?![\w.-]{0,80}azure)"
+)
+
 _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
     (Phrases(r"\bcli-?proxy-?api\b|(?<![a-z])cc[- ]?switch(?![a-z])|\bcopilot-api\b|claude-code-router", flags=re.IGNORECASE), "", "a proxy of a subscription"),
     (Phrases(r"openrouter", flags=re.IGNORECASE), "https://openrouter.ai/api/v1", "OpenRouter"),
@@ -101,6 +106,11 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
         Phrases(rf"(?<![\w.-])[\"']?(?:{_BASE_URL_NAMES}|endpoint_url)[\"']?\s{{0,4}}[:=]\s{{0,4}}[\"']?(?:[x*]{{4,40}}(?![\w.])|[\[<(]redacted)", flags=re.IGNORECASE),
         "",
         "a base URL that is blotted out",
+    ),
+    (
+        Phrases(rf"(?:(?:\b(?:post|get|put)|url|base|host|endpoint|request to|failed for)[\s:=(\"'`\\]{{1,5}}https?://{_PLACEHOLDER}|https?://{_PLACEHOLDER}[\w.:-]{{0,80}}/(?:[\w-]{{1,30}}/){{0,3}}(?:v1|chat|completions|responses|embeddings)\b)", flags=re.IGNORECASE),
+        "",
+        "a host that is blotted out",
     ),
     (Phrases(r"\bvllm\b", flags=re.IGNORECASE), "", "vLLM"),
     (Phrases(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b|\bllamafile\b|\bgpustack\b|\bkoboldcpp\b|\bsglang\b|\blmdeploy\b|\btabbyapi\b|\boobabooga\b|\bmlx[-_]lm\b|text-generation-(?:inference|webui)", flags=re.IGNORECASE), "", "a self-hosted server"),

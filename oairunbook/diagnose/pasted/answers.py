@@ -109,6 +109,8 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
     by_edge = cause == "api.server_error" and status in (502, 504)
     if cause is not None and not by_edge and not _guesses(beyond, family):
         return reading(cause, ANSWER if status else ANSWER - 1)
+    if status >= 500 and _BY_ITS_OWN_STAGE.search(words):
+        return reading(error_words.by_status(status, "direct") or "api.server_error", _STATUS + 6)
     if _IN_PROSE.match(words):
         # `adding an agent ends in a 500 error` may be about the application's own answer; it counts where nothing else is said.
         found = _status_alone(reading, status, "", family, by_the_api=False, vendor=vendor)
@@ -120,6 +122,8 @@ _REASON_PHRASE = re.compile(
     r"^\W*(?:too many requests|internal server error|service (?:temporarily )?unavailable|unauthorized|forbidden|not found|bad request|bad gateway|gateway time-?out|server error|client error)\b",
     re.IGNORECASE,
 )
+# Codex prints what a header of OpenAI's own authentication stage says of its failure; no edge sends it.
+_BY_ITS_OWN_STAGE = re.compile(r"\bauth error code: [a-z]")
 # LM Studio, whatever status it puts on it.
 _NO_SUCH_PATH = re.compile(r"Unexpected endpoint or method", re.IGNORECASE)
 _IN_PROSE = re.compile(
@@ -192,7 +196,9 @@ _NO_ANSWER_INSIDE = re.compile(
     r"\W*(?:connection error|request timed out|fetch failed|network error)\W*", re.IGNORECASE
 )
 _SERVER_NOT_REACHED = re.compile(r"(?:\w[\w -]{1,30}: )?Server Connection Error\b", re.IGNORECASE)
-_STATUS_INSIDE = re.compile(r"[^{}]{0,120}\bstatus code:? (?P<status>[45]\d\d)\W*", re.IGNORECASE)
+_STATUS_INSIDE = re.compile(
+    r"[^{}]{0,120}\bstatus code:? (?P<status>[45]\d\d)\W*|error code: (?P<edge>5\d\d)\W*", re.IGNORECASE
+)
 
 
 def _told_by_an_envelope(error: ApiError) -> int | None:
@@ -201,7 +207,7 @@ def _told_by_an_envelope(error: ApiError) -> int | None:
     if _NO_ANSWER_INSIDE.fullmatch(message):
         return 0
     inside = _STATUS_INSIDE.fullmatch(message)
-    return int(inside["status"]) if inside else None
+    return int(inside["status"] or inside["edge"]) if inside else None
 
 
 def _of_the_provider_behind(status: int, error: ApiError, sample: str) -> str | None:

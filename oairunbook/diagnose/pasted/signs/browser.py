@@ -47,8 +47,10 @@ SIGNS = (
         # A server that does not know the preflight's method.
         r"Unexpected endpoint or method\. \(OPTIONS",
         # The log of the server that the page asks.
-        r"\bOPTIONS /v1/\S{1,60} HTTP/[\d.]{1,3}['\"]? 40[45]\b",
-        r"\b40[45]\W{1,8}OPTIONS  ?/v1/",
+        # A preflight wants a status of success: uvicorn, nginx, Express, Gin.
+        r"\bOPTIONS (?:/[\w-]{1,30}){0,3}/(?:v1|api)/\S{1,60} HTTP/[\d.]{1,3}['\"]? (?:40[01345]|422|50[0-4])\b",
+        r"\b40[01345]\W{1,8}OPTIONS  ?/v1/",
+        r"\[GIN\] .{0,40}\| (?:40[01345]|50[0-4]) \|.{0,80}\bOPTIONS\s{1,6}\"/",
         r"blocked by CORS policy",
         r"Access-Control-Allow-(?:Origin|Headers|Methods|Credentials)(?!['\"]?\s?:)",
         r"Cross-Origin Request Blocked(?!.{0,300}did not succeed)",
@@ -67,6 +69,12 @@ SIGNS = (
         r"\b403\b.{0,400}\bOLLAMA_ORIGINS\b|\bOLLAMA_ORIGINS\b.{0,400}\b403\b",
         r"\b(?:POST|GET) https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]):11434/\S{0,80} 403\b",
         r"\[GIN\] .{0,40}\| 403 \|.{0,80}\"/api/(?:chat|generate|tags|embed|embeddings|show)\"",
+    ),
+    # LM Studio with CORS switched off takes the preflight for a call.
+    sign(
+        "browser.cors_blocked",
+        EXCHANGE,
+        r"Received OPTIONS request to /v1/\S{1,60} with body: \{\}",
     ),
     # Told, not shown.
     sign(

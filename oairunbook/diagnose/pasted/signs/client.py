@@ -65,6 +65,8 @@ SIGNS = (
         r"Missing env(?:ironment)? var(?:iable)? (?:from|for) OpenAI",
         r"OpenAI API key is (?:not set|required|empty)",
         r"Could not load OpenAI model.{0,200}API key",
+        # Constructors of the `chatgpt` package, of a key that is not there.
+        r"\bChatGPT invalid apiKey\b|\bmissing required apiKey\b",
     ),
     sign(
         "client.api_key_malformed",

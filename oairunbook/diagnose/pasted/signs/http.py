@@ -263,6 +263,8 @@ SIGNS = (
         r"http2 error: connection error received",
         r"\bno close frame received",
         r"StreamClosedError",
+        # Node, of a socket that was closed under what was to be written to it.
+        r"\bERR_SOCKET_CLOSED\b|\bERR_STREAM_DESTROYED\b",
     ),
     sign(
         "http.reset",
