@@ -192,8 +192,12 @@ def _whose(shown: Shown) -> str:
 
 
 def _raised(text: str) -> Iterator[Observation]:
-    for chain in chains(text):
-        layer = _LAYERS.get(chain.phase) if chain.phase else None
+    found = chains(text)
+    cut = [chain.phase for chain in found if chain.cut and chain.phase]
+    for chain in found:
+        # A title or a line of the log names the exception of the one traceback that ends before it.
+        phase = chain.phase or (cut[0] if len(cut) == 1 and not chain.python else None)
+        layer = _LAYERS.get(phase) if phase else None
         headed = _TELEMETRY_HEAD.search(text[max(0, chain.position - 300) : chain.position]) is not None
         noise = tuple(
             link

@@ -36,6 +36,10 @@ CLASS_STATUS = {
 # litellm names whose exception it wraps, and sometimes (in titles) no more than that.
 _WRAPPED = re.compile(r"(?:litellm\.(?:exceptions\.)?|openai\.)?(?P<class>[A-Z]\w{1,40}Error): (?=\S)")
 _NO_WORDS = re.compile(r"\w{1,40}(?:Exception|Error)\W{0,4}")
+# What transports say of a connection that failed, in a class that stands for an answer: litellm gives a dead Ollama the class of 503.
+_NO_ANSWER = re.compile(
+    r"HTTPS?ConnectionPool\(|ConnectionError\(|Cannot connect to host |\[(?:Errno|WinError) -?\d|All connection attempts failed|Max retries exceeded|\bdial tcp\b|\bE(?:CONNREFUSED|CONNRESET|TIMEDOUT|NOTFOUND)\b"
+)
 # `RetryError[<Future … raised RateLimitError>]` keeps nothing but the class.
 # A title or a last line may be no more.
 _CLASS_ALONE = Phrases(
@@ -119,6 +123,7 @@ def bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
             or told
             or ("litellm" in match["text"] and status == 500)
             or (match["class"] == "PermissionError" and "Errno" in words)
+            or (status >= 500 and _NO_ANSWER.search(words))
         ):
             continue
         found.append(Shown(status=status, position=match.start(), body=_text_body(words)))

@@ -132,6 +132,8 @@ class Chain:
     phase: Phase | None = None
     position: int = 0
     python: bool = False
+    cut: bool = False
+    """Whether the traceback ends before its exception."""
 
 
 def chains(text: str) -> list[Chain]:
@@ -229,6 +231,8 @@ def _split(text: str) -> Iterator[Chain]:
     elif transport:
         # The traceback is cut off before its exception; where it stood is all that is left.
         chain.errors.append(ErrorLink(type="", text=transport))
+        chain.cut = True
+        chain.phase = chain.phase or _phase(functions)
     if chain.errors:
         yield chain
 

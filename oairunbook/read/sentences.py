@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import re
+
 from oairunbook.evidence import ApiError, Body
 from oairunbook.phrases import Phrases
+from oairunbook.read.bare import CLASS_STATUS
 from oairunbook.read.shown import MOST, Shown
 from oairunbook.read.statuses import nearest
 
@@ -27,7 +30,7 @@ _SENTENCES = Phrases(
         r"The response was filtered due to the prompt[^\n\"}]{0,300}|No endpoints found(?: that support| for| matching)[^\n\"'}]{0,120}|"
         r"No allowed providers are available[^\n\"'}]{0,120}|This request requires more credits[^\n\"'}]{0,160}|You have insufficient permissions for this operation[^\n\"'}]{0,160}|"
         r"该令牌(?:状态不可用|已过期|额度已用尽)|无效的令牌|令牌额度不足|用户额度不足|(?:当前分组)?上游负载已饱和|负载已满|当前分组[^\n\"'}]{0,60}无可用渠道|(?:[Oo]ur )?[Ss]ervers are currently overloaded|Selected model is at capacity|No deployments available for selected model[^\n\"'}]{0,200}|There are no healthy deployments for this model[^\n\"'}]{0,200}|[Nn]o available (?:channels?|accounts?|candidates?|upstreams?)(?: provider)? for [^\n\"'}]{0,160}|"
-        r"(?:Exception|Error)\W{1,3}Overloaded\b|[Tt]oo many requests in \d{1,3} (?:second|minute|hour|day)s?\b[^\n\"'}]{0,60}|You have sent too many requests[^\n\"'}]{0,80}|[Rr]ate limit (?:has been )?exceeded[.,:;] (?:[Ww]aiting|[Rr]etrying|[Tt]rying again|[Pp]lease (?:wait|try again|retry|slow))[^\n\"'}]{0,60}|"
+        r"(?:Exception|Error)\W{1,3}Overloaded\b|[Tt]oo many requests in \d{1,3} (?:second|minute|hour|day)s?\b[^\n\"'}]{0,60}|You have sent too many requests[^\n\"'}]{0,80}|[Rr]ate[- ]?limit (?:has been |was |is )?(?:exceeded|reached|hit)[.,:;!] (?:[Ww]ait(?:ing)?|[Rr]etry(?:ing)?|[Tt]ry(?:ing)? again|[Ss]leep(?:ing)?|[Bb]acking off|[Cc]onsider|[Pp]lease (?:wait|try again|retry|slow))\b[^\n\"'}]{0,60}|"
         r"invalid format: expected \"json\" or a JSON schema|d(?<=[\"']\sd)oes not support (?:tools|thinking|chat|generate|insert|image input)\b|registry\.ollama\.ai/\S{1,100} does not support \w{4,8}|"
         r"FUNCTION_INVOCATION_(?:FAILED|TIMEOUT)|Unauthenticated request to AI Gateway|troubleshooting Function URL authorization issues|OpenAI's services are not available in your country[^\n\"'}]{0,60}|Error communicating with OpenAI: HTTP code \d{3}[^\n]{0,60}"
     ).replace(" ", r"\s{1,4}")
@@ -37,6 +40,13 @@ _SENTENCES = Phrases(
 _CODES = Phrases(
     r"(?<![\w=(,\[])(?<![=(,\[|] )(?<!case )(?:(?P<quote>['\"`])|(?<!['\"`]))"
     r"\b(?P<code>unsupported_country_region_territory|insufficient_quota|model_not_found|invalid_api_key|context_length_exceeded|rate_limit_exceeded)\b(?(quote)(?P=quote)|(?!['\"`]))"
+)
+
+
+# In prose the words stand without quotes, and whose they are is said beside them.
+_OF_AZURE = Phrases(
+    r"azure[^\n]{0,80}?\b(?P<behind>resource not found)\b|\b(?P<before>resource not found)\b[^\n]{0,60}\bazure",
+    flags=re.IGNORECASE,
 )
 
 
@@ -57,7 +67,14 @@ def sentences(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
             )
         )
         status = 404 if sentence.startswith("404 ") else nearest(statuses, match.start())
+        status = status or _of_its_class(text, match.start())
         found.append(Shown(status=status, position=match.start(), body=body))
+        if len(found) >= MOST:
+            break
+    for match in [] if found else _OF_AZURE.finditer(text):
+        error = ApiError(message="Resource not found")
+        body = Body(shape="api_error", size_bytes=len(match[0]), error=error, sample=match[0][:600])
+        found.append(Shown(status=nearest(statuses, match.start()), position=match.start(), body=body))
         if len(found) >= MOST:
             break
     for match in [] if found else list(_CODES.finditer(text))[-MOST:]:
@@ -65,3 +82,13 @@ def sentences(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
         body = Body(shape="api_error", size_bytes=len(match[0]), error=error, sample=match[0])
         found.append(Shown(status=nearest(statuses, match.start()), position=match.start("code"), body=body))
     return found
+
+
+_CLASS = re.compile(rf"(?<!\w)(?P<class>{'|'.join(CLASS_STATUS)})(?!\w)")
+
+
+def _of_its_class(text: str, position: int) -> int:
+    """The status of the class that the line names before it, the innermost of several; 0 if it names none."""
+    start = max(text.rfind("\n", 0, position) + 1, position - 300)
+    named = [match["class"] for match in _CLASS.finditer(text, start, position)]
+    return CLASS_STATUS[named[-1]] if named else 0

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from oairunbook.evidence import Family, Route, Setting
 from oairunbook.phrases import Phrases
+from oairunbook.read import clients
 from oairunbook.redaction import without_credentials
 from oairunbook.route import resolve
 from oairunbook.route.base_url import DEFAULT_BASE_URL
@@ -124,10 +125,10 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
         "",
         "another provider",
     ),
-    (Phrases(r"\b(?:open ?|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bOpenAI[- ](?:format|style) (?:API|provider|endpoint|server)|兼容 ?OpenAI|OpenAI ?兼容|中转 ?(?:站|平台|服务|地址|接口|api|key|网站|商|节点|代理|渠道)|(?:代理|接口|api|第三方) ?中转|第三方(?:的|平台的)? ?(?:(?:open ?ai|(?:chat)?gpt|大模型) ?)?(?:api|接口|平台|渠道|代理|网关|供应商)|\b(?:us(?:e|es|ing)|for|via|through|calls?|calling) (?:a |an |the |my |some )?third[- ]party (?:OpenAI |API |LLM )?(?:APIs?|relay|proxy|endpoint|gateway|provider|service)\b|反代|转发服务|(?:修改|改|更换|换)[过了]{0,2} ?(?:OPENAI_)?(?:BASE_URL|API_BASE)\b|\bopenai[-_]forward\b|\bapi2d\b|\baihubmix\b|(?<![\w.:])/api/chat/completions\b|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\bfor (?:the|my|a|our) local (?:LLM|model)\b", flags=re.IGNORECASE), "", "an OpenAI-compatible service"),
+    (Phrases(r"\b(?:open ?|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bOpenAI[- ](?:format|style) (?:API|provider|endpoint|server)|兼容 ?OpenAI|OpenAI ?兼容|中转 ?(?:站|平台|服务|地址|接口|api|key|网站|商|节点|代理|渠道)|(?:代理|接口|api|第三方) ?中转|第三方(?:的|平台的)? ?(?:(?:open ?ai|(?:chat)?gpt|大模型) ?)?(?:api|接口|平台|渠道|代理|网关|供应商)|\b(?:us(?:e|es|ing)|for|via|through|calls?|calling) (?:a |an |the |my |some )?third[- ]party (?:OpenAI |API |LLM )?(?:APIs?|relay|proxy|endpoint|gateway|provider|service)\b|反代|转发服务|(?:修改|改|更换|换)[过了]{0,2} ?(?:OPENAI_)?(?:BASE_URL|API_BASE)\b|\bopenai[-_]forward\b|\bapi2d\b|\baihubmix\b|(?<![\w.:])/api/chat/completions\b|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\b(?:for|us(?:e|es|ing)|run(?:s|ning)?|host(?:s|ing)?|serv(?:e|es|ing)|connect(?:s|ed|ing)? to|call(?:s|ed|ing)?|against|via|through) (?:the |my |a |an |our )?(?:own )?(?:local|locally[- ](?:hosted|deployed|running|served)|self[- ]?hosted) (?:\w{1,20} )?(?:LLMs?|(?:language )?models?|inference server|LLM server)\b(?! works?\b)", flags=re.IGNORECASE), "", "an OpenAI-compatible service"),
 )  # fmt: skip
 _AZURE = Phrases(
-    r"AzureOpenAI|AzureChatOpenAI|AzureException|azure[_ -]openai|\bazure/|Azure\.RequestFailedException|Azure\.AI\.OpenAI|apim-request-id|DeploymentNotFound|"
+    r"AzureOpenAI|AzureChatOpenAI|Azure(?:AI)?(?:Chat|Text)(?:Completion|Embedding|Generation)|azure_(?:chat|text)_(?:completion|embedding)|\bprovider[\"']?\s?[:=]\s?[\"'`*]{0,3}azure\b|AzureException|azure[_ -]openai|\bazure/|Azure\.RequestFailedException|Azure\.AI\.OpenAI|apim-request-id|DeploymentNotFound|"
     r"API deployment for this resource|subscription key or wrong API endpoint|\bunder Azure OpenAI|Virtual Network/Firewall|"
     r"openai/deployments/|AZURE_OPENAI|lib[/\\]azure\.py|Service request failed\.\s{1,3}Status: \d{3}|Status: \d{3} \([^)\n]{1,60}\)\s{1,4}ErrorCode: |CognitiveServices|Azure Open ?AI|Azure\b[^\n]{0,200}\bprivate endpoints?\b|\bprivate endpoints?\b[^\n]{0,200}\bAzure\b",
     flags=re.IGNORECASE,
@@ -321,8 +322,8 @@ def resolve_route(
         value is None
         and family != "azure"
         and not _AZURE.search(said)
-        and not _AZURE_FRAME.search(text)
-        and (mark := _gateway(said)) is not None
+        and not _of_azures_client(text)
+        and (mark := _gateway(said, text)) is not None
         and mark[0]
     ):
         value, source = mark[0], f"assumed: the text names {mark[1]}"
@@ -354,9 +355,9 @@ _SERVER_CODE = re.compile(
 
 def _by_marks(whole: str, route: Route) -> Route:
     text = _FORM.sub("", _FRAMES.sub("", whole))
-    mark = _gateway(text)
+    mark = _gateway(text, whole)
     kind: Family
-    if _AZURE.search(text) or _AZURE_FRAME.search(whole):
+    if _AZURE.search(text) or _of_azures_client(whole):
         kind, reason = "azure", "the text shows Azure OpenAI, and no host"
     elif mark is not None:
         kind, reason = "gateway", f"the text shows {mark[1]}, and no host"
@@ -370,8 +371,14 @@ def _by_marks(whole: str, route: Route) -> Route:
     return replace(route, base_url=unknown, family=kind, family_reason=reason, host="", port=0, path="")
 
 
-def _gateway(text: str) -> tuple[str, str] | None:
-    return next(((url, name) for pattern, url, name in _GATEWAYS if pattern.search(text)), None)
+def _of_azures_client(whole: str) -> bool:
+    return _AZURE_FRAME.search(whole) is not None or clients.of_azure(whole)
+
+
+def _gateway(text: str, whole: str) -> tuple[str, str] | None:
+    """The gateway that the text names, *whole* with its frames; frames count where no word does."""
+    named = next(((url, name) for pattern, url, name in _GATEWAYS if pattern.search(text)), None)
+    return named or clients.of_a_gateway(whole)
 
 
 # Where a redirect leads is not what was called.

@@ -49,6 +49,8 @@ _TERMINAL = re.compile(
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # Editors and forums make them of the quotes that programs print.
 _QUOTES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"'})
+# Forums make a link of every host and address: `[api.openai.com](http://api.openai.com/)`.
+_LINKED = re.compile(r"\[((?:https?://)?[\w.:/-]{3,200}?)\]\((?:https?://)?\1/?\)")
 _ENTITY = re.compile(r"&(?:lt|gt|quot|amp|apos|#0?39|#x27);", re.IGNORECASE)
 
 # Frames that terminals, compose, Kubernetes, exception groups and quotations put before each line.
@@ -72,6 +74,8 @@ def normalise(data: bytes | str) -> str:
     text = _CONTROL.sub("", text).translate(_QUOTES)
     if _ENTITY.search(text):
         text = html.unescape(text)
+    if "](" in text:
+        text = _LINKED.sub(r"\1", text)
     return _telling_lines(_shorten_lines(text))
 
 

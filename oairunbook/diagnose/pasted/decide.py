@@ -58,7 +58,7 @@ def decide(evidence: Evidence) -> Decision:
     if not readings:
         return _only_spoken_of(quoted)
     best = max(enumerate(readings), key=lambda item: (item[1].weight, item[0]))[1]
-    best = _with_its_status(_not_the_test(best, readings), readings)
+    best = _with_its_status(_not_the_test(_with_a_key(best, readings), readings), readings)
     best = _with_the_base_url(evidence.route, beside_a_proxy(evidence.route, best))
     others = {r.cause: r for r in readings if r.cause not in (best.cause, "unknown")}
     also = tuple((r.cause, r.fact) for r in others.values())
@@ -84,6 +84,15 @@ def _only_spoken_of(quoted: list[Reading]) -> Decision:
         what = f"the error itself: the text speaks of one ({named}{said.fact}) and shows no failure"
         missing = ((what, fetch.ERROR[0][1]), *fetch.ERROR[1:])
     return Decision(cause="unknown", owner="unknown", finding=None, missing=missing)
+
+
+def _with_a_key(best: Reading, readings: list[Reading]) -> Reading:
+    """What the API said of a key it was sent: a line of prose, which names no class, that speaks of setting one is no failure beside it."""
+    outcome = best.observation.outcome
+    if best.cause != "client.api_key_missing" or not isinstance(outcome, PastedError):
+        return best
+    said = [r for r in readings if r.cause == "api.invalid_key" and r.certainty == "proven"]
+    return said[-1] if said and not any(link.type for link in outcome.errors) else best
 
 
 def _not_the_test(best: Reading, readings: list[Reading]) -> Reading:

@@ -211,6 +211,9 @@ SIGNS = (
         r"_cf_chl_",
         r"\bError reference number: 10\d\d\b",
         r"Attention Required! \| Cloudflare",
+        # the title of its page, told in either order
+        r"\bcloudflare\b.{0,80}['\"`](?:Attention Required!|Just a moment)",
+        r"(?:Attention Required!|Just a moment\.{3})['\"`].{0,80}\bcloudflare\b",
         r"\bCloudflare (?:HTTP )?errors? (?:code:? )?10(?:06|07|08|09|10|12|15|20)\b",
         r"\berror code: 10(?:06|07|08|09|10|12|15|20)\b",
     ),
