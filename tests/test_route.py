@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
 import httpx
 import pytest
 from hypothesis import given
@@ -9,10 +14,68 @@ from hypothesis import strategies as st
 
 from oairunbook.route import resolve
 from oairunbook.route.base_url import resolve_base_url
-from oairunbook.route.installed import Installed, installed_sdk
+from oairunbook.route.installed import Installed, installed_sdk, version_of
 from oairunbook.route.proxy import decide_proxy
 
 HTTPX = Installed(sdk="2.54.0", transport_name="httpx", transport_version=httpx.__version__)
+
+
+def installed_in(folder: Path, *names: str) -> Path:
+    """A folder with the metadata of distributions: a wheel's, an egg's (setuptools), or a link to a working copy."""
+    for name in names:
+        if name.endswith(".egg-link"):
+            (folder / name).write_text("/nowhere")
+            continue
+        project, _, version = name.rpartition(".")[0].partition("-")
+        (folder / name).mkdir(parents=True)
+        file = "METADATA" if name.endswith(".dist-info") else "PKG-INFO"
+        (folder / name / file).write_text(f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("openai-1.2.3.dist-info",), ("openai-4.0.dist-info",)),
+        (("openai-1.2.3.egg-info",), ("openai-4.0.dist-info",)),
+        (("other-1.dist-info",), ("openai-4.0.dist-info",)),
+        (("other-1.egg-info", "openai-4.0.dist-info"), ()),
+        (("OpenAI-2.0rc1.dist-info",), ()),
+        (("other-1.dist-info",), ("openai_wrapper-4.0.dist-info",)),
+        ((), ("openai-4.0+local.1.dist-info",)),
+    ],
+)
+def test_versions_are_those_that_python_itself_finds(
+    first: tuple[str, ...], second: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [
+        installed_in(tmp_path / "first", *first),
+        installed_in(tmp_path / "second", *second),
+        tmp_path / "absent",
+    ]
+    monkeypatch.setattr(sys, "path", [str(folder) for folder in folders])
+    for package in ("openai", "openai-wrapper", "httpx"):
+        try:
+            theirs: str | None = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            theirs = None
+        assert version_of(package) == theirs
+
+
+def test_a_version_inside_a_zip_file_is_found_as_python_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(tmp_path / "layer.zip", "w") as layer:
+        layer.writestr("openai-1.2.3.dist-info/METADATA", "Metadata-Version: 2.1\nName: openai\nVersion: 1.2.3\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "layer.zip")])
+    assert version_of("openai") == "1.2.3"
+
+
+def test_a_version_that_changes_while_this_runs_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert version_of("openai") is None
+    installed_in(tmp_path, "openai-1.2.3.dist-info")
+    assert version_of("openai") == "1.2.3"
 
 
 def transports() -> list[tuple[object, Installed]]:

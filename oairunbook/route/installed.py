@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from dataclasses import dataclass
-from importlib import metadata
+from functools import lru_cache
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +42,52 @@ def installed_sdk() -> Installed:
 
 
 def version_of(package: str) -> str | None:
-    """Version of an installed distribution; None if it is not installed."""
+    """Version of an installed distribution; None if it is not installed.
+
+    A wheel's metadata lies in a folder named for its name and version (Python packaging, "Recording installed projects"). Those names are read
+    first: `importlib.metadata` costs every command 20 ms, and is asked where a path holds something else.
+    """
+    wanted = re.sub(r"[-_.]+", "_", package).lower()
+    for folder in sys.path:
+        versions = _wheels(folder or ".", _changed_ns(folder or "."))
+        if versions is None:
+            return _by_metadata(package)
+        if wanted in versions:
+            return versions[wanted]
+    return None
+
+
+@lru_cache(maxsize=64)
+def _wheels(folder: str, changed_ns: int) -> dict[str, str] | None:
+    """Versions by normalised name of what wheels left in a folder; None if something else may be installed there. *changed_ns* is for the cache."""
+    if not changed_ns:
+        return {}
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names alone
+    except OSError:
+        return None
+    versions: dict[str, str] = {}
+    for name in names:
+        stem, _, kind = name.rpartition(".")
+        if kind in ("egg-info", "egg", "egg-link"):
+            return None
+        project, _, version = stem.partition("-")
+        if kind == "dist-info":
+            versions.setdefault(re.sub(r"[-_.]+", "_", project).lower(), version)
+    return versions
+
+
+def _changed_ns(folder: str) -> int:
+    """When a folder changed; 0 if there is none."""
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _by_metadata(package: str) -> str | None:
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
