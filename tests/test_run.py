@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ from oairunbook import lab
 from oairunbook.cli import cli
 from oairunbook.record import runbooks
 from oairunbook.record.archive import MANIFEST, verify
+from oairunbook.record.outcome import Execution, not_run
+from oairunbook.record.run import run as run_notebooks
+from oairunbook.record.runner import side_by_side
+
+from .golden import RECORDS
 
 COMMAND = (sys.executable, "-P", "-m", "oairunbook.cli", "run")
 UNAUTHORIZED = ("-p", "status", "401", "-p", "body", '{"error": {"message": "no", "code": "invalid_api_key"}}')
@@ -237,6 +243,41 @@ def test_a_notebook_that_fails_ends_with_status_4_and_what_was_seen_is_archived(
     assert json.loads((folder / "evidence.json").read_bytes())["schema"] == "oairunbook.evidence/1"
     assert json.loads((folder / MANIFEST).read_bytes())["state"] == "partial"
     assert verify(archive) == ()
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor executes one notebook at a time")
+def test_notebooks_that_judge_what_one_has_seen_are_executed_side_by_side(archive: Path) -> None:
+    told: list[str] = []
+    pasted = [("status", "401"), ("body", '{"error": {"message": "no", "code": "invalid_api_key"}}')]
+    done = run_notebooks((), pasted, archive=str(archive), progress=told.append)
+    names = ["01_response_evidence", "02_same_path", "05_owner_auth", "07_escalate"]
+    assert [notebook.name for notebook in done.notebooks] == names, "in the order of the chain, whichever ended first"
+    assert done.whole
+    # The first one has to end, for it is the one that looks; then two begin before one of them has ended.
+    assert [line.split()[0] for line in told[:2]] == [names[0], names[0]]
+    assert [line.split()[1] for line in told[:4]] == ["…", "ok,", "…", "…"]
+
+
+def test_where_a_record_is_given_no_notebook_of_the_chain_waits_for_another(archive: Path) -> None:
+    told: list[str] = []
+    record = str(RECORDS / "02_same_path-ok.json")
+    done = run_notebooks((), [("evidence", record)], archive=str(archive), progress=told.append)
+    assert [notebook.name for notebook in done.notebooks] == ["01_response_evidence", "02_same_path", "08_verify_fix"]
+    if len(os.sched_getaffinity(0)) > 1:
+        assert [line.split()[1] for line in told[:2]] == ["…", "…"]
+
+
+def test_notebooks_beside_one_that_cannot_be_written_are_ended_and_not_waited_for() -> None:
+    gave_up = threading.Event()
+
+    def execute(source: Path) -> Execution:
+        if source.stem == "broken":
+            raise OSError("the disk is full")
+        assert gave_up.wait(30)
+        return not_run(source.stem)
+
+    with pytest.raises(OSError, match="the disk is full"):
+        side_by_side([Path("broken"), Path("other")], execute, gave_up.set)
 
 
 def environment_of(running: Any) -> dict[str, str]:

@@ -198,13 +198,13 @@ def run(
             for name, seen in files_of(collected).items():
                 draft.write(name, dumps(seen))
             evidence = recorded
+        broken = threading.Event()
         with runner.nursery(variables) as nursery:
-            while pending:
-                source = pending.pop(0)
+
+            def execute(source: Path) -> Execution:
                 left = last - time.monotonic()
-                if interrupted.is_set() or left <= 0:
-                    notebooks.append(not_run(source.stem))
-                    continue
+                if interrupted.is_set() or broken.is_set() or left <= 0:
+                    return not_run(source.stem)
                 known = {parameter.name for parameter in declared[source]}
                 mine: dict[str, Value] = {name: value for name, value in values.items() if name in known}
                 if evidence is not None and "evidence" in known:
@@ -224,14 +224,23 @@ def run(
                     practice=practice,
                     # The record moves to its final name, and may be read on another machine.
                     hidden={str(draft.folder): ".", **({str(values["failing"]): str(fix_of["run"])} if fix_of else {})},
-                    stopped=interrupted.is_set,
+                    stopped=lambda: interrupted.is_set() or broken.is_set(),
                     nursery=nursery,
                 )
-                notebooks.append(done)
                 progress(f"{source.stem} {done.state}, {done.seconds:.1f} s{': ' * bool(done.problem)}{done.problem}")
+                return done
+
+            followed = bool(names)
+            while pending:
+                judged = evidence or recorded
+                if judged is not None and not followed:
+                    pending += [runbooks.find(name) for name in _after(judged)]
+                    followed = True
+                # One of them looks, and the others judge what it saw: they need not wait for each other.
+                now = pending if judged is not None else pending[:1]
+                pending = pending[len(now) :]
+                notebooks += runner.side_by_side(now, execute, broken.set)
                 evidence = _evidence(draft)
-                if not names and not pending and source.stem == FIRST[-1] and evidence is not None:
-                    pending += [runbooks.find(name) for name in _after(evidence)]
         result = Run(
             path=root / draft.name,
             evidence=evidence,

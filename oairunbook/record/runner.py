@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +32,9 @@ _GRACE_SECONDS = 10.0
 """How long the engine may take to end what the notebook started."""
 
 _POLL_SECONDS = 0.05
+
+_MOST_AT_ONCE = 4
+"""Each of them is an engine and a kernel, of about 60 MB that no other process shares."""
 
 _LEFT_OUT = ("JUPYTER_PATH", "JUPYTER_CONFIG_DIR", "JUPYTER_CONFIG_PATH", "PYTHONSTARTUP")
 """Variables that would put somebody's own kernel, settings or start-up file in the record's place."""
@@ -100,6 +104,24 @@ def execute(
         return finish(job, ended, secrets, seconds=time.monotonic() - began, told=told)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def side_by_side(
+    sources: Sequence[Path], execute: Callable[[Path], Execution], give_up: Callable[[], None]
+) -> list[Execution]:
+    """Execute notebooks that do not wait for each other, as many at once as there are processors for; the results are in the order of *sources*.
+
+    Args:
+        sources: The notebooks.
+        execute: Executes one of them; called in a thread of its own.
+        give_up: Called when one of them, or the wait for them, raises: makes the others end.
+    """
+    with ThreadPoolExecutor(max_workers=min(_MOST_AT_ONCE, len(os.sched_getaffinity(0)))) as threads:
+        try:
+            return list(threads.map(execute, sources))
+        except BaseException:
+            give_up()
+            raise
 
 
 def nursery(environment: Mapping[str, str]) -> AbstractContextManager[Nursery | None]:

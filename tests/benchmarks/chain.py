@@ -20,6 +20,7 @@ from pathlib import Path
 import nbformat
 
 from oairunbook.record import runbooks, runner
+from oairunbook.record.outcome import Execution
 from tests.benchmarks.measuring import as_installed
 from tests.golden import RECORDS
 
@@ -30,10 +31,11 @@ RECORD = RECORDS / "02_same_path-ok.json"
 def forked(folder: Path, *, forking: bool) -> None:
     environment = dict(os.environ)
     with runner.nursery(environment) if forking else nullcontext() as nursery:
-        for name in NOTEBOOKS:
-            done = runner.execute(
-                runbooks.find(name),
-                folder / f"{name}.ipynb",
+
+        def execute(source: Path) -> Execution:
+            return runner.execute(
+                source,
+                folder / source.name,
                 parameters={"evidence": str(RECORD)},
                 environment=environment,
                 run="benchmark",
@@ -41,7 +43,9 @@ def forked(folder: Path, *, forking: bool) -> None:
                 cell_seconds=60,
                 nursery=nursery,
             )
-            assert done.state == "ok", done.problem
+
+        done = runner.side_by_side([runbooks.find(name) for name in NOTEBOOKS], execute, lambda: None)
+    assert all(execution.state == "ok" for execution in done), done
 
 
 def papermill(source: Path, folder: Path, *options: str) -> None:

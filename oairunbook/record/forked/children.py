@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from typing import BinaryIO
 
@@ -44,6 +45,7 @@ class Nursery:
             )
         ours.settimeout(_ANSWER_SECONDS)
         self._control = ours
+        self._asked = threading.Lock()
 
     def fork(self, environment: Mapping[str, str], log: BinaryIO) -> Forked:
         """Fork an engine with these variables besides, whose output goes to *log*.
@@ -54,8 +56,9 @@ class Nursery:
         reading, writing = os.pipe()
         try:
             request = json.dumps(dict(environment)).encode()
-            socket.send_fds(self._control, [request], [reading, log.fileno()])
-            answer, descriptors, _, _ = socket.recv_fds(self._control, REQUEST_BYTES, 1)
+            with self._asked:
+                socket.send_fds(self._control, [request], [reading, log.fileno()])
+                answer, descriptors, _, _ = socket.recv_fds(self._control, REQUEST_BYTES, 1)
             if not answer or not descriptors:
                 raise NurseryError("the nursery has ended")
         except (OSError, NurseryError) as error:
