@@ -190,4 +190,4 @@ def test_503_to_some_of_our_own_attempts_alone_is_not_proven_and_502_is() -> Non
 
     assert [v.cause for v in verdicts.values()] == ["http.gateway_error"] * 2
     assert [v.certainty for v in verdicts.values()] == ["proven", "likely"]
-    assert [a.cause for a in verdicts[503].also] == ["api.rate_limited"]
+    assert "api.rate_limited" in [a.cause for a in verdicts[503].also]

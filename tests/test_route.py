@@ -177,10 +177,17 @@ def test_base_url_and_family_come_from_where_the_sdk_looks(
         " https://api.openai.com/v1",
         "https://api.openai.com/v1\n",
         '"https://api.openai.com/v1"',
+        "https://api.openai.com\u200b/v1",
+        "https://\uff41pi.openai.com/v1",
     ],
 )
 def test_a_base_url_that_cannot_be_used_says_why(url: str) -> None:
     assert resolve(environment={"OPENAI_BASE_URL": url}).problems
+
+
+@pytest.mark.parametrize("host", ["b\u00fccher.example", "B\u00dcCHER.example", "stra\u00dfe.example"])
+def test_a_host_in_another_script_can_be_used(host: str) -> None:
+    assert not resolve(environment={"OPENAI_BASE_URL": f"https://{host}/v1"}).problems
 
 
 @pytest.mark.parametrize("key", ["sk-abcdefgh\n", "sk-abc\x01defgh", "\u201csk-abcdefgh\u201d"])

@@ -113,7 +113,11 @@ def _nameless_failure(evidence: Evidence) -> Finding | None:
     if request_succeeded(evidence):
         return None
     for observation, answer, _ in answers(evidence):
-        if 500 <= answer.status < 520 and answer.status not in (501, 502, 503, 504):
+        if (
+            500 <= answer.status < 520
+            and answer.status not in (501, 502, 503, 504)
+            and not is_api_answer(evidence, answer)
+        ):
             said = f"{fact(answer)}, and no API body: a server failed at this request, and nothing shows whose it is"
             return Finding(because=(cite(observation, said),), certainty="likely")
     return None

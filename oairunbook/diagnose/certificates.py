@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 from oairunbook.diagnose.catalogue import Certainty, Finding
 from oairunbook.diagnose.handshake import failed_handshake, name_unknown
 from oairunbook.diagnose.reading import cite, counter_test, counter_tests
-from oairunbook.evidence import Certificate, Evidence, HttpAnswer, Observation, TlsFailed, TlsHandshake
+from oairunbook.evidence import Certificate, Evidence, HttpAnswer, Observation, StatusPage, TlsFailed, TlsHandshake
+from oairunbook.verdict import Because
 
 # X509_STORE_CTX_get_error(3)
 CERT_NOT_YET_VALID, CERT_HAS_EXPIRED = 9, 10
@@ -174,9 +176,17 @@ def outside_its_dates(evidence: Evidence, code: int) -> Finding | None:
     wrong = _outside_its_time(found[1], evidence.collected_at)
     dates = f"; {wrong.subject!r} is valid {wrong.not_before} to {wrong.not_after}" if wrong else ""
     because = [cite(found[0], f"{found[1].verify_message}{dates}, here it is {evidence.collected_at}")]
-    seen = _date_header(evidence)
-    if seen is not None:
+    seen, other = _date_header(evidence), _other_clock(evidence)
+    if seen is not None and _agree(evidence, seen[1]):
         because.append(cite(seen[0], f"the endpoint says that it is {seen[1].isoformat()}: this clock is right"))
+        return Finding(because=tuple(because), certainty="proven")
+    if seen is not None and _outside_its_time(found[1], seen[1].isoformat()) is not None:
+        because.append(cite(seen[0], f"it is so by the endpoint's clock as well, which says {seen[1].isoformat()}"))
+        return Finding(because=tuple(because), certainty="proven")
+    if other is not None and other[1]:
+        because.append(replace(other[0], fact=f"{other[0].fact}: this clock is right"))
+        if seen is not None:
+            because.append(cite(seen[0], f"the endpoint's own clock is wrong: it says {seen[1].isoformat()}"))
         return Finding(because=tuple(because), certainty="proven")
     return Finding(because=tuple(because), certainty="likely", next=(_LOOK_AT_THE_CLOCK,))
 
@@ -192,27 +202,67 @@ def _outside_its_time(failed: TlsFailed, now: str) -> Certificate | None:
 def _date_header(evidence: Evidence) -> tuple[Observation, datetime] | None:
     """The endpoint's own time (RFC 9110 section 6.6.1), asked without verification and without credentials."""
     found = counter_test(evidence, HttpAnswer, "tls.date")
+    moment = _moment(found[1].header("date")) if found else None
+    return (found[0], moment) if found is not None and moment is not None else None
+
+
+def _moment(field: str | None) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(found[1].header("date") or "") if found else None
+        moment = parsedate_to_datetime(field or "")
     except ValueError:
         return None
-    if found is None or moment is None:
-        return None
-    return found[0], moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _agree(evidence: Evidence, moment: datetime) -> bool:
+    """Whether a clock elsewhere and this one agree."""
+    here = datetime.fromisoformat(evidence.collected_at)
+    return abs((moment - here).total_seconds()) < _CLOCKS_AGREE_SECONDS
+
+
+def _other_clock(evidence: Evidence) -> tuple[Because, bool] | None:
+    """What somebody else than the endpoint says of the time here, and whether this clock is right by that; None if nobody does.
+
+    The status page or the direct control: by their own time, or by certificates that are outside of theirs as well.
+    """
+    for observation in evidence.observations:
+        outcome = observation.outcome
+        if observation.probe != "status" and not observation.id.startswith("control."):
+            continue
+        field = outcome.date if isinstance(outcome, StatusPage) else None
+        if isinstance(outcome, HttpAnswer):
+            field = outcome.header("date")
+        moment = _moment(field)
+        if moment is not None:
+            return cite(observation, f"{observation.target} says that it is {moment.isoformat()}"), _agree(
+                evidence, moment
+            )
+        codes = {getattr(outcome, "verify_code", None), *(link.verify_code for link in getattr(outcome, "errors", ()))}
+        if codes & {CERT_NOT_YET_VALID, CERT_HAS_EXPIRED}:
+            fact = f"the certificate of {observation.target} is outside of its time here as well"
+            return cite(observation, fact), False
+    return None
 
 
 def clock_skew(evidence: Evidence) -> Finding | None:
-    """The certificate is within its time by the endpoint's clock, and outside of it by this one."""
+    """The certificate is within its time by the endpoint's clock, and outside of it by this one.
+
+    It may be the endpoint's clock that is wrong, and its certificate with it: somebody else's time decides.
+    """
     found, seen = _verification(evidence, CERT_NOT_YET_VALID, CERT_HAS_EXPIRED), _date_header(evidence)
     if not found or seen is None or not found[1].chain:
         return None
-    here = datetime.fromisoformat(evidence.collected_at)
     there = seen[1].isoformat()
-    if abs((seen[1] - here).total_seconds()) < _CLOCKS_AGREE_SECONDS or _outside_its_time(found[1], there) is not None:
+    if _agree(evidence, seen[1]) or _outside_its_time(found[1], there) is not None:
+        return None
+    other = _other_clock(evidence)
+    if other is not None and other[1]:
         return None
     fact = f"here it is {evidence.collected_at}, the endpoint says {there}, and by that its certificates are within their time"
     because = (cite(found[0], str(found[1].verify_message)), cite(seen[0], fact))
-    return Finding(because=because, certainty="proven", explains_all=True)
+    if other is None:
+        return Finding(because=because, certainty="likely", explains_all=True)
+    return Finding(because=(*because, other[0]), certainty="proven", explains_all=True)
 
 
 _CLOCKS_AGREE_SECONDS = 300.0

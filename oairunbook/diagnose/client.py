@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from oairunbook.diagnose.catalogue import Cause, Finding
 from oairunbook.diagnose.certificates import TRUST_CODES
 from oairunbook.diagnose.reading import answers, cite, errno_name, is_api_answer, may_connect_to_itself, stopped, words
@@ -127,7 +129,9 @@ def _ca_bundle_unusable(evidence: Evidence) -> Finding | None:
     for observation, outcome in evidence.of(ClientRefused):
         for link in outcome.errors:
             broken = link.type in ("FileNotFoundError", "PermissionError", "IsADirectoryError")
-            if outcome.stage == "construction" and (broken or link.type in ("ssl.SSLError",)):
+            broken = broken and not _names_another_file(link, trust.path)
+            unread = link.type == "ssl.SSLError" and link.ssl_reason not in _OF_A_KEY
+            if outcome.stage == "construction" and (broken or unread):
                 fact = f"{link.type}: {link.text}; the store is {trust.path or 'none'} ({trust.reason})"
                 return Finding(because=(cite(observation, fact),), certainty="proven")
     for observation, built in evidence.of(ClientBuilt):
@@ -135,6 +139,16 @@ def _ca_bundle_unusable(evidence: Evidence) -> Finding | None:
             fact = f"the transport's store holds no root at all ({trust.reason})"
             return Finding(because=(cite(observation, fact),), certainty="proven")
     return None
+
+
+def _names_another_file(link: ErrorLink, store: str | None) -> bool:
+    """Whether an error of a file is of another one than the store, for example SSLKEYLOGFILE: of the store OpenSSL's loader gives no name."""
+    named = re.search(r": (['\"])(?P<file>.+)\1$", link.text)
+    return named is not None and named["file"] != store
+
+
+_OF_A_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "BAD_DECRYPT", "BAD_PASSWORD_READ")
+"""What loading a client's certificate and key ends in."""
 
 
 def _tls_verified(evidence: Evidence) -> bool:
@@ -185,7 +199,7 @@ def _resource_exhausted(evidence: Evidence) -> Finding | None:
         # EADDRNOTAVAIL towards IPv6 means that IPv6 is off here, not that ports are used up.
         if name in ("EMFILE", "ENFILE", "ENOBUFS") or (name == "EADDRNOTAVAIL" and ":" not in outcome.address):
             return Finding(because=(cite(observation, words(outcome.errors)),), certainty="proven")
-    return _raised(evidence, "[Errno 24]") or _no_socket_for_a_question(evidence)
+    return _raised(evidence, "[Errno 24]") or _no_socket_for_a_question(evidence) or _table_full(evidence)
 
 
 def _no_socket_for_a_question(evidence: Evidence) -> Finding | None:
@@ -228,7 +242,36 @@ def _query_not_permitted(evidence: Evidence) -> Finding | None:
     because = [
         cite(o, f"sending to the name server {outcome.server.address}: {words(outcome.errors)}") for o, outcome in asked
     ]
-    return Finding(because=(*because, cite(failed, "and the system resolver gives no address")), certainty="proven")
+    because.append(cite(failed, "and the system resolver gives no address"))
+    # EPERM of send(2) is any packet that netfilter drops on its way out: by a rule, or because no more connections can be tracked.
+    dropped = any(errno_name(outcome.errors) == "EPERM" for _, outcome in asked)
+    room = _room_for_connections(evidence) if dropped else True
+    if room:
+        return Finding(because=tuple(because), certainty="proven")
+    also = (("client.resource_exhausted", "a full table of tracked connections (nf_conntrack) would look the same"),)
+    return Finding(because=tuple(because), certainty="likely", also=also)
+
+
+def _room_for_connections(evidence: Evidence) -> bool | None:
+    """Whether this network namespace may track more connections; None if that is not recorded."""
+    for _, resources in evidence.of(LocalResources):
+        used, most = resources.tracked_connections, resources.tracked_connections_limit
+        if used is not None and most:
+            return used < _FULL * most
+    return None
+
+
+_FULL = 0.95
+
+
+def _table_full(evidence: Evidence) -> Finding | None:
+    """No packet leaves (EPERM of send(2)), and the table of tracked connections is full: the kernel drops what opens another one."""
+    if _room_for_connections(evidence) is not False or _query_not_permitted(evidence) is None:
+        return None
+    for observation, resources in evidence.of(LocalResources):
+        fact = f"{resources.tracked_connections} of {resources.tracked_connections_limit} connections are tracked (nf_conntrack), and sending ends in EPERM"
+        return Finding(because=(cite(observation, fact),), certainty="likely")
+    return None
 
 
 def _socket_not_permitted(evidence: Evidence) -> Finding | None:

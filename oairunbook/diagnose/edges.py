@@ -50,8 +50,11 @@ _GATEWAY_WORDS = Phrases(
     r"host error|origin|cloudflare tunnel|could not reach",
     flags=re.IGNORECASE,
 )
+# What no gateway's page for a failed upstream says; filters say it with 503 as well (Palo Alto, FortiGate, Sophos).
 _BLOCKED_FOR_ALL_ITS_STATUS = re.compile(
-    r"just a moment|verify you are human|in accordance with company policy", re.IGNORECASE
+    r"just a moment|verify you are human|in accordance with company policy|web ?(?:page|site) (?:is |was |has been )?blocked|web filter|fortiguard|"
+    r"(?:access|request) (?:to this \w+ )?(?:is|was|has been) (?:blocked|denied)|captive portal|acceptable use|internet usage policy|category:? ?\W{0,2}\w*(?:artificial|generative)",
+    re.IGNORECASE,
 )
 
 
@@ -85,6 +88,11 @@ def blocks(answer: HttpAnswer) -> bool:
     """Whether it shows the marks of a filter, whatever its status."""
     words = f"{answer.body.title or ''} {answer.body.sample}"
     return answer.header("cf-mitigated") is not None or BLOCK_PAGE.search(words) is not None
+
+
+def is_of_a_gateway(answer: HttpAnswer) -> bool:
+    """Whether a page with 503 says what such a status means, and nothing else (nginx, HAProxy, Apache, load balancers, Cloudflare)."""
+    return _GATEWAY_WORDS.search(f"{answer.body.title or ''} {answer.body.sample}") is not None
 
 
 def page(status: int, words: str) -> str:

@@ -79,8 +79,7 @@ def _answers_plain_http(evidence: Evidence, found: tuple[Observation, TlsFailed]
     if plain is None or found[1].received_bytes or _another_name_passes(evidence):
         return None
     observation, answer = plain
-    said = f"{answer.body.title or ''} {answer.body.sample} {answer.header('location') or ''}".lower()
-    if answer.status == 426 or any(mark in said for mark in _WANTS_TLS):
+    if _asks_for_tls(answer):
         return None
     ended = "nothing" if found[1].ended == "silence" else f"the end of the connection ({found[1].ended})"
     because = (
@@ -90,6 +89,11 @@ def _answers_plain_http(evidence: Evidence, found: tuple[Observation, TlsFailed]
     # A filter may speak HTTP in the place of a server of TLS that it cuts off.
     vague = answer.status == 400 or 300 <= answer.status < 400 or answer.status in _OF_A_FILTER
     return Finding(because=because, certainty="likely" if vague else "proven")
+
+
+def _asks_for_tls(answer: HttpAnswer) -> bool:
+    said = f"{answer.body.title or ''} {answer.body.sample} {answer.header('location') or ''}".lower()
+    return answer.status == 426 or any(mark in said for mark in _WANTS_TLS)
 
 
 _REFUSED_WITHOUT_CERTIFICATE = (
@@ -253,7 +257,25 @@ def reset(evidence: Evidence) -> Finding | None:
         return None
     how = "a reset" if failed.ended == "reset" else "end of file"
     fact = f"{how} after {failed.sent_bytes} bytes sent and {failed.received_bytes} received, with the server name {failed.server_name!r}"
-    return Finding(because=(cite(found[0], fact), *_by_name(evidence)), certainty="proven")
+    because = (cite(found[0], fact), *_by_name(evidence))
+    if _speaks_tls(evidence, failed):
+        return Finding(because=because, certainty="proven")
+    also = (("tls.not_tls", "a server of another protocol that hangs up without a word would look the same"),)
+    return Finding(because=because, certainty="likely", also=also)
+
+
+def _speaks_tls(evidence: Evidence, failed: TlsFailed) -> bool:
+    """Whether anything shows that a server of TLS is behind this address: bytes of its own, in this handshake or in another one."""
+    if failed.received_bytes or any(evidence.of(TlsHandshake)):
+        return True
+    tests = ("tls.other_name", "tls.no_name", "tls.older_versions", "tls.http2_alone", "tls.certificate_request")
+    for test in tests:
+        if counter_test(evidence, TlsHandshake, test) is not None:
+            return True
+        if any(other.received_bytes and not other.received for _, other in counter_tests(evidence, TlsFailed, test)):
+            return True
+    plain = counter_test(evidence, HttpAnswer, "tls.plain_http")
+    return plain is not None and _asks_for_tls(plain[1])
 
 
 def _by_name(evidence: Evidence) -> tuple[Because, ...]:

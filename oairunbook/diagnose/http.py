@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from oairunbook.diagnose import edges, node
 from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
@@ -22,11 +22,13 @@ from oairunbook.diagnose.reading import (
 )
 from oairunbook.evidence import (
     ConnectFailed,
+    Ending,
     ErrorLink,
     Evidence,
     HttpAnswer,
     HttpFailed,
     Observation,
+    Route,
     SdkAnswered,
     SdkFailed,
     TlsFailed,
@@ -151,7 +153,7 @@ def _reset(evidence: Evidence) -> Finding | None:
                 when = "during the answer" if exchange.begun else "while the request was being written"
                 fact = f"the connection was reset {when}; the SDK says {fact}"
             return Finding(because=(cite(exchange.observation, fact),), certainty="proven")
-        if _mentions(exchange.errors, *_CLOSED) and not exchange.begun and (seen := _resets_elsewhere(evidence)):
+        if _mentions(exchange.errors, *_CLOSED) and not exchange.begun and (seen := _elsewhere(evidence, "reset")):
             because = (cite(exchange.observation, words(exchange.errors)), *seen)
             return Finding(because=because, certainty="likely")
     return None
@@ -161,8 +163,8 @@ _CLOSED = ("Server disconnected", "RemoteDisconnected", "UNEXPECTED_EOF", "other
 """How Python's transports, fetch of Node.js and its module http say it."""
 
 
-def _resets_elsewhere(evidence: Evidence) -> tuple[Because, ...]:
-    """What the SDK takes for an end of file other exchanges of this path saw on the socket: resets, and nothing else."""
+def _elsewhere(evidence: Evidence, ended: Ending) -> tuple[Because, ...]:
+    """How other exchanges of this path ended on the socket, where they all did so; above TLS a reset and an end of file look alike."""
     failed = [
         ("attempts", outcome)
         for one in attempts(evidence)
@@ -170,18 +172,25 @@ def _resets_elsewhere(evidence: Evidence) -> tuple[Because, ...]:
         if outcome.phase in ("send", "headers", "body")
     ]
     failed += [(o.id, outcome) for o, outcome in counter_tests(evidence, HttpFailed, "http.large_body")]
-    if not failed or any(outcome.ended != "reset" for _, outcome in failed):
+    if not failed or any(outcome.ended != ended for _, outcome in failed):
         return ()
     where, outcome = failed[0]
     return (Because(observation=where, fact=f"the same seen on the socket: {words(outcome.errors)}"),)
 
 
 def _disconnected(evidence: Evidence) -> Finding | None:
-    found = _broken(evidence, *_CLOSED, begun=False)
-    if found is None or not node.alone(evidence):
-        return found
-    also = (("http.reset", "Node.js may take a reset for an end of file"),)
-    return replace(found, certainty="likely", also=also)
+    for exchange in _failed_exchanges(evidence):
+        if not _mentions(exchange.errors, *_CLOSED) or exchange.begun:
+            continue
+        seen = () if exchange.known else _elsewhere(evidence, "eof")
+        because = (cite(exchange.observation, words(exchange.errors)), *seen)
+        if exchange.known or seen:
+            return Finding(because=because, certainty="proven")
+        return Finding(because=because, certainty="likely", also=(("http.reset", _LOOKS_CLOSED),))
+    return None
+
+
+_LOOKS_CLOSED = "above TLS a reset often looks like an end of file, and this one was not seen on the socket"
 
 
 _CUT = (
@@ -346,7 +355,12 @@ def _gateway_error(evidence: Evidence) -> Finding | None:
     for observation, answer in _foreign(evidence):
         shown = _shown(answer)
         if shown in (None, "http.gateway_error") and (answer.status in _INTERMEDIARY or 520 <= answer.status <= 530):
-            return Finding(because=(cite(observation, _describe(answer)),), certainty="proven")
+            because = (cite(observation, _describe(answer)),)
+            if answer.status != 503 or answer.body.shape != "html" or edges.is_of_a_gateway(answer):
+                return Finding(because=because, certainty="proven")
+            # Filters give their pages that status as well, and nothing in this one says whose it is.
+            also = (("http.blocked_page", "a filter's page with status 503 would look the same"),)
+            return Finding(because=because, certainty="likely", also=also)
         if shown == "http.gateway_error":
             said = f"{_describe(answer)}: {' '.join(answer.body.sample.split())[:120]!r}"
             return Finding(because=(cite(observation, said),), certainty="likely")
@@ -383,10 +397,22 @@ def _not_an_api(evidence: Evidence) -> Finding | None:
         nothing_behind = edges.answered(answer) == "http.not_an_api"
         if answer.status < 500 or answer.status == 501 or answer.status >= 600 or nothing_behind:
             because, step = one_path_away(evidence)
-            return Finding(because=(cite(observation, _describe(answer)), *because), certainty="proven", next=step)
+            reasons = (cite(observation, _describe(answer)), *because)
+            if not because and answer.status < 500 and answer.body.shape == "html" and _is_documented(evidence.route):
+                also = (("http.blocked_page", _IN_ITS_PLACE),)
+                return Finding(because=reasons, certainty="likely", next=step, also=also)
+            return Finding(because=reasons, certainty="proven", next=step)
     return _broken(evidence, "illegal status line", "BadStatusLine", "illegal header line", "AnswerTooLargeError")
 
 
+def _is_documented(route: Route) -> bool:
+    """Whether the base URL is the public API's own: then it is hardly what is wrong."""
+    return route.family == "direct" and route.host.endswith("api.openai.com") and route.path.rstrip("/") == "/v1"
+
+
+_IN_ITS_PLACE = (
+    "the base URL is the documented one: a filter or a portal whose page nobody here knows would look the same"
+)
 _NO_SUCH_PATH = (404, 405, 501)
 
 

@@ -23,7 +23,9 @@ _TOLD_BY_SERVERS = ("dns.nxdomain", "dns.servfail", "dns.refused", "dns.no_addre
 
 _OF_THE_SERVER = ("api.server_error", "api.overloaded")
 
-_SINGLE = (*_SILENT, *_OF_THE_SERVER)
+_OF_THE_UPSTREAM = "api.gateway_upstream_failed"
+
+_SINGLE = (*_SILENT, *_OF_THE_SERVER, _OF_THE_UPSTREAM)
 """What a single attempt does not make certain: a 500 to one request of ours is no fault of the application's path yet."""
 
 
@@ -78,7 +80,7 @@ def interval(failed: int, tried: int) -> tuple[float, float]:
 def attempted(evidence: Evidence, find: Find) -> Attempted:
     """Judge each attempt by the same rules as the walk. An API answer is a success of the path, but for one that says that the server failed."""
     walk = path_alone(evidence)
-    judged = [(one, _of_the_path(find(one))) for one in (walk, *attempts(evidence))]
+    judged = [(one, _of_the_path(one, find(one))) for one in (walk, *attempts(evidence))]
     refusal = _usual_refusal(evidence, [item for item in judged if not _posted(item[0])])
     judged = [
         (one, [] if refusal is not None and not _posted(one) and _status(one) == refusal else found)
@@ -158,15 +160,17 @@ def _usual_refusal(evidence: Evidence, judged: list[_Judged]) -> int | None:
     return Counter(status for status, _ in met).most_common(1)[0][0]
 
 
-def _of_the_path(found: list[tuple[Cause, Finding]]) -> list[tuple[Cause, Finding]]:
+def _of_the_path(one: Evidence, found: list[tuple[Cause, Finding]]) -> list[tuple[Cause, Finding]]:
     """An attempt sends no key and no request of the application: what these would meet says nothing of it.
 
-    That the server itself failed is the one API answer that a request without a key can share with the application's own.
+    That the server itself, or what a gateway asks, failed is the one API answer that a request without a key can share with the application's own.
     """
     return [
         item
         for item in found
         if item[0].id in _OF_THE_SERVER
+        # With a status of the 4xx it may be about the key that is missing.
+        or (item[0].id == _OF_THE_UPSTREAM and (_status(one) or 0) >= 500)
         or (item[0].layer not in ("api", "browser") and not item[0].id.startswith(_OF_THE_KEY))
     ]
 
@@ -224,7 +228,11 @@ def count(evidence: Evidence, tries: Attempted, chosen: Cause | None) -> Counted
         comes_and_goes = (
             own_failed > 0
             and tries.tried > 0
-            and (before_http or own.again or (own_passed > 0 and chosen.id in ("http.gateway_error", *_OF_THE_SERVER)))
+            and (
+                before_http
+                or own.again
+                or (own_passed > 0 and chosen.id in ("http.gateway_error", _OF_THE_UPSTREAM, *_OF_THE_SERVER))
+            )
         )
     if not comes_and_goes:
         repeated = tries.tried > 1 and (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from oairunbook.diagnose import edges
 from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
 from oairunbook.diagnose.reading import answers, cite, counter_test, is_api_answer, request_succeeded, stopped, words
@@ -113,7 +115,8 @@ def is_authentication(answer: ProxyAnswered) -> bool:
 def _by(evidence: Evidence, kind: str) -> Finding | None:
     for because, answer in _answered(evidence):
         if classify(answer) == kind:
-            return Finding(because=(because, _decision(evidence), *_direct_path(evidence)), certainty="proven")
+            reasons = (because, _decision(evidence), *_direct_path(evidence))
+            return Finding(because=reasons, certainty="likely" if _is_vague(answer) else "proven")
     for because, answer in _forwarded(evidence):
         if classify(answer) == kind:
             return Finding(because=(because, _decision(evidence)), certainty="proven")
@@ -157,6 +160,19 @@ def _forwarded(evidence: Evidence) -> list[tuple[Because, ProxyAnswered]]:
     return found
 
 
+def _is_vague(answer: ProxyAnswered) -> bool:
+    """Whether a web server that is no proxy may answer so as well: by a status that says little, and nothing beside it that is a proxy's."""
+    if answer.protocol == "socks5" or answer.status == 407:
+        return False
+    given = {h.name.lower(): h.value.lower() for h in answer.headers}
+    marks = ("x-squid-error", "proxy-authenticate", "proxy-agent", "proxy-status", "via", "proxy-connection")
+    own = given.get("server", "").startswith(_PROXY_SERVERS) or any(mark in given for mark in marks)
+    return answer.status in (401, 404) and not own
+
+
+_NO_SUCH_NAME = re.compile(r"no such domain|privoxy|dns|host", re.IGNORECASE)
+
+
 def classify(answer: ProxyAnswered) -> str:
     """Which cause a proxy's refusal is: `auth_required`, `denied`, `upstream_failed` or `protocol_error`."""
     if is_authentication(answer):
@@ -171,7 +187,8 @@ def classify(answer: ProxyAnswered) -> str:
     if any(mark in squid for mark in ("ERR_CONNECT_FAIL", "ERR_DNS_FAIL", "ERR_CANNOT_FORWARD")):
         return "upstream_failed"
     if answer.status == 404:
-        return "upstream_failed"
+        # Privoxy's page for a name that it cannot resolve; else a web server that looks for CONNECT among its pages (Go, Traefik).
+        return "upstream_failed" if _NO_SUCH_NAME.search(answer.title or "") else "protocol_error"
     if answer.status < 400:
         # To a page of its own: that is how filters and portals refuse (squid's deny_info).
         return "denied" if any(h.name == "location" for h in answer.headers) else "protocol_error"

@@ -42,6 +42,11 @@ class LocalResources:
     socket_errors: tuple[ErrorLink, ...] = ()
     """Errors of opening an IPv4 or IPv6 TCP socket without connecting it; empty if both opened."""
 
+    tracked_connections: int | None = None
+    """Connections that this network namespace tracks (nf_conntrack); None where it tracks none, or that cannot be read."""
+
+    tracked_connections_limit: int | None = None
+
     kind: Literal["local_resources"] = "local_resources"
 
 
@@ -56,4 +61,7 @@ class StatusPage:
     indicator: str
     description: str
     incidents: tuple[str, ...] = ()
+    date: str | None = None
+    """Its server's own time, the `Date` field (RFC 9110 section 6.6.1): a second clock beside the endpoint's."""
+
     kind: Literal["status_page"] = "status_page"

@@ -27,4 +27,16 @@ def local_resources() -> LocalResources:
         open_files=open_files,
         open_files_limit=None if limit == resource.RLIM_INFINITY else limit,
         socket_errors=tuple(errors),
+        tracked_connections=_number(_TRACKED / "nf_conntrack_count"),
+        tracked_connections_limit=_number(_TRACKED / "nf_conntrack_max"),
     )
+
+
+_TRACKED = Path("/proc/sys/net/netfilter")
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None

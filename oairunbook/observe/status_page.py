@@ -95,4 +95,5 @@ def read_status(url: str, answer: HttpAnswer | HttpFailed, data: bytes) -> Statu
             for item in incidents[:_MOST_INCIDENTS]
             if isinstance(item, dict)
         ),
+        date=answer.header("date"),
     )

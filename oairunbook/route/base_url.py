@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from encodings.idna import nameprep
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -142,12 +143,26 @@ def _take_apart(url: str) -> tuple[str, str, int | None, str, tuple[str, ...]]:
     if not host:
         problems.append("it has no host")
     try:
+        strange = [f"U+{ord(c):04X}" for c in host.lower() if not c.isascii() and _is_mapped(c)]
+        if strange:
+            problems.append(f"its host holds characters that no host name has: {', '.join(strange)}")
         host = host if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError:
         problems.append("its host is not a valid name")
     if any(len(label) > 63 for label in host.split(".")) or ".." in host or host.startswith("."):
         problems.append("its host has an empty label or one longer than 63 characters")
     return scheme_given or "https", host.lower().rstrip("."), port, parts.path, tuple(problems)
+
+
+def _is_mapped(character: str) -> bool:
+    """Whether IDNA 2003 makes another character of it, or none: the SDK's transports follow IDNA 2008 and refuse it (RFC 5892).
+
+    A zero width space of a copied web page is such a one. What only the newer rules take as it is, and other dots, are none.
+    """
+    return character not in _TAKEN_AS_THEY_ARE and nameprep(character) != character
+
+
+_TAKEN_AS_THEY_ARE = "\u00df\u03c2\u200c\u200d\u3002\uff0e\uff61"
 
 
 def _family(host: str, setting: Setting, family: str, rehearsal: practice.Practice | None) -> tuple[Family, str]:

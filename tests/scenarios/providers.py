@@ -1,10 +1,12 @@
 """The Azure and gateway routes: a fault there is the provider's, as long as the direct route does not show it too."""
 
+import json
+
 from tests.scenarios.dns import resolves_to
 from tests.world import API, AZURE, GATEWAY, PLACES, PROXY, Steps, World, both, curl_says, scenario, sdk_raises
 from tests.world.authority import INSPECTION_ROOT, PUBLIC_ROOT, context, write
 from tests.world.proxies import run_haproxy, run_nginx
-from tests.world.streams import answering, stay_silent
+from tests.world.streams import answering, every, saying, stay_silent
 
 DIRECT = f"https://{API}/v1/models"
 AZURE_URL = f"https://{AZURE}/"
@@ -212,6 +214,22 @@ def azure_timeout_now_and_then(world: World) -> Steps:
 
     yield both(varies, direct_works)
     world.azure.undivert()
+
+
+@scenario("api.gateway_upstream_failed", owner="route_provider", intermittent=True)
+def gateway_loses_its_upstream_now_and_then(world: World) -> Steps:
+    """Requests without a key are told so as well, in the gateway's own words."""
+    world.client.call_gateway()
+    said = "litellm.InternalServerError: OpenAIException - Connection error.. Received Model Group=gpt-5-mini"
+    body = json.dumps({"error": {"message": said, "type": None, "param": None, "code": "500"}})
+    world.gateway.spoil(every(4, lambda request: request.method == "POST"), saying(500, "application/json", body))
+
+    def varies(world: World) -> None:
+        given = ["answered" in world.client.sdk() for _ in range(8)]
+        assert len(set(given)) == 2, given
+
+    yield both(varies, direct_works)
+    world.gateway.serve("gateway_ok")
 
 
 # -- the forward proxy is of this network whatever the route ---------------------------------------------------------------
