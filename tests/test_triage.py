@@ -97,6 +97,26 @@ def test_the_dialled_address_tells_the_proxy_from_the_endpoint() -> None:
     assert verdict(text, "-")["cause"] == "proxy.unreachable"
 
 
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (b'{"error":{"message":"404 Unknown request URL: POST /x.","type":"server_error"}}', "api.endpoint_not_found"),
+        (b'{"error":{"message":"The server had an error","type":"server_error"}}', "api.server_error"),
+        (
+            b'{"error":{"message":"stream closed before response.completed","type":"invalid_request_error"}}',
+            "http.truncated",
+        ),
+        (b'{"error":{"message":"stream must be a boolean","type":"invalid_request_error"}}', "api.bad_request"),
+        (b'HTTP 403 {"error":{"message":"Forbidden"}}', "unknown"),
+        (b'HTTP 403 {"error":{"message":"Forbidden","code":"forbidden"}}', "api.permission_denied"),
+        (b"Error: Set OPENAI_API_KEY first", "client.api_key_missing"),
+        (b"1. Set `OPENAI_API_KEY` to `sk-x`\nerror sending request for url (https://api.openai.com/v1/)", "unknown"),
+    ],
+)
+def test_words_that_look_alike_are_told_apart(text: bytes, cause: str) -> None:
+    assert verdict(text, "-")["cause"] == cause
+
+
 def test_secrets_in_the_text_are_neither_kept_nor_shown() -> None:
     secret = "sk-" + "proj-" + "a1B2c3D4e5F6g7H8"
     text = (

@@ -12,7 +12,7 @@ Marks = tuple[str, ...]
 
 _GATEWAY_AUTH: Marks = ("no api key passed in", "invalid proxy server token", "malformed api key", "no api key found in request", "no auth credentials found",
                         "no cookie auth credentials", "no connected db", "token_not_found_in_db", "expired key", "key not valid", "invalid virtual key",
-                        "due to missing subscription key", "invalid subscription key. make sure to", "authentication error, ", "invalid x-api-key", "litellm virtual key",
+                        "due to missing subscription key", "invalid subscription key. make sure to", "authentication error, ", "api_key_required", "invalid x-api-key", "litellm virtual key",
                         "无效的令牌", "invalid token", "令牌", "该令牌", "api key is not valid for this gateway", "portkey error: invalid api key", "unauthenticated request to ai gateway", "function url authorization")  # fmt: skip
 _GATEWAY_UPSTREAM: Marks = ("openaiexception", "azureexception - ", "fetch failed", "provider returned error", "upstream", "could not reach the ai provider", "ring-balancer",
                             "no deployments available", "no healthy deployments", "deployments for selected model", "are in cooldown", "bad_response_status_code",
@@ -97,7 +97,7 @@ _ADDRESS: Marks = (
     "ip is not allowed",
 )
 _ENDPOINT: Marks = ("invalid url (", "not allowed to post", "method_not_supported", "unknown_url", "unknown request url", "unrecognized request url", "no route matched",
-                    "did you mean to use v1/", "only supported in v1/", "unknown endpoint")  # fmt: skip
+                    "did you mean to use v1/", "only supported in v1/", "unknown endpoint", "resource was not found. please check the url")  # fmt: skip
 _MODEL = re.compile(
     r"model_not_found|\bengine not found|not_found_error model: |model_not_available|model not exist|modelnotfound|invalid model name passed|not a valid model|invalid model id|unknown model|no such model|invalid_model|model_not_supported|"
     r"models?\b.{0,120}(?:does not exist|doesn't exist|not found|is not available|not supported by any|not exist\b|has been deprecated|has been decommissioned|is not found|no access|you do not have access|unavailable for)|"
@@ -122,6 +122,7 @@ _FLAGGED: Marks = (
 _TOO_LARGE: Marks = ("content size limit", "request entity too large", "request_too_large", "payload too large")
 
 
+_ITS_STATUS = re.compile(r"(4\d\d)\b[: ]")
 _THIS_MACHINE = ("localhost", "127.0.0.1", "0.0.0.0", "::1", "host.docker.internal")
 # What a server says that checks a key of its own; a vendor's sentence, passed on, says more.
 _OF_ANY_KEY = re.compile(
@@ -148,6 +149,9 @@ def named(status: int, error: ApiError, family: str) -> str | None:
     """The cause that code, type or message of an error name by themselves; *status* 0 means that none is known."""
     # Terminals break long lines, inside a message too.
     words = _words(error)
+    if not status and (first := _ITS_STATUS.match(error.message or "")):
+        # An application's envelope has a type of its own; the status of the answer inside begins the message.
+        status = int(first[1])
     if status in (0, 400, 403) and _has(words, _FLAGGED):
         return "api.bad_request"
     found = _azure(status, words)

@@ -65,7 +65,7 @@ _CALLED = Phrases(
     r"""|;\s?domain=\.?(?P<cookie>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})\b"""
     r"""|You are unable to access(?:</span>)? (?P<guarded>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})\b"""
     r"""|<title>(?:Access denied \| )?(?P<title>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}) (?:\||used Cloudflare)"""
-    r"""|(?<!socks://)(?<!socks[45]://)(?<!socks5h://)\b(?P<local>localhost|host\.docker\.internal|127\.0\.0\.1|0\.0\.0\.0):(?!(?:3000|4200|5173|7860|8501|8888|7890|7891|7897|1080|10808|10809)\b)(?P<local_port>\d{2,5})\b(?! - ["'](?:GET|POST|PUT|HEAD|OPTIONS|DELETE|PATCH) /)""",
+    r"""|(?<!socks://)(?<!socks[45]://)(?<!socks5h://)\b(?P<local>localhost|host\.docker\.internal|127\.0\.0\.1|0\.0\.0\.0):(?!(?:3000|4200|5173|7860|8501|8888|7890|7891|7897|1080|10808|10809)\b)(?P<local_port>\d{2,5})\b(?!->)(?! - ["'](?:GET|POST|PUT|HEAD|OPTIONS|DELETE|PATCH) /)""",
     flags=re.IGNORECASE,
 )
 
@@ -78,7 +78,7 @@ _PAGES = Phrases(
     r"^openrouter\.ai/settings|^console\.|^ai\.azure\.com$|^cognitiveservices\.azure\.com$|^login\.|^ssl\.google|^mermaid\.|^bit\.ly$|^huggingface\.co$|^ollama\.com$|^your-|example-docs"
 )
 
-_VENDORS = "anthropic|gemini|deepseek|groq|mistral|cohere|grok|xai|together_?ai|fireworks_?ai|vertex_?ai|moonshot|kimi|dashscope|qwen|siliconflow|perplexity|cerebras|nvidia_nim|volcengine|doubao|zhipu|bigmodel|tongyi|hunyuan|baichuan|stepfun|minimax|z[. ]?ai"
+_VENDORS = "anthropic|gemini|deepseek|groq|mistral|cohere|grok|xai|together_?ai|fireworks_?ai|vertex_?ai|moonshot|kimi|dashscope|qwen|siliconflow|perplexity|cerebras|nvidia_nim|volcengine|doubao|zhipu|bigmodel|tongyi|hunyuan|baichuan|stepfun|minimax|glm|z[. ]?ai"
 
 # `https://<our host>/v1`, and no address of IPv6.
 _PLACEHOLDER = (
@@ -86,7 +86,7 @@ _PLACEHOLDER = (
 )
 
 _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
-    (Phrases(r"\bcli-?proxy-?api\b|(?<![a-z])cc[- ]?switch(?![a-z])|\bcopilot-api\b|claude-code-router", flags=re.IGNORECASE), "", "a proxy of a subscription"),
+    (Phrases(r"\bcli-?proxy-?api\b|(?<![a-z])cc[- ]?switch(?![a-z])|\bcopilot-api\b|claude-code-router", flags=re.IGNORECASE | re.ASCII), "", "a proxy of a subscription"),
     (Phrases(r"openrouter", flags=re.IGNORECASE), "https://openrouter.ai/api/v1", "OpenRouter"),
     (Phrases(r"ollama|:11434\b|port=11434\b", flags=re.IGNORECASE), "http://localhost:11434/v1", "Ollama"),
     (Phrases(r"lm[ _-]?studio", flags=re.IGNORECASE), "http://localhost:1234/v1", "LM Studio"),
@@ -101,7 +101,7 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
     (Phrases(r"html-message|portkey", flags=re.IGNORECASE), "https://api.portkey.ai/v1", "Portkey"),
     (Phrases(r"helicone", flags=re.IGNORECASE), "https://oai.helicone.ai/v1", "Helicone"),
     (Phrases(r"cf-aig-|AiGatewayError|gateway\.ai\.cloudflare|cloudflare[- ]ai[- ]gateway|cloudflare'?s ai gateway|\bworkers[- ]ai/|\bCF_AIG_|[\"']code[\"']:\s?2009\b", flags=re.IGNORECASE), "", "Cloudflare AI Gateway"),
-    (Phrases(r"\b(?:one|new)[-_]?api\b|(?:one|new|shell)[-_]api_error|x-oneapi-request-id|chatanywhere|上游负载已饱和|当前分组.{0,60}无可用渠道", flags=re.IGNORECASE), "", "one-api"),
+    (Phrases(r"\b(?:one|new)[-_]?api\b|(?:one|new|shell)[-_]api_error|x-oneapi-request-id|chatanywhere|上游负载已饱和|当前分组.{0,60}无可用渠道", flags=re.IGNORECASE | re.ASCII), "", "one-api"),
     (Phrases(r"x-kong-|\bkong/\d|\bapisix\b|openai-base\.lua", flags=re.IGNORECASE), "", "Kong"),
     (
         Phrases(rf"(?<![\w.-])[\"']?(?:{_BASE_URL_NAMES}|endpoint_url)[\"']?\s{{0,4}}[:=]\s{{0,4}}[\"']?(?:[x*]{{4,40}}(?![\w.])|[\[<(]redacted)", flags=re.IGNORECASE),
@@ -113,8 +113,8 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
         "",
         "a host that is blotted out",
     ),
-    (Phrases(r"\bvllm\b", flags=re.IGNORECASE), "", "vLLM"),
-    (Phrases(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b|\bllamafile\b|\bgpustack\b|\bkoboldcpp\b|\bsglang\b|\blmdeploy\b|\btabbyapi\b|\boobabooga\b|\bmlx[-_]lm\b|text-generation-(?:inference|webui)", flags=re.IGNORECASE), "", "a self-hosted server"),
+    (Phrases(r"\bvllm\b", flags=re.IGNORECASE | re.ASCII), "", "vLLM"),
+    (Phrases(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b|\bllamafile\b|\bgpustack\b|\bkoboldcpp\b|\bsglang\b|\blmdeploy\b|\btabbyapi\b|\boobabooga\b|\bmlx[-_]lm\b|text-generation-(?:inference|webui)", flags=re.IGNORECASE | re.ASCII), "", "a self-hosted server"),
     (Phrases(r"\bERR_NGROK_\d+"), "", "ngrok"),
     (
         Phrases(

@@ -72,6 +72,8 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
             return _status_alone(reading, status, body.sample, family, by_the_api=False, vendor=vendor)
         if error.shape == "string" and _NO_SUCH_PATH.match(error.message or ""):
             return reading("http.not_an_api", _EDGE)
+        if _BROKE_OFF_INSIDE.search(error.message or ""):
+            return reading("http.truncated", ANSWER + 1)
         told = _told_by_an_envelope(error)
         if told == 0 and family == "direct":
             return reading("unknown", NOTHING + 1, missing=fetch.CHAIN)
@@ -90,6 +92,13 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
             # A sentence beside a status of an intermediary is another matter.
             return _status_alone(reading, status, "", family, by_the_api=False, vendor=vendor)
         cause = error_words.by_status(status, family)
+        if (
+            status == 403
+            and not (error.code or error.type)
+            and _REASON_PHRASE.sub("", error.message or "").strip(" .") == ""
+        ):
+            # The reason phrase in an object says no more than the status does.
+            return _status_alone(reading, status, "", family, by_the_api=False, vendor=vendor)
         if cause is not None and (status != 429 or error.message):
             return reading(cause, ANSWER, "likely")
         return reading("unknown", VAGUE, owner="unknown", missing=fetch.STATUS) if status else None
@@ -194,6 +203,10 @@ _OF_ITSELF = re.compile(r"(?:unknown|internal_server_error)? ?Internal Server Er
 # What applications put into an error object of their own: the SDK's words for no answer, or the status of one.
 _NO_ANSWER_INSIDE = re.compile(
     r"\W*(?:connection error|request timed out|fetch failed|network error)\W*", re.IGNORECASE
+)
+# And a client's word for the gateway's own upstream, which ended in the middle.
+_BROKE_OFF_INSIDE = re.compile(
+    r"\bstream (?:closed|ended) before (?:response\.completed|completion|(?:a )?finish_reason)"
 )
 _SERVER_NOT_REACHED = re.compile(r"(?:\w[\w -]{1,30}: )?Server Connection Error\b", re.IGNORECASE)
 _STATUS_INSIDE = re.compile(

@@ -324,6 +324,8 @@ SIGNS = (
         r"alert[_ ]internal[_ ]error|tls: internal error|fatal alert: internal_?error",
         r"alert[_ ]access[_ ]denied|tls: access denied|fatal alert: access_?denied",
         r"tls: handshake.{0,60}(?:EOF|reset)",
+        # Go, of a handshake that is made to look like a browser's.
+        r"\bHandshake\(\) (?:error|failed): (?:EOF|.{0,80}connection reset)",
         r"SSL handshake.{0,30}(?:eof|reset|aborted)",
         # Firefox, which gives these only where the handshake was under way; GnuTLS, mbedTLS, Netty, Dart, rustls.
         r"PR_(?:END_OF_FILE|CONNECT_RESET)_ERROR|SSL_ERROR_(?:INTERNAL_ERROR|ACCESS_DENIED)_ALERT",
