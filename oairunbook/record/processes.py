@@ -105,7 +105,9 @@ def _end(living: Callable[[], tuple[int, ...]]) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         last = time.monotonic() + _GRACE_SECONDS
         told: set[int] = set()
-        while (found := living()) and time.monotonic() < last:
+        while found := living():
+            if time.monotonic() >= last:
+                break
             for pid in set(found) - told:
                 try:
                     os.kill(pid, number)
@@ -113,3 +115,5 @@ def _end(living: Callable[[], tuple[int, ...]]) -> None:
                     pass
                 told.add(pid)
             time.sleep(0.02)
+        else:
+            return
