@@ -17,6 +17,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any, NoReturn
 
+import nbformat
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
@@ -30,6 +31,8 @@ _IMPORTED = (
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
     "ipykernel.zmqshell",
+    # Every kernel loads it as it starts, and debugpy with it, whether somebody debugs or not.
+    "ipykernel.debugger",
     "ipywidgets",
     "oairunbook.record.show",
     "oairunbook.record.source",
@@ -52,6 +55,8 @@ def preload() -> None:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
     reader(Evidence)
+    # Compiles the schema of notebooks, which engines validate.
+    nbformat.validate(nbformat.v4.new_notebook())
 
 
 def fork() -> int:
