@@ -288,8 +288,9 @@ def environment_of(running: Any) -> dict[str, str]:
 def begin(archive: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     """Start a run against a path that never answers, and wait until its first cells have run."""
     process = subprocess.Popen(
-        [*COMMAND, "02_same_path", "--archive", str(archive), "--timeout", "60", "--budget", "60"],
-        env=environment,
+        [*COMMAND, "02_same_path", "--timeout", "60", "--budget", "60"],
+        # Forked processes show the variables with which the first of them was started (proc(5)): those are known by this one.
+        env={**environment, "OAIRUNBOOK_ARCHIVE": str(archive)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

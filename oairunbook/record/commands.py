@@ -109,17 +109,22 @@ def run(
     `oairunbook schedule` prints ready lines and units for --cron. Each turn leaves one line in cron.log of the archive. A turn that finds the
     one before still under way ends with 3. The address of a webhook that is told of changes is taken from OAIRUNBOOK_WEBHOOK.
     """
-    from oairunbook.record import at_start, cron_command  # noqa: F401 - the first before nbformat
-    from oairunbook.record.archive.mirror import address
-    from oairunbook.record.elsewhere import looking_from, place_for
-    from oairunbook.record.run import interruptible
-    from oairunbook.record.run import run as start
-    from oairunbook.record.table import practice_text, verdict_text
+    from oairunbook.record.forked.children import nursery
 
-    given = [*parameters, *((name, str(value)) for name, value in options.items() if value is not None)]
-    environment = dict(os.environ)
-    tell = progress(quiet)
-    with interruptible() as interrupted, ExitStack() as stack:
+    with ExitStack() as stack:
+        # Before everything else: what it imports takes as long as what is imported here, and so both take half of it. A turn of cron seldom needs one.
+        forking = None if unattended else stack.enter_context(nursery(os.environ))
+        from oairunbook.record import at_start, cron_command  # noqa: F401 - the first before nbformat
+        from oairunbook.record.archive.mirror import address
+        from oairunbook.record.elsewhere import looking_from, place_for
+        from oairunbook.record.run import interruptible
+        from oairunbook.record.run import run as start
+        from oairunbook.record.table import practice_text, verdict_text
+
+        given = [*parameters, *((name, str(value)) for name, value in options.items() if value is not None)]
+        environment = dict(os.environ)
+        tell = progress(quiet)
+        interrupted = stack.enter_context(interruptible())
         if fault:
             given = [*given, *_practise(stack, fault, given, environment)]
             if where.given and (
@@ -156,6 +161,7 @@ def run(
                 look=looking_from(place, sent, client, interrupted, tell) if place else None,
                 progress=tell,
                 interrupted=interrupted,
+                nursery=forking,
             )
     if json_file:
         write_json(done.document(), json_file)

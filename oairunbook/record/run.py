@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from oairunbook.record.archive.mirror import address
 from oairunbook.record.archive.put import WaitingError
 from oairunbook.record.archive.signing import SigningKeyError, load_signer, sign_key_file
 from oairunbook.record.follow import BRANCHES, branch
+from oairunbook.record.forked.children import Nursery
+from oairunbook.record.forked.children import nursery as nurseries
 from oairunbook.record.outcome import Execution, not_run
 from oairunbook.record.runbooks import ParameterError, Value
 from oairunbook.record.source import (
@@ -125,6 +127,7 @@ def run(
     interrupted: threading.Event | None = None,
     seconds: float | None = None,
     cell_seconds: float | None = None,
+    nursery: Nursery | None = None,
 ) -> Run:
     """Run notebooks, or the chain that the evidence calls for, and archive them.
 
@@ -144,6 +147,7 @@ def run(
         interrupted: Once it is set, what runs is ended and what there is is archived; see `interruptible`.
         seconds: Deadline of the whole run; by the budget and the number of notebooks if None.
         cell_seconds: Deadline of each cell; by the budget if None.
+        nursery: What forks the engines, if whoever calls has one already.
 
     Raises:
         ParameterError: A notebook or parameter does not exist, a value does not fit, a record cannot be read, or the archive cannot be
@@ -199,7 +203,7 @@ def run(
                 draft.write(name, dumps(seen))
             evidence = recorded
         broken = threading.Event()
-        with runner.nursery(variables) as nursery:
+        with nullcontext(nursery) if nursery else nurseries(variables) as forking:
 
             def execute(source: Path) -> Execution:
                 left = last - time.monotonic()
@@ -225,7 +229,7 @@ def run(
                     # The record moves to its final name, and may be read on another machine.
                     hidden={str(draft.folder): ".", **({str(values["failing"]): str(fix_of["run"])} if fix_of else {})},
                     stopped=lambda: interrupted.is_set() or broken.is_set(),
-                    nursery=nursery,
+                    nursery=forking,
                 )
                 progress(f"{source.stem} {done.state}, {done.seconds:.1f} s{': ' * bool(done.problem)}{done.problem}")
                 return done

@@ -16,12 +16,11 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
 
-from oairunbook.record.forked.children import Forked, Nursery, NurseryError, forkable
+from oairunbook.record.forked.children import Forked, Nursery, NurseryError, inherited
 from oairunbook.record.outcome import Ended, Execution, Job, finish
 from oairunbook.record.processes import MARK_VARIABLE, end_marked
 from oairunbook.record.runbooks import Value
@@ -35,9 +34,6 @@ _POLL_SECONDS = 0.05
 
 _MOST_AT_ONCE = 4
 """Each of them is an engine and a kernel, of about 60 MB that no other process shares."""
-
-_LEFT_OUT = ("JUPYTER_PATH", "JUPYTER_CONFIG_DIR", "JUPYTER_CONFIG_PATH", "PYTHONSTARTUP")
-"""Variables that would put somebody's own kernel, settings or start-up file in the record's place."""
 
 
 def execute(
@@ -67,7 +63,7 @@ def execute(
         practice: The lab's fault, for the metadata.
         hidden: Texts, such as temporary paths, and what stands in their place in the record.
         stopped: Asked again and again; once it is true, the execution ends and what there is is written.
-        nursery: Forks the engine, if `nursery(environment)` gave one; else it is started.
+        nursery: Forks the engine; it is started if there is none.
     """
     mark = f"{run}/{source.stem}/{os.getpid()}"
     # A socket's path has room for 108 bytes (unix(7)), and the kernel's are in this folder.
@@ -124,22 +120,13 @@ def side_by_side(
             raise
 
 
-def nursery(environment: Mapping[str, str]) -> AbstractContextManager[Nursery | None]:
-    """What forks the engines of a run with this environment, where processes can be forked; it makes each notebook a second shorter."""
-    return closing(Nursery(_inherited(environment))) if forkable() else nullcontext()
-
-
-def _inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name not in _LEFT_OUT}
-
-
 def _engine(
     environment: Mapping[str, str], own: Mapping[str, str], log: BinaryIO, nursery: Nursery | None
 ) -> subprocess.Popen[bytes] | Forked:
     """The engine's process, leader of a session of its own."""
     if nursery is not None:
         try:
-            return nursery.fork(own, log)
+            return nursery.fork({**inherited(environment), **own}, log)
         except NurseryError:
             # The slower way has no other result.
             pass
@@ -148,7 +135,7 @@ def _engine(
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
-        env={**_inherited(environment), **own},
+        env={**inherited(environment), **own},
         start_new_session=True,
     )
 

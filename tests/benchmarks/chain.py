@@ -20,6 +20,7 @@ from pathlib import Path
 import nbformat
 
 from oairunbook.record import runbooks, runner
+from oairunbook.record.forked.children import nursery
 from oairunbook.record.outcome import Execution
 from tests.benchmarks.measuring import as_installed
 from tests.golden import RECORDS
@@ -30,7 +31,7 @@ RECORD = RECORDS / "02_same_path-ok.json"
 
 def forked(folder: Path, *, forking: bool) -> None:
     environment = dict(os.environ)
-    with runner.nursery(environment) if forking else nullcontext() as nursery:
+    with nursery(environment) if forking else nullcontext() as forks:
 
         def execute(source: Path) -> Execution:
             return runner.execute(
@@ -41,7 +42,7 @@ def forked(folder: Path, *, forking: bool) -> None:
                 run="benchmark",
                 seconds=120,
                 cell_seconds=60,
-                nursery=nursery,
+                nursery=forks,
             )
 
         done = runner.side_by_side([runbooks.find(name) for name in NOTEBOOKS], execute, lambda: None)

@@ -11,11 +11,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import BinaryIO
 
 REQUEST_BYTES = 1 << 16
 _ANSWER_SECONDS = 20.0
 """How long a nursery may take for its imports on a machine that is busy."""
+
+
+LEFT_OUT = ("JUPYTER_PATH", "JUPYTER_CONFIG_DIR", "JUPYTER_CONFIG_PATH", "PYTHONSTARTUP")
+"""Variables that would put somebody's own kernel, settings or start-up file in the record's place."""
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """What engines and their kernels get of an environment."""
+    return {name: value for name, value in environment.items() if name not in LEFT_OUT}
 
 
 def forkable() -> bool:
@@ -27,11 +37,19 @@ class NurseryError(Exception):
     """It does not answer; processes have to be started instead."""
 
 
+def nursery(environment: Mapping[str, str]) -> AbstractContextManager[Nursery | None]:
+    """What forks the engines of a run, where processes can be forked; it makes each notebook a second shorter.
+
+    Its imports take a second: it should begin before whoever needs it begins with their own.
+    """
+    return closing(Nursery(inherited(environment))) if forkable() else nullcontext()
+
+
 class Nursery:
     """Forks engines from a process that has imported what they need. It ends with `close`, or with this process."""
 
     def __init__(self, environment: Mapping[str, str]):
-        """*environment* is that of every engine, but for what `fork` adds."""
+        """*environment* is its own; each engine gets another one."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
@@ -45,17 +63,21 @@ class Nursery:
             )
         ours.settimeout(_ANSWER_SECONDS)
         self._control = ours
+        self._environment = dict(environment)
         self._asked = threading.Lock()
 
     def fork(self, environment: Mapping[str, str], log: BinaryIO) -> Forked:
-        """Fork an engine with these variables besides, whose output goes to *log*.
+        """Fork an engine with exactly these variables, whose output goes to *log*.
 
         Raises:
             NurseryError: The nursery has ended or is stuck.
         """
         reading, writing = os.pipe()
         try:
-            request = json.dumps(dict(environment)).encode()
+            # Most of it is the nursery's own: what differs has to fit into one message.
+            differs = {name: value for name, value in environment.items() if self._environment.get(name) != value}
+            absent = [name for name in self._environment if name not in environment]
+            request = json.dumps({"differs": differs, "absent": absent}).encode()
             with self._asked:
                 socket.send_fds(self._control, [request], [reading, log.fileno()])
                 answer, descriptors, _, _ = socket.recv_fds(self._control, REQUEST_BYTES, 1)

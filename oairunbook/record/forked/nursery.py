@@ -1,6 +1,6 @@
 """The process from which the engine of each notebook is forked: `python -m oairunbook.record.forked.nursery DESCRIPTOR`.
 
-It imports what engines and kernels need, and then does nothing but fork: each request brings the environment that is the child's own, its
+It imports what engines and kernels need, and then does nothing but fork: each request brings what the child's environment has otherwise, its
 standard input and its log; the answer is the child's id with a descriptor of it (pidfd_open(2)). It ends when whoever asks is gone.
 """
 
@@ -11,7 +11,7 @@ import json
 import os
 import socket
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from oairunbook.record import at_start, engine  # noqa: F401 - before papermill, which imports nbformat
 from oairunbook.record.forked.children import REQUEST_BYTES
@@ -44,7 +44,7 @@ def main() -> None:
                 pass
 
 
-def _become_engine(environment: dict[str, str], standard_input: int, log: int) -> NoReturn:
+def _become_engine(environment: dict[str, Any], standard_input: int, log: int) -> NoReturn:
     try:
         os.setsid()
         call_myself("runbook-engine")
@@ -52,7 +52,9 @@ def _become_engine(environment: dict[str, str], standard_input: int, log: int) -
             os.dup2(descriptor, target)
         os.close(standard_input)
         os.close(log)
-        os.environ.update(environment)
+        for name in environment["absent"]:
+            del os.environ[name]
+        os.environ.update(environment["differs"])
         engine.main()
     finally:
         with contextlib.suppress(OSError, ValueError):
