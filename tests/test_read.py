@@ -372,6 +372,18 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
             'File "/home/me/fastchat/app.py", line 473, in f\nhttpx.RemoteProtocolError: incomplete chunked read',
             "connection_path",
         ),
+        # Whose client called, where only frames of Node or of the JVM tell; an import is none, and two clients tell nothing.
+        (
+            "Connection error.\n    at doStream (/x/node_modules/@ai-sdk/openai-compatible/dist/index.js:1:2)",
+            "route_provider",
+        ),
+        ("Connection error.\n    at doStream (/x/node_modules/@ai-sdk/openai/dist/index.js:1:2)", "connection_path"),
+        (
+            "Connection error.\n    at f (/x/node_modules/@ai-sdk/groq/a.js:1:2)\n    at g (/x/node_modules/openai/b.js:1:2)",
+            "connection_path",
+        ),
+        ("Connection error.\n\tat dev.langchain4j.model.qianfan.QianfanChatModel.generate(Q.java:1)", "route_provider"),
+        ("import dev.langchain4j.model.qianfan.QianfanChatModel;\nConnection error.", "connection_path"),
         ("export MY_LLM_ENDPOINT=http://10.0.0.7:3000\nConnection error.", "route_provider"),
         ("export OTEL_EXPORTER_ENDPOINT=http://10.0.0.7:4318\nConnection error.", "connection_path"),
         (

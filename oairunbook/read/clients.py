@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - the texts that are looked for stand on lines of their own length
-"""Whose client made the call, where nothing but the frames of a traceback tells it: each provider's package has files of its own."""
+"""Whose client made the call, where nothing but the frames of a trace tells it: each provider's package has files or names of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,36 @@ _CLIENT = re.compile(
     rf"|(?P<other>langchain_(?:{_OTHERS})[\\/]|(?:anthropic|groq|cerebras[\\/]cloud[\\/]sdk|together)[\\/]_base_client\.py|(?:google[\\/](?:genai|generativeai|ai[\\/]generativelanguage)|mistralai|cohere)[\\/]|{_OF_A_FRAMEWORK}(?:{_OTHERS})\w*[\\/.])"
     rf"|(?P<azure>openai[\\/]lib[\\/]azure\.py|langchain_openai[\\/]\w{{1,20}}[\\/]azure\.py|semantic_kernel[\\/][\w\\/]{{1,80}}[\\/]azure_\w|{_OF_A_FRAMEWORK}azure\w*[\\/.]))"
 )
+# Elsewhere the innermost frame stands first, and a package is a folder or a name; a client that is only imported stands in no frame.
+_NPM = r"node_modules[\\/](?:"
+_JVM = r"\bat (?:[\w.$-]{0,80}/){0,2}(?:"
+_OTHERS_OF_NPM = r"anthropic|google(?:-\w{1,20})?|mistral(?:ai)?|groq|cohere|xai|deepseek|amazon-bedrock|aws|fireworks|together(?:ai|-ai)?|cerebras|perplexity|deepinfra|gateway"
+_OTHERS_OF_JVM = r"qianfan|zhipu(?:ai)?|anthropic|mistralai|google\w{0,10}|vertex\w{0,10}|dashscope|bedrock|cohere|huggingface|watsonx|minimax|moonshot|deepseek"
+_FRAME = (
+    rf"{_NPM}(?P<openai>openai[\\/]|@(?:ai-sdk|langchain)[\\/]openai[\\/])"
+    rf"|(?P<azure>@azure[\\/]openai[\\/]|@ai-sdk[\\/]azure[\\/]|@langchain[\\/]azure-openai[\\/])"
+    rf"|(?P<compatible>@ai-sdk[\\/]openai-compatible[\\/])|(?P<openrouter>@openrouter[\\/])"
+    rf"|(?P<ollama>(?:@langchain[\\/])?ollama[\\/]|ollama-ai-provider[\w-]{{0,8}}[\\/])"
+    rf"|(?P<other>@(?:ai-sdk|langchain)[\\/](?:{_OTHERS_OF_NPM})[\\/]|@anthropic-ai[\\/]sdk[\\/]|@google[\\/](?:genai|generative-ai)[\\/]))"
+    rf"|{_JVM}(?P<jvm_openai>dev\.langchain4j\.model\.openai|org\.springframework\.ai\.openai|com\.theokanning\.openai|com\.openai\.)"
+    rf"|(?P<jvm_azure>dev\.langchain4j\.model\.azure|org\.springframework\.ai\.azure|com\.azure\.ai\.openai)"
+    rf"|(?P<jvm_ollama>(?:dev\.langchain4j\.model|org\.springframework\.ai)\.ollama)"
+    rf"|(?P<jvm_compatible>dev\.langchain4j\.model\.localai)"
+    rf"|(?P<jvm_other>(?:dev\.langchain4j\.model|org\.springframework\.ai)\.(?:{_OTHERS_OF_JVM})\.|com\.zhipu\.oapi\.|com\.alibaba\.(?:cloud\.ai\.)?dashscope\.))"
+)
+_FRAME_NEEDS = (
+    "node_modules",
+    "langchain4j",
+    "springframework.ai",
+    "com.azure.ai",
+    "theokanning",
+    "com.openai",
+    "zhipu",
+    "dashscope",
+)
 _NAMES = {
+    "compatible": ("", "a client for OpenAI-compatible services"),
+    "openrouter": ("https://openrouter.ai/api/v1", "OpenRouter's client"),
     "ollama": ("http://localhost:11434/v1", "Ollama's client"),
     "lmstudio": ("http://localhost:1234/v1", "LM Studio's client"),
     "other": ("", "another provider's client"),
@@ -25,7 +54,7 @@ _NAMES = {
 
 
 def of_azure(text: str) -> bool:
-    """Whether the last such frames are those of a client for Azure OpenAI."""
+    """Whether such frames, the last ones of Python, are those of a client for Azure OpenAI."""
     return _last(text) == "azure"
 
 
@@ -41,4 +70,12 @@ def _last(text: str) -> str:
             kind = match.lastgroup or ""
             # A client for Azure calls through OpenAI's own.
             last = last if kind == "openai" and last == "azure" else kind
-    return last
+    return last or _alone(text)
+
+
+def _alone(text: str) -> str:
+    """Whose frames stand in traces of Node and of the JVM, where they are one client's."""
+    if not any(word in text for word in _FRAME_NEEDS):
+        return ""
+    kinds = {(match.lastgroup or "").removeprefix("jvm_") for match in re.finditer(_FRAME, text)}
+    return kinds.pop() if len(kinds) == 1 else ""
