@@ -76,7 +76,7 @@ def _base(client: Client) -> tuple[str, str]:
 
 
 def by_exception(client: Client, _: Scenario) -> tuple[str, ...]:
-    return read(readings.EXCEPTION, client.sdk())
+    return read(readings.EXCEPTION, client.sdk(started=True))
 
 
 def by_script(client: Client, _: Scenario) -> tuple[str, ...]:

@@ -23,6 +23,22 @@ _SILENCE = "tcp.timeout tls.timeout tcp.path_mtu http.read_timeout http.stream_s
 
 EXCEPTION: Readings = (
     ("answered ", "ok"),
+    # An answer first, by the code of its body where it has one, else by the exception's class.
+    ("insufficient_quota", "api.insufficient_quota"),
+    ("unsupported_country", "api.region_unsupported"),
+    ("ip_not_authorized", "api.ip_not_allowed"),
+    ("mismatched_organization|[Oo]rganization", "api.organization_mismatch"),
+    ("DeploymentNotFound", "api.azure_deployment_not_found"),
+    ("Public access is disabled|Virtual Network|Firewall rules", "api.azure_network_denied"),
+    ("model_not_found", "api.model_not_found"),
+    ("didn't provide an API key", "api.missing_key"),
+    ("overloaded", "api.overloaded"),
+    ("AuthenticationError", "api.invalid_key api.missing_key api.gateway_auth_failed api.azure_auth_failed"),
+    ("RateLimitError", "api.rate_limited"),
+    ("NotFoundError", "api.model_not_found api.endpoint_not_found http.not_an_api api.azure_resource_not_found"),
+    ("PermissionDenied", "api.permission_denied http.blocked_page"),
+    ("BadRequestError", "api.bad_request"),
+    ("InternalServerError", "api.server_error api.overloaded http.gateway_error api.gateway_upstream_failed"),
     ("UnsupportedProtocol|InvalidURL", "client.base_url_invalid"),
     ("api_key client option must be set|Missing credentials", "client.api_key_missing"),
     ("Illegal header value|'ascii' codec", "client.api_key_malformed"),
@@ -33,8 +49,8 @@ EXCEPTION: Readings = (
     ("No address associated", "dns.no_address"),
     ("Temporary failure in name resolution", "dns.timeout dns.servfail dns.refused dns.resolver_unreachable"),
     ("407 Proxy Authentication", "proxy.auth_required"),
-    ("40[13] |Tunnel|proxy", "proxy.denied proxy.upstream_failed proxy.protocol_error"),
-    ("50[234] ", "http.gateway_error proxy.upstream_failed"),
+    ("ProxyError +50", "proxy.upstream_failed"),
+    ("ProxyError|Tunnel", "proxy.denied proxy.upstream_failed proxy.protocol_error"),
     ("Connection refused", "tcp.refused proxy.unreachable"),
     ("Network is unreachable|No route to host", "tcp.unreachable"),
     ("self-signed certificate in certificate chain", "tls.untrusted_issuer"),
@@ -51,12 +67,6 @@ EXCEPTION: Readings = (
     ("Connection reset|EOF occurred", "tls.reset tcp.reset http.reset"),
     ("ReadTimeout", "http.read_timeout http.stream_stalled"),
     ("ConnectTimeout", "tcp.timeout tls.timeout tls.path_mtu"),
-    ("AuthenticationError", "api.invalid_key api.missing_key api.organization_mismatch"),
-    ("insufficient_quota", "api.insufficient_quota"),
-    ("RateLimitError", "api.rate_limited"),
-    ("NotFoundError", "api.model_not_found api.endpoint_not_found http.not_an_api"),
-    ("PermissionDenied", "api.permission_denied http.blocked_page"),
-    ("InternalServerError", "api.server_error api.overloaded"),
 )
 """First match of the exception chain, and the causes that it fits."""
 

@@ -223,12 +223,13 @@ class Client(Host):
                 f"check ended with {ran.status} and no JSON document:\n{ran.stdout}{ran.stderr}"
             ) from error
 
-    def sdk(self, *arguments: str) -> str:
+    def sdk(self, *arguments: str, started: bool = False) -> str:
         """One minimal request by the real SDK, without our code: `answered`, or its exception chain, one a line.
 
-        With `stream` it is streamed; with a number a second one follows on the same connection so many seconds later.
+        With `stream` it is streamed; with a number a second one follows on the same connection so many seconds later. *started*: by a Python
+        that is started for it and imports the SDK, for those who measure what that takes.
         """
-        if not self.wrapper and not {"PYTHONPATH", "LD_PRELOAD"} & self.environment.keys():
+        if not started and not self.wrapper and not {"PYTHONPATH", "LD_PRELOAD"} & self.environment.keys():
             return sdk_server().ask(self, arguments)
         ran = self.run(*self.wrapper, sys.executable, "-P", str(_SDK_SCRIPT), *arguments)
         # This script shows exceptions as they are, with what they hold; the guard is for our own output.
