@@ -204,7 +204,7 @@ def _openai(status: int, error: ApiError, words: str) -> str | None:
         return "api.bad_request"
     if code == "external_storage_validation_unavailable":
         return "api.server_error"
-    if status in (0, 401, 403) and _has(words, _MISSING_KEY):
+    if status in (0, 400, 401, 403) and _has(words, _MISSING_KEY):
         return "api.missing_key"
     if status in (0, 400, 401, 403) and _has(words, _INVALID_KEY):
         return "api.invalid_key"

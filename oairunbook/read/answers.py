@@ -9,7 +9,7 @@ from oairunbook.read.error_objects import as_printed, objects
 from oairunbook.read.pages import of_the_application, pages
 from oairunbook.read.sentences import sentences
 from oairunbook.read.shown import MOST, Shown
-from oairunbook.read.statuses import STATUS, is_access_log, nearest, number
+from oairunbook.read.statuses import STATUS, nearest, number, of_the_application_itself
 
 _HEADER_LINE = re.compile(
     r"""^[<\s]{0,8}\\?['"]?(?P<name>[A-Za-z][A-Za-z0-9-]{2,60})\\?['"]?\s?:\s?\\?['"]?(?P<value>[^\n]{1,500}?)\\?['"]?,?\s*$""",
@@ -30,8 +30,8 @@ def answers(text: str) -> list[Shown]:
     own = of_the_application(text)
     statuses = [
         (m.start(), number(m))
-        for m in STATUS.finditer(text)
-        if not is_access_log(text, m) and not any(start < m.start() < end for start, end in own)
+        for m in of_the_application_itself(text, list(STATUS.finditer(text)))
+        if not any(start < m.start() < end for start, end in own)
     ][: 20 * MOST]
     for shown in found:
         shown.status = shown.status or nearest(statuses, shown.position)

@@ -46,6 +46,8 @@ _CLASS_ALONE = Phrases(
     rf"(?:\braised |^[ \t#*`]{{0,6}}(?:openai\.(?:error\.)?)?)(?P<class>{'|'.join(CLASS_STATUS)})\b(?=[>\]\s*`]{{0,10}}$)"
     # in the words of a title
     r"|^[ \t#*`]{0,6}(?P<titled>(?:OpenAI(?: API)? )?[Rr]ate[- ]?[Ll]imit (?:[Ee]rror|[Ee]xceeded|[Rr]eached))\b(?=[>\]\s*`.!]{0,10}$)"
+    # the class itself, as Python prints it; SDK 0.x has one for 400 and 404
+    rf"|<class '(?:openai|litellm)\.[\w.]{{0,40}}?(?P<printed>{'|'.join(name for name in CLASS_STATUS if name != 'InvalidRequestError')})'>"
     # told in prose
     rf"|\b(?:[Rr]ais(?:es|ing|ed)|[Tt]hrow(?:s|ing|n)|[Gg]ets?|[Gg]etting|[Gg]ot|[Gg]ives?) (?:me )?(?:an? |the )?`?(?:openai\.(?:error\.)?)?(?P<told>{'|'.join(CLASS_STATUS)})\b`?(?= (?:for|when|on|in|after|from|with|while|and|but|if|every)\b|[.,;!?)])(?!\.\w)",
     flags=re.MULTILINE,

@@ -31,6 +31,10 @@ _ONLY_IN = {
     "send": re.compile(r"[\\/]http[\\/]client\.py"),
     "read": re.compile(r"[\\/]httpcore2?[\\/]_backends[\\/]"),
 }
+# What the last line of a traceback that is cut off was about to raise.
+_RAISED = re.compile(
+    r"^(?:-+>\s*)?(?:\d+\s+)?raise (?P<type>(?:[\w.]{1,60}\.)?[A-Z]\w{1,60}(?:Error|Exception|Timeout))\b"
+)
 _HEADER = re.compile(r"Traceback \(most recent call last\)|\w+(?:Error|Exception|Timeout)\s+Traceback \(most recent")
 _ONLY_HEADER = re.compile(r"^[^\w]{0,80}(?:Exception Group )?Traceback \(most recent|^\w+\s+Traceback \(most recent")
 _HEADED = re.compile(r"^(?P<type>[A-Za-z]\w+)\s+Traceback \(most recent")
@@ -162,7 +166,7 @@ def _split(text: str) -> Iterator[Chain]:
     linked = False
     code_follows = False
     functions: list[str] = []
-    transport = announced = ""
+    transport = announced = raised = ""
     position = 0
     lines = text.split("\n")
     for number, raw in enumerate(lines):
@@ -203,6 +207,8 @@ def _split(text: str) -> Iterator[Chain]:
                 chain.python = True
             code_follows = bool(frame["function"])
             continue
+        if line.startswith(("raise ", "-")) and (about := _RAISED.match(line)) is not None:
+            raised = about["type"]
         if code_follows and raw[:4] == "    ":
             code_follows = False
             continue
@@ -221,13 +227,15 @@ def _split(text: str) -> Iterator[Chain]:
             chain.phase = chain.phase or phase
         functions = []
         chain.errors.append(link)
-        transport = announced = ""
+        transport = announced = raised = ""
         if not chain.python and len(chain.errors) >= _MOST_LINKS:
             yield chain
             chain = Chain(position=position)
     if announced:
         # A notebook's traceback names the class first; its message is cut off.
         chain.errors.append(ErrorLink(type=announced, text=""))
+    elif raised and chain.python:
+        chain.errors.append(ErrorLink(type=raised, text=""))
     elif transport:
         # The traceback is cut off before its exception; where it stood is all that is left.
         chain.errors.append(ErrorLink(type="", text=transport))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from oairunbook.phrases import Phrases
 
@@ -42,6 +43,8 @@ STATUS = Phrases(
     # `(401 from the API)`, and the message that an application shows behind a word of its own
     r"""|(?<![\d.,:])\b(?P<gg>4(?:0[0134]|2[29])|50[0234]) from (?:the )?(?:API|server|OpenAI|Azure|provider|upstream|gateway|LLM|Ollama|OpenRouter)\b"""
     r"""|\b(?:sees?|says?|shows?|message|errors?|request|response|failed|failure): ["'`]?(?P<hh>4(?:0[0134]|2[29])|50[0234]) (?=(?-i:[A-Z][a-z]{1,20} [a-z]))"""
+    # `Not working - 401`, at the end of a title
+    r"""|\b(?:not? working|doesn't work|does not work|fail(?:s|ed|ing|ure)?|errors?|problems?|issues?)\b[^\n\d]{0,40}[-\u2013:(] ?(?P<ii>4(?:0[0134]|2[29])|50[0234])(?=[)\]]?[ \t*`]{0,6}$)"""
     # Google's.
     r"""|\[(?P<ff>[45]\d{2}) [A-Z]{2,20}(?:_[A-Z]{2,20}){0,4}\]"""
     # `status code not equals 200,code is 401`, `HTTP status was 503`
@@ -55,6 +58,24 @@ _API_PATH = re.compile(
     r"(?:v1/)?(?:chat/completions|completions|embeddings|responses|models|audio/\w+|images/\w+)\b|api/(?:chat|generate|tags)\b"
 )
 _ACCESS_LOG = re.compile(r"""["'](?:GET|POST|PUT|OPTIONS|HEAD|DELETE|PATCH) /""")
+
+
+_TOLD_IN_PROSE = ("u", "w", "z", "dd")
+
+
+def of_the_application_itself(text: str, matches: Sequence[re.Match[str]]) -> list[re.Match[str]]:
+    """Matches without those of the application's own log, and what prose tells of a status that stands in that log."""
+    logged = [is_access_log(text, match) for match in matches]
+    own = {number(match) for match, of_log in zip(matches, logged, strict=True) if of_log}
+    return [
+        match
+        for match, of_log in zip(matches, logged, strict=True)
+        if not of_log and not (_in_prose(match) and number(match) in own)
+    ]
+
+
+def _in_prose(match: re.Match[str]) -> bool:
+    return match.lastgroup in _TOLD_IN_PROSE or (match.lastgroup == "i" and match[0].islower())
 
 
 def is_access_log(text: str, match: re.Match[str]) -> bool:

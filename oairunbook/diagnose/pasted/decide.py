@@ -91,7 +91,13 @@ def _with_a_key(best: Reading, readings: list[Reading]) -> Reading:
     outcome = best.observation.outcome
     if best.cause != "client.api_key_missing" or not isinstance(outcome, PastedError):
         return best
-    said = [r for r in readings if r.cause == "api.invalid_key" and r.certainty == "proven"]
+    said = [
+        r
+        for r in readings
+        if (r.cause == "api.invalid_key" and r.certainty == "proven")
+        or r.owner == "quota_or_rate"
+        or r.cause in ("api.insufficient_quota", "api.rate_limited")
+    ]
     return said[-1] if said and not any(link.type for link in outcome.errors) else best
 
 

@@ -54,7 +54,7 @@ SIGNS = (
         r"AI_LoadAPIKeyError",
         r"No API key found for OpenAI",
         r"(?:OPENAI|AZURE)\w*_API_KEY\w*['\"`]? (?:is |was |are )?(?:not|missing|unset|undefined|required|has not)",
-        r"(?:Missing|Set|set|provide|Please set|no) (?:the |an? |your )?(?:environment variable )?['\"`]?OPENAI_API_KEY(?!['\"`]?\s?=\s?\S|['\"`]? (?:either )?to ['\"`]?(?:OPENAI_API_KEY ?=|sk-))",
+        r"(?<!\bI )(?<!\bwe )(?<!\bhave )(?<!I've )(?<!\bcorrectly )(?<!\balready )(?<!\balso )(?:Missing|set|provide|no) (?:the |an? |your )?(?:environment variable )?['\"`]?OPENAI_API_KEY(?!['\"`]?\s?=\s?\S|['\"`]? (?:either )?to ['\"`]?(?:OPENAI_API_KEY ?=|sk-))",
         r"api[_ ]?key (?:is |was )?(?:not (?:set|configured)|required|None)\b",
         r"You must provide an (?:OpenAI )?API key",
         r"The OpenAI API key is (?:missing|not)",

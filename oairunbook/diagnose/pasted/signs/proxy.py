@@ -93,7 +93,7 @@ SIGNS = (
     sign(
         "proxy.upstream_failed",
         PROXY + 5,
-        r"Tunnel connection failed: (?:5(?!01)\d\d|404)",
+        r"Tunnel connection failed: 5(?!01)\d\d",
         r"ProxyError: 5(?!01)\d\d",
         r"could not be established, statusCode=5(?!01)\d\d",
         r"Proxy response \(5(?!01)\d\d\)",
@@ -118,6 +118,17 @@ SIGNS = (
         r"failed to establish tunnel \(5(?!01)\d\d",
         r"\{:proxy, \{:unexpected_status, 5(?!01)\d\d\}\}",
         certainty="proven",
+    ),
+    # A proxy that found no such name says 404, and so does a web server in a proxy's place.
+    sign(
+        "proxy.upstream_failed",
+        PROXY + 5,
+        r"(?:Tunnel connection failed: |ProxyError: |ClientHttpProxyError.{0,20})404",
+    ),
+    sign(
+        "proxy.denied",
+        PROXY + 4,
+        r"(?:ProxyError: |ClientHttpProxyError.{0,20})4(?!00|01|03|04|05|07)\d\d",
     ),
     sign(
         "proxy.unresolvable",
@@ -179,6 +190,7 @@ SIGNS = (
         r"nw_http_connect_\w{1,40} .{0,60}received status: HTTP/1\.[01] (?:400|405|501)",
         r"proxy tunnel request .{1,200}'(?:400|405|501)'",
         r"ClientHttpProxyError.{0,20}(?:400|405|501)",
+        r"ProxyError: (?:400|405|501)",
         r"HttpProxyConnectException.{0,300}status: (?:400|405|501)",
         r"CONNECT refused by proxy: HTTP/1\.[01] (?:400|405|501)|Tunnel failed, got: (?:400|405|501)",
         r"failed to establish tunnel \((?:400|405|501)",

@@ -21,6 +21,8 @@ SIGNS = (
         r"Error communicating with OpenAI",
         r"(?:cannot|can not|can.t|could not|couldn.t|unable to|failed to|not able to) connect to (?:the )?"
         r"(?:API|host|proxy|server|endpoint|model|LLM|Open ?AI|Ollama|LM ?Studio)",
+        r"(?:cannot|could not|unable to|fail(?:ed|s)? to) communicate with (?:the |your |my )?"
+        r"(?:API|backend|server|endpoint|model|LLM|Open ?AI|Ollama|LM ?Studio)",
         r"(?:trouble|problems?|difficulty|issues?) (?:connecting|communicating) (?:to|with)",
         r"(?:cannot|can.t|could not|couldn.t|unable to|failed to|not able to) establish (?:a |any )?(?:\w+ )?connection",
         r"no response from (?:the )?(?:API|server|endpoint|model|LLM|Open ?AI|Ollama|LM ?Studio)\b",
