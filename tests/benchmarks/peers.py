@@ -167,7 +167,8 @@ def _start_exporter(client: Client) -> None:
     """It is a service that runs already when something fails, so its start is not counted."""
     file = Path(client.folder) / "blackbox.yml"
     # It takes no proxy from the environment (0.23).
-    proxy = client.environment.get("HTTPS_PROXY", "")
+    named = (client.environment.get(name, "") for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
+    proxy = next(filter(None, named), "")
     line = f"      proxy_url: {proxy}\n" if re.match("https?://", proxy) else ""
     file.write_text(_CONFIGURATION.format(seconds=_EXPORTER_SECONDS, host=_base(client)[0], proxy=line))
     command = [EXPORTER, f"--config.file={file}", f"--web.listen-address=127.0.0.1:{_PORT}"]

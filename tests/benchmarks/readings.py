@@ -79,6 +79,10 @@ echo | timeout 6 openssl s_client -connect "$host:443" -servername "$host" 2>&1 
 """What ten minutes at 3 a.m. come to."""
 
 TEXT: Readings = (
+    # A proxy's answer to CONNECT before what looks like the server's.
+    ("CONNECT tunnel failed, response 407|Received HTTP code 407", "proxy.auth_required"),
+    ("CONNECT tunnel failed, response 50|Received HTTP code 50", "proxy.upstream_failed"),
+    ("CONNECT tunnel failed|Received HTTP code|Proxy CONNECT aborted", "proxy.denied proxy.protocol_error"),
     ("< HTTP/[0-9.]+ 401", "ok api.invalid_key"),
     ("< HTTP/[0-9.]+ 50[234]", "http.gateway_error"),
     ("< HTTP/[0-9.]+ 5", "api.server_error"),
@@ -92,9 +96,6 @@ TEXT: Readings = (
     ("no servers could be reached|timed out; no|communications error", "dns.timeout dns.resolver_unreachable"),
     ("Could not resolve proxy", "proxy.unresolvable"),
     ("Could not resolve host", "dns.no_address dns.resolver_unreachable dns.timeout"),
-    ("Received HTTP code 407", "proxy.auth_required"),
-    ("Received HTTP code 50", "proxy.upstream_failed"),
-    ("Received HTTP code|Proxy CONNECT aborted", "proxy.denied proxy.protocol_error"),
     ("self-signed certificate in certificate chain", "tls.untrusted_issuer"),
     ("self-signed certificate", "tls.self_signed"),
     ("unable to get local issuer|unable to verify the first", "tls.untrusted_issuer tls.incomplete_chain"),
