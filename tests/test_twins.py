@@ -155,3 +155,25 @@ def test_a_question_that_may_not_be_sent_is_a_rule_unless_no_more_connections_ca
     )
 
     assert (verdict.cause, verdict.certainty) == (cause, certainty)
+
+
+@pytest.mark.parametrize(("code", "message"), [(23, "certificate revoked"), (47, "permitted subtree violation")])
+def test_what_a_store_holds_against_a_chain_besides_its_root_is_said_and_no_root_is_asked_for_first(
+    code: int, message: str
+) -> None:
+    """No cause is its own; the nearest one speaks of a root, and a root would not mend it."""
+    failed = TlsFailed(
+        address=ADDRESS,
+        server_name="api.openai.com",
+        errors=(),
+        ended="open",
+        sent_bytes=517,
+        received_bytes=2900,
+        verify_code=code,
+        verify_message=message,
+    )
+    verdict = diagnose(evidence(resolved(), connected(), observation(f"tls:{ADDRESS}", failed)))
+
+    assert (verdict.cause, verdict.certainty) == ("tls.untrusted_issuer", "likely")
+    assert "no missing root" in verdict.because[0].fact
+    assert message in verdict.next[0]

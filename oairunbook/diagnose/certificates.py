@@ -151,7 +151,12 @@ def chain_not_acceptable(evidence: Evidence) -> Finding | None:
     found = failed_handshake(evidence)
     if not found or found[1].verify_code is None or found[1].verify_code in _JUDGED_ELSEWHERE:
         return None
-    return Finding(because=(cite(found[0], _issuer_fact(found[1])),), certainty="likely")
+    fact = f"{_issuer_fact(found[1])}; that code, and no missing root, is why this store refuses it"
+    step = (
+        f"Ask who runs the endpoint, or inspects TLS in front of it, for another certificate: {found[1].verify_message}. "
+        "No root that is added here mends that.",
+    )
+    return Finding(because=(cite(found[0], fact),), certainty="likely", next=step)
 
 
 def trust_store_mismatch(evidence: Evidence) -> Finding | None:
