@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oairunbook.observe.clients import construct
 from oairunbook.route import resolve
 from oairunbook.route.base_url import resolve_base_url
 from oairunbook.route.installed import Installed, installed_sdk, version_of
@@ -213,3 +214,24 @@ def test_the_schemes_of_websockets_are_no_fault_as_the_transport_dials_them_too(
 
     assert (base.problems, base.scheme, base.port) == ((), scheme, port)
     assert resolve_base_url("ftp://a.test/v1", {}, "auto").problems
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://svc:word@llm.acme.test/v1",
+        "https://api.openai.com/v1?api-version=2024-10-21",
+        "https://api.openai.com/v1//",
+        "https://api.openai.com./v1",
+        "https://acme.openai.azure.com/openai/v1?api-version=preview",
+        "https://api.openai.com/v1/",
+    ],
+)
+def test_the_sdk_gets_the_base_url_as_it_is_with_what_is_wrong_in_it(url: str) -> None:
+    """It sends userinfo in the place of the key, and puts a request's path behind a query; without them another request would be tested."""
+    openai = pytest.importorskip("openai")
+    environment = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-x"}
+    route = resolve(environment=environment)
+
+    assert str(construct(route, environment).base_url) == str(openai.OpenAI(api_key="sk-x", base_url=url).base_url)
+    assert "word" not in repr(route)

@@ -28,6 +28,7 @@ from oairunbook.evidence import (
     TlsHandshake,
     TraceEvent,
 )
+from oairunbook.route import resolve
 
 from .recorded import connected, evidence, observation, resolved, sdk_failed
 from .test_cases import CASES
@@ -177,3 +178,22 @@ def test_what_a_store_holds_against_a_chain_besides_its_root_is_said_and_no_root
     assert (verdict.cause, verdict.certainty) == ("tls.untrusted_issuer", "likely")
     assert "no missing root" in verdict.because[0].fact
     assert message in verdict.next[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "cause", "owner"),
+    [
+        ("https://api.openai.com/v1", "http.blocked_page", "connection_path"),
+        ("https://api.openai.com/portal", "http.not_an_api", "client_config"),
+    ],
+)
+def test_a_page_at_the_documented_base_url_is_somebody_elses_and_no_wrong_base_url(
+    url: str, cause: str, owner: str
+) -> None:
+    body = Body(shape="html", size_bytes=100, title="Gastzugang", sample="<h1>Bitte melden Sie sich an</h1>")
+    page = HttpAnswer(method="POST", url=url, status=200, http_version="1.1", headers=(), body=body)
+    route = resolve(base_url=url, environment={"OPENAI_API_KEY": "sk-x"})
+    seen = replace(evidence(resolved(), connected(), sdk_failed(answer=page)), route=route)
+    verdict = diagnose(seen)
+
+    assert (verdict.cause, verdict.owner) == (cause, owner)

@@ -185,8 +185,7 @@ def construct(route: Route, environment: Mapping[str, str], *, asynchronous: boo
     import openai
 
     key = _key(route, environment)
-    # The SDK gets the base URL as it is, with whatever is wrong in it: what it does with that is the observation.
-    base_url = environment.get(route.base_url.source, route.base_url.value) if route.problems else url_of(route)
+    base_url = _as_given(route, environment)
     if route.surface == "azure-dated":
         token = route.credential.source == "AZURE_OPENAI_AD_TOKEN"
         kind: Any = openai.AsyncAzureOpenAI if asynchronous else openai.AzureOpenAI
@@ -199,6 +198,18 @@ def construct(route: Route, environment: Mapping[str, str], *, asynchronous: boo
         )
     plain: Any = openai.AsyncOpenAI if asynchronous else openai.OpenAI
     return plain(base_url=base_url, api_key=key, max_retries=0)
+
+
+def _as_given(route: Route, environment: Mapping[str, str]) -> str:
+    """The base URL that the SDK gets: as it is, with whatever is wrong in it. What it does with that is the observation.
+
+    It sends userinfo as Basic in the place of the key, and puts the path of a request behind a query; a route holds neither.
+    """
+    given = environment.get(route.base_url.source, route.base_url.value)
+    plain = url_of(route)
+    if route.problems or (route.surface != "azure-dated" and given.removesuffix("/") != plain):
+        return given
+    return plain
 
 
 def url_of(route: Route) -> str:

@@ -66,7 +66,7 @@ def resolve_base_url(argument: str | None, environment: Mapping[str, str], famil
     scheme, host, port, path, problems = _take_apart(setting.value)
     explicit = port
     shown_port = port if port is not None else {"https": 443, "http": 80}.get(scheme, 0)
-    kind, reason = _family(host, setting, family, practice.current(environment))
+    kind, reason = _family(host.rstrip("."), setting, family, practice.current(environment))
     surface: Literal["openai", "azure-v1", "azure-dated"] = "openai"
     api_version = None
     if kind == "azure":
@@ -151,7 +151,7 @@ def _take_apart(url: str) -> tuple[str, str, int | None, str, tuple[str, ...]]:
         problems.append("its host is not a valid name")
     if any(len(label) > 63 for label in host.split(".")) or ".." in host or host.startswith("."):
         problems.append("its host has an empty label or one longer than 63 characters")
-    return scheme_given or "https", host.lower().rstrip("."), port, parts.path, tuple(problems)
+    return scheme_given or "https", host.lower(), port, parts.path, tuple(problems)
 
 
 def _is_mapped(character: str) -> bool:
