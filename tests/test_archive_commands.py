@@ -433,14 +433,16 @@ def test_a_tombstone_that_names_something_outside_of_the_archive_removes_nothing
     assert victim.is_dir()
 
 
-def test_of_a_run_that_is_a_link_the_link_is_removed_and_not_what_it_leads_to(tmp_path: Path) -> None:
+def test_a_run_that_is_a_link_is_left_and_told_and_so_is_what_it_leads_to(tmp_path: Path) -> None:
     archive, elsewhere = tmp_path / "archive", tmp_path / "elsewhere"
     run = archived(archive)
     archived(archive, began=BEGAN + timedelta(days=3))
     run.rename(elsewhere)
     run.symlink_to(elsewhere)
-    prune(archive, before=BEGAN + timedelta(days=1))
-    assert not run.is_symlink()
+    done = call(archive, "prune", "--before", "2026-11-25", "--json", "-")
+    assert json.loads(done.stdout)["left"] == [str(run.relative_to(archive))]
+    assert "1 run not as archived, and left" in done.stderr
+    assert run.is_symlink()
     assert (elsewhere / MANIFEST).exists()
 
 
@@ -462,7 +464,7 @@ def test_a_prune_that_was_broken_off_is_finished_by_the_next_one(
     old = [archived(tmp_path, began=now - timedelta(days=100)) for _ in range(2)]
     archived(tmp_path, began=now)
 
-    def end(*_: Any) -> None:
+    def end(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

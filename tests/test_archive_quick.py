@@ -218,16 +218,6 @@ def test_what_was_only_touched_is_read_again_and_is_as_it_was_left(runs: list[Pa
     assert read(quick(runs[0])) == 0
 
 
-def test_a_file_behind_a_link_is_read_each_time(runs: list[Path], tmp_path: Path) -> None:
-    (runs[1] / "evidence.json").rename(tmp_path / "elsewhere.json")
-    (runs[1] / "evidence.json").symlink_to(tmp_path / "elsewhere.json")
-    for _ in range(2):
-        assert read(quick(runs[0])) >= 1
-    (tmp_path / "elsewhere.json").chmod(0o600)
-    (tmp_path / "elsewhere.json").write_text("{}")
-    assert [problem.what for problem in quick(runs[0]).problems] == ["was changed since it was archived"]
-
-
 @pytest.mark.parametrize("make", [lambda path: os.mkfifo(path), lambda path: path.symlink_to("nowhere")])
 def test_what_is_no_file_is_told_and_not_waited_for(runs: list[Path], make: Callable[[Path], None]) -> None:
     removed(runs[1])

@@ -100,7 +100,7 @@ def read_chain(archive: Path, offset: int = 0) -> Iterator[Entry | str]:
     A last line without its line feed is the rest of a write that was broken off, and nobody counts on it.
     """
     try:
-        file = _open(archive)
+        file = open_chain(archive)
     except FileNotFoundError:
         return
     except ArchiveError:
@@ -131,14 +131,14 @@ def read_bytes(archive: Path) -> bytes:
         ArchiveError: It is no file, or a million runs' lines are not so large.
         OSError: It cannot be read.
     """
-    with _open(archive) as file:
+    with open_chain(archive) as file:
         chain = file.read(_LARGEST_CHAIN_BYTES + 1)
     if len(chain) > _LARGEST_CHAIN_BYTES:
         raise ArchiveError(f"{archive / CHAIN} is too large to be held in memory.")
     return chain
 
 
-def _open(archive: Path) -> BinaryIO:
+def open_chain(archive: Path) -> BinaryIO:
     """The chain, to be read.
 
     Raises:
@@ -159,7 +159,7 @@ def _open(archive: Path) -> BinaryIO:
 
 def parse(line: bytes, end: int) -> Entry | None:
     """One line without its line feed; None if it is no line of a chain."""
-    if usual := _LINE.fullmatch(line.decode("latin-1")):
+    if (usual := _LINE.fullmatch(line.decode("latin-1"))) and not usual[2].endswith(UNFINISHED):
         number, run, manifest, before = usual.groups()
         return Entry(int(number), run, manifest, before, sha256(line), end)
     try:
@@ -168,13 +168,31 @@ def parse(line: bytes, end: int) -> Entry | None:
         return None
     match fields:
         case {"sequence": int(sequence), "run": str(run), "manifest_sha256": str(digest), "previous_sha256": previous}:
-            if is_run_name(run) and (previous is None or isinstance(previous, str)):
+            # To the byte: nothing vouches yet for what else would stand in the newest line.
+            exact = type(sequence) is int and _line(sequence, run, digest, previous) == line
+            if exact and is_run_name(run) and not run.endswith(UNFINISHED):
                 return Entry(sequence, run, digest, previous, sha256(line), end)
     return None
 
 
+def _line(sequence: int, run: str, manifest_sha256: str, previous_sha256: str | None) -> bytes:
+    """A line without its line feed."""
+    return json.dumps(
+        {
+            "sequence": sequence,
+            "run": run,
+            "manifest_sha256": manifest_sha256,
+            "previous_sha256": previous_sha256,
+        }
+    ).encode("ascii")
+
+
 def is_run_name(name: str) -> bool:
     """Whether this is `YYYY/MM/DD/folder`: what a file names must not lead out of the archive."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
     return _RUN_NAME.fullmatch(name) is not None
 
 
@@ -185,7 +203,7 @@ def newest(archive: Path) -> Entry | None:
         ArchiveError: It cannot be read. Nobody may go on from there, or the chain would hide what was done to it.
     """
     try:
-        with _open(archive) as file:
+        with open_chain(archive) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 2 * _LONGEST_LINE_BYTES))
             tail = file.read()
@@ -205,7 +223,10 @@ def newest(archive: Path) -> Entry | None:
 
 
 def pending(archive: Path, entry: Entry) -> bool:
-    """Whether this run was announced and has not got its name yet; its manifest is the announced one."""
+    """Whether this run was announced and has not got its name yet; its manifest is the announced one.
+
+    Of the newest line alone that can be so: whoever enters the next run gives this one its name first.
+    """
     try:
         manifest = read_small(f"{archive}/{entry.run}{UNFINISHED}/{MANIFEST}")
     except OSError:
@@ -244,14 +265,7 @@ def carry_out(archive: Path) -> Entry | None:
 
 def next_line(run: str, manifest: bytes, last: Entry | None) -> bytes:
     """The line of a run that is entered behind *last*, without its line feed."""
-    return json.dumps(
-        {
-            "sequence": last.sequence + 1 if last else 1,
-            "run": run,
-            "manifest_sha256": sha256(manifest),
-            "previous_sha256": last.sha256 if last else None,
-        }
-    ).encode("ascii")
+    return _line(last.sequence + 1 if last else 1, run, sha256(manifest), last.sha256 if last else None)
 
 
 def append(archive: Path, run: str, manifest: bytes, last: Entry | None) -> None:

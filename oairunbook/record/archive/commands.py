@@ -19,7 +19,7 @@ from oairunbook.output import NotWrittenError, examples, inert, json_option, say
 from oairunbook.verdict import Owner
 
 if TYPE_CHECKING:
-    from oairunbook.record.archive.index import Row
+    from oairunbook.record.archive.row import Row
 
 _SHOWN = 50
 _MOST_NAMES = 20
@@ -148,13 +148,7 @@ def list_runs(
     left_out = f", the newest of {matching}" if matching > len(runs) else ""
     click.echo(f"{_number(len(runs), 'run')}{left_out}; {len(unfinished)} unfinished", err=True)
     if lost := sum(row.state in LOST for row in runs):
-        there = f" --archive {shlex.quote(root)}" if root else ""
-        click.echo(
-            inert(
-                f"{_number(lost, 'run')} not as archived. Next: oairunbook archive verify{there}, which reads every file."
-            ),
-            err=True,
-        )
+        click.echo(inert(f"{_number(lost, 'run')} not as archived{_verify_next(root)}"), err=True)
 
 
 @archive.command(epilog=examples("oairunbook archive show latest", "oairunbook archive show 1a2b3c4d --json -"))
@@ -269,13 +263,15 @@ def verify(root: str, public_keys: tuple[str, ...], knows: str, quick: bool, jso
 @click.option("--before", callback=_time, metavar="TIME", help="Remove runs that began before this time.")
 @click.option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
 @click.option("--sign-key", default="", metavar="FILE", help="Sign the record of it.  [default: $OAIRUNBOOK_SIGN_KEY]")
-@json_option('{"archive", "before", "removed", "tombstone"}')
+@json_option('{"archive", "before", "removed", "left", "tombstone"}')
 def prune(
     root: str, keep: str | None, before: datetime | None, dry_run: bool, sign_key: str, json_file: str | None
 ) -> None:
     """Remove old runs, killed ones too, and leave a record that names them.
 
-    The record is a run of its own in the chain, so `archive verify` still passes and says how many were pruned.
+    The record is a run of its own in the chain, so `archive verify` still passes and says how many were pruned. When a run began its
+    manifest says, if it is as the chain knows it; a run that is not is left, and told. With --keep nothing is removed where the clock may
+    have jumped ahead: where nothing would be left, or only runs that came after a gap of a year that the archive has never had.
     """
     from oairunbook.record.archive.find import archive_root
     from oairunbook.record.archive.mirror import address
@@ -298,6 +294,7 @@ def prune(
             "archive": address(folder),
             "before": done.before.isoformat(timespec="seconds"),
             "removed": [asdict(one) for one in done.removed],
+            "left": list(done.left),
             "tombstone": address(done.tombstone) if done.tombstone else None,
         }
         write_json(document, json_file)
@@ -310,6 +307,16 @@ def prune(
         if done.tombstone:
             lines.append(f"record of it: {address(done.tombstone)}")
         say(inert("\n".join(lines) + "\n"))
+    if done.left:
+        click.echo(
+            inert(f"{_number(len(done.left), 'run')} not as archived, and left: {done.left[0]}{_verify_next(root)}"),
+            err=True,
+        )
+
+
+def _verify_next(root: str) -> str:
+    there = f" --archive {shlex.quote(root)}" if root else ""
+    return f". Next: oairunbook archive verify{there}, which reads every file."
 
 
 def _pieces(archive: str, rows: Iterator[str], rest: Mapping[str, Any]) -> Iterator[str]:

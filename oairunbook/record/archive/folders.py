@@ -4,29 +4,74 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from oairunbook.record.archive.chain import UNFINISHED
 
 
-def finished_and_unfinished(archive: Path) -> tuple[set[str], list[str]]:
-    """Names of the runs on the disk, and of the unfinished ones."""
-    names = set(run_folders(archive))
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """What stands in the places of runs."""
+
+    finished: set[str]
+    unfinished: list[str]
+    links: list[str]
+    """Where a folder should be, of a run or of a day: what they lead to is no part of the archive."""
+
+
+def look_through(archive: Path) -> Folders:
+    """All of it in one pass."""
+    links: list[str] = []
+    names = set(run_folders(archive, links))
     unfinished = sorted(name for name in names if name.endswith(UNFINISHED))
-    return names.difference(unfinished), unfinished
+    return Folders(names.difference(unfinished), unfinished, sorted(links))
 
 
-def run_folders(archive: Path) -> Iterator[str]:
-    """`YYYY/MM/DD/folder` of every folder that is there, in no order."""
+def run_folders(archive: Path, links: list[str] | None = None) -> Iterator[str]:
+    """`YYYY/MM/DD/folder` of every folder that is there, in no order; links that stand in the place of one are added to *links*."""
     pending_folders = [("", 0)]
     while pending_folders:
         name, depth = pending_folders.pop()
         at = f"{name}/" if name else ""
+        below = []
         with os.scandir(archive / name) as items:
-            below = [
-                at + item.name for item in items if item.name[:1].isdecimal() and item.is_dir(follow_symlinks=False)
-            ]
+            for item in items:
+                if item.name[:1].isdecimal():
+                    if item.is_dir(follow_symlinks=False):
+                        below.append(at + item.name)
+                    elif links is not None and item.is_symlink():
+                        links.append(at + item.name)
         if depth == 3:
             yield from below
         else:
             pending_folders += [(one, depth + 1) for one in below]
+
+
+@contextmanager
+def folder_of(archive: Path, run: str) -> Iterator[tuple[int, int]]:
+    """Descriptors of the archive and of the folder in which this run's folder stands.
+
+    Raises:
+        NotADirectoryError: A link is on the way: it would lead out of the archive.
+        OSError: There is no such folder.
+    """
+    here = root = os.open(archive, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in run.split("/")[:-1]:
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=here)
+            if here != root:
+                os.close(here)
+            here = below
+        yield root, here
+    finally:
+        if here != root:
+            os.close(here)
+        os.close(root)
+
+
+def behind_a_link(archive: Path, run: str) -> bool:
+    """Whether the run's folder, or one above it in the archive, is a link: what that leads to may be changed by whoever owns it."""
+    parts = run.split("/")
+    return any((archive / "/".join(parts[: depth + 1])).is_symlink() for depth in range(len(parts)))

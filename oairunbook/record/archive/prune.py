@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
+from stat import S_ISDIR
 
-from oairunbook.record.archive.chain import UNFINISHED, ArchiveError, Entry, read_chain
-from oairunbook.record.archive.draft import begin
-from oairunbook.record.archive.index import Row, Wanted, open_index
+from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError, Entry, read_chain, read_small, sha256
+from oairunbook.record.archive.draft import begin, is_running
+from oairunbook.record.archive.folders import behind_a_link, folder_of
+from oairunbook.record.archive.index import demand_archive, unfinished
 from oairunbook.record.archive.mirror import address, url_of
+from oairunbook.record.archive.row import row_of
 from oairunbook.record.archive.signing import Signer
-from oairunbook.record.archive.tombstone import REMOVED, Removed, read_tombstone, to_text
+from oairunbook.record.archive.tombstone import REMOVED, Removed, is_tombstone, read_tombstone, to_text
 
 _WASTE = ".removed-"
+_TIME = re.compile(r"[0-9]+/[0-9]+/[0-9]+/([0-9]{8}T[0-9]{6}Z)-")
+_LONG_PAUSE = timedelta(days=365)
+"""Between two runs: a shorter one may be a pause of whoever runs this by hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +34,9 @@ class Pruned:
 
     before: datetime
     removed: tuple[Removed, ...]
+    left: tuple[str, ...]
+    """Runs in its time that are not as the chain knows them: somebody should look at them first."""
+
     tombstone: Path | None
     """The record of it; None if nothing was removed."""
 
@@ -56,33 +69,34 @@ def prune(
     if before is None:
         assert keep is not None
         before = now - keep
-    with open_index(archive) as index:
-        old = [row for row in index.runs(Wanted(until=before)) if row.kind != "prune"]
-        # A manifest without a time is no manifest of ours.
-        killed = [r for r in index.unfinished() if r.state == "killed" and r.started_at and _is_before(r, before)]
-        if keep is not None and old and len(old) == index.count():
-            raise ArchiveError(
-                f"By this machine's clock, {now:%Y-%m-%d %H:%M} UTC, every run of {address(archive)} is older than what is to be kept; the newest "
-                f"began at {old[-1].started_at}. Nothing was removed. Next: look at the clock, or say which with --before."
-            )
-        manifests = {e.run: e.manifest_sha256 for e in read_chain(archive) if isinstance(e, Entry)}
-    removed = tuple(
+    demand_archive(archive)
+    entries = [entry for entry in read_chain(archive) if isinstance(entry, Entry)]
+    old, left = _old(archive, entries, before)
+    if keep is not None and old:
+        _demand_sound_clock(archive, [began for entry in entries if (began := _began(entry))], before, now)
+    known = {entry.run for entry in entries}
+    # A manifest without a time is no manifest of ours; and what the chain names was never killed, whoever has given it that name.
+    killed = tuple(
         Removed(
             run=row.run,
-            manifest_sha256=manifests.get(row.run),
+            manifest_sha256=None,
             started_at=row.started_at,
             host=row.host,
-            owner=row.owner,
-            cause=row.cause,
+            owner=None,
+            cause=None,
             state=row.state,
         )
-        for row in (*old, *killed)
+        for row in unfinished(archive)
+        if row.state == "killed"
+        and _is_before(row.started_at, before)
+        and row.run.removesuffix(UNFINISHED) not in known
     )
+    removed = (*old, *killed)
     if only_look:
-        return Pruned(before=before, removed=removed, tombstone=None)
-    _finish_earlier(archive)
+        return Pruned(before=before, removed=removed, left=left, tombstone=None)
+    _finish_earlier(archive, entries)
     if not removed:
-        return Pruned(before=before, removed=(), tombstone=None)
+        return Pruned(before=before, removed=(), left=left, tombstone=None)
     host = socket.gethostname()
     draft = begin(archive, host=host, kind="prune", signer=signer, now=now)
     draft.write(REMOVED, to_text(removed))
@@ -90,39 +104,117 @@ def prune(
     # First it is said, then it is done: whatever ends this in between, nothing is gone that no record names.
     tombstone = draft.finish("whole", about)
     _remove(archive, removed)
-    return Pruned(before=before, removed=removed, tombstone=tombstone)
+    return Pruned(before=before, removed=removed, left=left, tombstone=tombstone)
 
 
-def _finish_earlier(archive: Path) -> None:
-    """What an earlier prune said and did not get done."""
-    said = [read_tombstone(archive, entry) for entry in read_chain(archive) if isinstance(entry, Entry)]
-    # On object storage others have said it too, and a run that is still being written here is nobody's but this machine's.
-    elsewhere = url_of(archive) is not None
-    _remove(
-        archive, tuple(one for removed in said for one in removed if not (elsewhere and one.run.endswith(UNFINISHED)))
+def _old(archive: Path, entries: Sequence[Entry], before: datetime) -> tuple[tuple[Removed, ...], tuple[str, ...]]:
+    """The runs that began before a time, by the chain and by manifests that are as it knows them; and those that are not, which stay.
+
+    The index has no say in it: whoever writes the archive can write that as well.
+    """
+    old, left = [], []
+    for entry in entries:
+        began = _began(entry)
+        if is_tombstone(entry.run) or (began is not None and began >= before):
+            continue
+        try:
+            manifest = read_small(f"{archive}/{entry.run}/{MANIFEST}")
+        except (FileNotFoundError, NotADirectoryError):
+            # Removed already, by a prune or by somebody; `archive verify` tells them apart.
+            continue
+        except OSError:
+            manifest = b""
+        if sha256(manifest) != entry.manifest_sha256 or behind_a_link(archive, entry.run):
+            left.append(entry.run)
+            continue
+        row = row_of(entry.run, manifest)
+        if _is_before(row.started_at, before):
+            old.append(
+                Removed(
+                    run=entry.run,
+                    manifest_sha256=entry.manifest_sha256,
+                    started_at=row.started_at,
+                    host=row.host,
+                    owner=row.owner,
+                    cause=row.cause,
+                    state=row.state,
+                )
+            )
+    return tuple(old), tuple(left)
+
+
+def _began(entry: Entry) -> datetime | None:
+    """When a run began, by its name, which the chain vouches for; None of a record of a prune."""
+    found = _TIME.match(entry.run)
+    if found is None or is_tombstone(entry.run):
+        return None
+    try:
+        return datetime.fromisoformat(found[1])
+    except ValueError:
+        return None
+
+
+def _demand_sound_clock(archive: Path, runs: Sequence[datetime], before: datetime, now: datetime) -> None:
+    """Refuse where this machine's clock may have jumped ahead.
+
+    Then either nothing is young enough to stay, or only what was archived since the jump: what stays and what goes lie further apart than
+    any two runs before. Runs that were pruned count as well, by their names.
+    """
+    old = sorted(began for began in runs if began < before)
+    young = min((began for began in runs if began >= before), default=None)
+    if not old:
+        return
+    usual = max((later - earlier for earlier, later in pairwise(old)), default=timedelta(0))
+    if young is None:
+        why = f"every run of {address(archive)} is older than what is to be kept; the newest began at {old[-1]:%Y-%m-%d %H:%M}"
+    elif young - old[-1] > max(_LONG_PAUSE, 2 * (now - before), 2 * usual):
+        why = f"of {address(archive)} only runs since {young:%Y-%m-%d %H:%M} are to be kept, and the one before began at {old[-1]:%Y-%m-%d %H:%M}"
+    else:
+        return
+    raise ArchiveError(
+        f"By this machine's clock, {now:%Y-%m-%d %H:%M} UTC, {why}. Nothing was removed. "
+        "Next: look at the clock, or say which with --before."
     )
+
+
+def _finish_earlier(archive: Path, entries: Sequence[Entry]) -> None:
+    """What an earlier prune said and did not get done. Of what a record of one names, only runs that were this archive's are removed."""
     for waste in archive.glob(f"{_WASTE}*"):
         shutil.rmtree(waste, ignore_errors=True)
+    known = {entry.run: entry.manifest_sha256 for entry in entries}
+    said = [one for entry in entries for one in read_tombstone(archive, entry)]
+    finished = [one for one in said if one.manifest_sha256 and known.get(one.run) == one.manifest_sha256]
+    # On object storage others have said it too, and a run that is still being written here is nobody's but this machine's.
+    killed = [
+        one
+        for one in said
+        if one.run.endswith(UNFINISHED)
+        and one.run.removesuffix(UNFINISHED) not in known
+        and not url_of(archive)
+        and not is_running(archive / one.run)
+    ]
+    _remove(archive, (*finished, *killed))
 
 
-def _remove(archive: Path, removed: tuple[Removed, ...]) -> None:
+def _remove(archive: Path, removed: Sequence[Removed]) -> None:
     if url_of(archive):
         from oairunbook.record.archive.objects import remove_runs
 
         remove_runs(archive, {one.run for one in removed})
     for one in removed:
         folder = archive / one.run
-        waste = archive / f"{_WASTE}{folder.name}"
         try:
-            # In one step: a reader sees the whole run or none.
-            folder.rename(waste)
-        except FileNotFoundError:
+            with folder_of(archive, one.run) as (root, day):
+                waste = f"{_WASTE}{folder.name}"
+                # In one step: a reader sees the whole run or none.
+                os.rename(folder.name, waste, src_dir_fd=day, dst_dir_fd=root)
+                if S_ISDIR(os.lstat(waste, dir_fd=root).st_mode):
+                    shutil.rmtree(waste, dir_fd=root)
+                else:
+                    # A run is a folder; what a link leads to is not the archive's.
+                    os.unlink(waste, dir_fd=root)
+        except (FileNotFoundError, NotADirectoryError):
             continue
-        if waste.is_symlink():
-            # A run is a folder; what a link leads to is not the archive's.
-            waste.unlink()
-        else:
-            shutil.rmtree(waste)
         for empty in folder.parents[:3]:
             try:
                 empty.rmdir()
@@ -130,8 +222,8 @@ def _remove(archive: Path, removed: tuple[Removed, ...]) -> None:
                 break
 
 
-def _is_before(row: Row, before: datetime) -> bool:
+def _is_before(started_at: str, before: datetime) -> bool:
     try:
-        return datetime.fromisoformat(row.started_at) < before
+        return datetime.fromisoformat(started_at) < before
     except (ValueError, TypeError):
         return False

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oairunbook.record.archive.chain import CHAIN, MANIFEST, ArchiveError, read_bytes, sha256
-from oairunbook.record.archive.folders import finished_and_unfinished
+from oairunbook.record.archive.folders import look_through
 from oairunbook.record.archive.held import InFolders
 from oairunbook.record.archive.mirror import url_of
 from oairunbook.record.archive.seen import Whole, seen_before
@@ -119,21 +119,22 @@ def _as_before(walk: Walk, held: InFolders) -> Checked | None:
     whole = walk.seen.whole_before()
     if whole is None:
         return None
-    present, unfinished = finished_and_unfinished(walk.archive)
+    folders = look_through(walk.archive)
     same = untouched(walk.archive, held, whole)
     if same is None:
         return None
     walk.before, walk.states, walk.there, walk.signed = same.last, same.states, whole.runs, whole.signed
-    for entry in same.new:
-        walk.run(entry)
+    walk.runs(same.new, folders.finished)
     names = same.names.union(entry.run for entry in same.new)
-    if walk.problems or walk.elsewhere or len(present) != walk.there or not present <= names:
+    if walk.problems or walk.elsewhere or len(folders.finished) != walk.there or not folders.finished <= names:
+        return None
+    if folders.links:
         return None
     checked = Checked(
         problems=(),
         runs=walk.there,
         pruned=whole.pruned,
-        unfinished=tuple(unfinished),
+        unfinished=tuple(folders.unfinished),
         signed=walk.signed,
         newest=walk.before.sha256,
         unchanged=whole.runs + walk.seen.unchanged,
@@ -160,20 +161,19 @@ def _whole(walk: Walk, chain: bytes, checked: Checked) -> Whole:
 def walk_through(walk: Walk, *, knows: str = "") -> Checked:
     """The check of what a walk sees; see `check`."""
     # Folders first: a run that is entered meanwhile is then in the chain, and not in this list.
-    present, unfinished = finished_and_unfinished(walk.archive)
+    folders = look_through(walk.archive)
     entries = walk.chain()
     walk.tombstones(entries)
-    for entry in entries:
-        walk.run(entry)
+    walk.runs(entries, folders.finished)
     walk.order(entries)
-    walk.rest(present, entries)
+    walk.rest(folders, entries)
     if knows and knows not in {entry.sha256 for entry in entries}:
         walk.tell(CHAIN, f"no longer holds the line {knows[:16]}…: runs were cut off, or the chain was made anew")
     return Checked(
         problems=tuple(dict.fromkeys(walk.problems)),
         runs=walk.there,
         pruned=walk.pruned,
-        unfinished=tuple(unfinished),
+        unfinished=tuple(folders.unfinished),
         signed=walk.signed,
         newest=entries[-1].sha256 if entries else None,
         unchanged=walk.seen.unchanged,

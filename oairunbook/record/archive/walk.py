@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from oairunbook.record.archive.chain import CHAIN, MANIFEST, Entry, pending, read_chain, read_small, sha256
+from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, Entry, pending, read_chain, read_small, sha256
+from oairunbook.record.archive.folders import Folders, behind_a_link
 from oairunbook.record.archive.held import Held
 from oairunbook.record.archive.seen import Seen
 from oairunbook.record.archive.signing import SIGNATURE, PublicKey
 from oairunbook.record.archive.tombstone import Removed, is_tombstone, read_tombstone
 from oairunbook.record.archive.untouched import States
 
-_NO_MANIFEST = frozenset({errno.EFBIG, errno.EISDIR, errno.ELOOP, errno.ENXIO})
-"""What is too large, a folder, a link or a socket, this tool has not written."""
+_NO_MANIFEST = frozenset({errno.EFBIG, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EAGAIN})
+"""What is too large, a folder, a link, a socket or a pipe, this tool has not written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ class Walk:
     """Offset of what follows the lines that were read."""
 
     states: States = field(default_factory=States)
-    meanwhile: set[str] | None = None
+    meanwhile: set[tuple[str, str | None]] | None = None
     there: int = 0
     pruned: int = 0
     signed: int = 0
@@ -81,57 +83,80 @@ class Walk:
 
     def tombstones(self, entries: Sequence[Entry]) -> None:
         """What `archive prune` says that it removed. A tombstone that was changed says nothing."""
+        known = {entry.run: entry.manifest_sha256 for entry in entries}
         for entry in entries:
             if is_tombstone(entry.run):
                 for removed in read_tombstone(self.archive, entry):
+                    if removed.run.endswith(UNFINISHED) != (removed.manifest_sha256 is None) or (
+                        removed.manifest_sha256 and known.get(removed.run) != removed.manifest_sha256
+                    ):
+                        self.tell(
+                            entry.run, f"says that {removed.run} was removed, and no line of the chain is of that run"
+                        )
                     self.removed[removed.run] = removed
 
-    def run(self, entry: Entry) -> None:
-        """One run of the chain."""
+    def runs(self, entries: Sequence[Entry], present: set[str]) -> None:
+        """The runs of these lines, up to the newest one of the chain; *present* are those that had a folder before it was read."""
+        for entry in entries:
+            self._run(entry, newest=entry is entries[-1], present=present)
+
+    def _run(self, entry: Entry, *, newest: bool, present: set[str]) -> None:
         before, self.before = self.before, entry
         # Before anything is read: what is changed meanwhile has another state the next time.
         state = self.held.state(entry.run)
         self.states.add(state)
-        if self.seen.knows(entry, state):
+        if entry.run in present and self.seen.knows(entry, state):
             self.there += 1
             self.signed += self.seen.skip(entry)
             return
         found, signatures = len(self.problems), self.signed
-        self._look(entry, before)
+        # The newest run may not have got its name yet: for a crash, or at this moment, and then it has it by the third look.
+        for folder in (entry.run, entry.run + UNFINISHED, entry.run) if newest else (entry.run,):
+            if (folder == entry.run or pending(self.archive, entry)) and self._look(entry, before, folder):
+                break
+        else:
+            self._missing(entry)
+        if entry.run not in present and behind_a_link(self.archive, entry.run):
+            self.tell(entry.run, "lies behind a link, and in no folder of the archive")
         if len(self.problems) == found and entry.run not in self.elsewhere:
             self.seen.read(entry, state, self.signed > signatures)
 
-    def _look(self, entry: Entry, before: Entry | None) -> None:
+    def _look(self, entry: Entry, before: Entry | None, folder: str) -> bool:
+        """Look at a run, in the folder that has its name or will get it. False if there is none."""
         try:
-            manifest = read_small(f"{self.archive}/{entry.run}/{MANIFEST}")
+            manifest = read_small(f"{self.archive}/{folder}/{MANIFEST}")
+            hashes = self.held.hashes(folder) if self.files else {}
         except (FileNotFoundError, NotADirectoryError):
-            self._missing(entry)
-            return
+            return False
         except OSError as error:
             if error.errno not in _NO_MANIFEST:
                 raise
-            manifest = b""
-        self.there += 1
-        path = f"{entry.run}/{MANIFEST}"
+            manifest, hashes = b"", {}
+        self.there += folder == entry.run
+        path = f"{folder}/{MANIFEST}"
         same = sha256(manifest) == entry.manifest_sha256
         if same and not self.files and not self.public_keys and _names(manifest, entry.run, before):
             # Without parsing: 100,000 manifests take a third of the time.
-            return
+            return True
         if not same:
             self.tell(path, "was changed since the run was archived")
         document = _document(manifest)
         if document is None:
             self.tell(path, "is no manifest that this version can read")
-            return
+            return True
         if same:
             self._place(entry, before, document)
         if self.public_keys:
-            self._signature(entry, manifest, document)
+            self._signature(folder, manifest, document)
         if self.files:
-            self.problems.extend(compare_files(entry.run, self.held.hashes(entry.run), document["files"]))
+            self.problems.extend(compare_files(folder, hashes, document["files"]))
+        return True
 
-    def rest(self, present: set[str], entries: Sequence[Entry]) -> None:
-        """Runs that are there and in no line."""
+    def rest(self, folders: Folders, entries: Sequence[Entry]) -> None:
+        """Runs that are there and in no line, and what is no folder."""
+        present = folders.finished
+        for link in folders.links:
+            self.tell(link, "is a link, and no folder of the archive")
         if present and not (self.archive / CHAIN).exists():
             self.tell(CHAIN, "is missing, so nothing says which runs there were, and in which order")
         known = {entry.run for entry in entries}
@@ -145,21 +170,23 @@ class Walk:
 
     def _missing(self, entry: Entry) -> None:
         removed = self.removed.get(entry.run)
-        if (self.archive / entry.run).exists():
+        if os.path.lexists(f"{self.archive}/{entry.run}"):
             self.there += 1
             self.tell(entry.run, "has no manifest any more")
         elif removed and removed.manifest_sha256 == entry.manifest_sha256:
             self.pruned += 1
-        elif not pending(self.archive, entry) and not self._pruned_meanwhile(entry):
+        elif not self._pruned_meanwhile(entry):
             self.tell(entry.run, "was removed, and no prune says so")
 
     def _pruned_meanwhile(self, entry: Entry) -> bool:
         """Whether a prune that was entered after the chain was read has removed it."""
         if self.meanwhile is None:
             later = [e for e in read_chain(self.archive, self.end) if isinstance(e, Entry)]
-            self.meanwhile = {removed.run for e in later for removed in read_tombstone(self.archive, e)}
-        self.pruned += entry.run in self.meanwhile
-        return entry.run in self.meanwhile
+            told = (removed for e in later for removed in read_tombstone(self.archive, e))
+            self.meanwhile = {(removed.run, removed.manifest_sha256) for removed in told}
+        pruned = (entry.run, entry.manifest_sha256) in self.meanwhile
+        self.pruned += pruned
+        return pruned
 
     def _place(self, entry: Entry, before: Entry | None, document: dict[str, Any]) -> None:
         """What the run's own manifest, which is as the chain knows it, says of the run before it."""
@@ -196,15 +223,13 @@ class Walk:
             elif removed and removed not in self.numbers:
                 self.tell(removed, f"was removed, and its line with it: {entry.run} follows it")
 
-    def _signature(self, entry: Entry, manifest: bytes, document: dict[str, Any]) -> None:
-        path = f"{entry.run}/{SIGNATURE}"
+    def _signature(self, folder: str, manifest: bytes, document: dict[str, Any]) -> None:
+        path = f"{folder}/{SIGNATURE}"
         try:
             signature = read_small(f"{self.archive}/{path}")
         except FileNotFoundError:
             if self.signed or document.get("signed_by"):
-                self.tell(
-                    entry.run, "is not signed, and runs before it are" if self.signed else "has lost its signature"
-                )
+                self.tell(folder, "is not signed, and runs before it are" if self.signed else "has lost its signature")
             return
         if any(key.signed(manifest, signature) for key in self.public_keys):
             self.signed += 1

@@ -14,8 +14,9 @@ from oairunbook.record.archive.about import STEPS
 from oairunbook.record.archive.chain import UNFINISHED, ArchiveError
 from oairunbook.record.archive.find import archive_root
 from oairunbook.record.archive.history import Period, Rate, Series
-from oairunbook.record.archive.index import Row, Wanted, open_index
+from oairunbook.record.archive.index import Wanted, open_index
 from oairunbook.record.archive.mirror import address
+from oairunbook.record.archive.row import Row
 from oairunbook.record.archive.times import moment
 from oairunbook.record.archive.verify import Checked, check
 from oairunbook.record.show import RUN_VARIABLE

@@ -1,0 +1,318 @@
+"""What somebody who can write an archive does to it: nothing that was destroyed passes, and nothing outside of it is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from oairunbook.record.archive import MANIFEST, ArchiveError, begin, check
+from oairunbook.record.archive.chain import CHAIN
+from oairunbook.record.archive.index import INDEX, open_index
+from oairunbook.record.archive.index_file import Budget
+from oairunbook.record.archive.prune import prune
+from oairunbook.record.archive.tombstone import REMOVED
+
+from .test_archive_commands import BEGAN, HEALTHY, archived, call, names
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+def runs(archive: Path) -> list[Path]:
+    """Three runs of one archive, a day apart."""
+    return [archived(archive, began=BEGAN + day * DAY) for day in range(3)]
+
+
+def told(archive: Path, **how: bool) -> set[str]:
+    return {problem.what for problem in check(archive, **how).problems}  # type: ignore[arg-type]
+
+
+def unfinish(run: Path) -> Path:
+    """Give a finished run the name of one that was never finished."""
+    return run.rename(f"{run}.partial")
+
+
+# -- runs that were destroyed ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("files", [False, True])
+@pytest.mark.parametrize("which", [0, 1])
+def test_an_earlier_run_that_looks_unfinished_was_removed(
+    runs: list[Path], archive: Path, which: int, files: bool, quick: bool
+) -> None:
+    """Whoever enters a run gives the one before its name first, so that no crash leaves this."""
+    assert check(archive, files=files, quick=quick).intact
+    unfinish(runs[which])
+    checked = check(archive, files=files, quick=quick)
+    assert [(one.path, one.what) for one in checked.problems] == [
+        (str(runs[which].relative_to(archive)), "was removed, and no prune says so")
+    ]
+
+
+def test_the_newest_run_may_not_have_got_its_name_yet_if_it_is_all_there(runs: list[Path], archive: Path) -> None:
+    folder = unfinish(runs[2])
+    checked = check(archive)
+    assert (checked.problems, checked.runs, len(checked.unfinished)) == ((), 2, 1)
+    (folder / "evidence.json").unlink()
+    assert told(archive) == {"is missing"}
+    (folder / MANIFEST).unlink()
+    assert told(archive) == {"was removed, and no prune says so"}
+
+
+def test_a_run_that_looks_unfinished_hides_no_later_one_from_a_listing(runs: list[Path], archive: Path) -> None:
+    unfinish(runs[0])
+    with open_index(archive) as index:
+        assert [row.state for row in index.runs()] == ["missing", "whole", "whole"]
+
+
+def test_a_line_of_the_chain_names_no_unfinished_run_and_holds_nothing_but_its_own(
+    runs: list[Path], archive: Path
+) -> None:
+    chain = (archive / CHAIN).read_text()
+    *earlier, newest = chain.splitlines(keepends=True)
+    for changed in (
+        newest.replace("}", ', "note": "more"}'),
+        newest.replace(", ", ",  ", 1),
+        newest.replace('", "manifest', '.partial", "manifest'),
+        newest.replace('", "manifest', '\\ud800", "manifest'),
+    ):
+        (archive / CHAIN).write_text("".join((*earlier, changed)))
+        assert "line 3 is no line of a chain" in told(archive)
+    (archive / CHAIN).write_text(chain)
+    assert check(archive).intact
+
+
+# -- links -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("level", ["", "2026", "2026/11", "2026/11/25"])
+def test_a_folder_that_is_a_link_is_no_part_of_the_archive(
+    runs: list[Path], archive: Path, tmp_path: Path, level: str, quick: bool
+) -> None:
+    """What a link leads to is changed by whoever owns it, and a run that was inserted behind it would not be seen."""
+    assert check(archive, quick=quick).intact
+    moved = archive / (level or runs[1].relative_to(archive))
+    moved.rename(tmp_path / "elsewhere")
+    moved.symlink_to(tmp_path / "elsewhere")
+    assert told(archive, quick=quick) == {
+        "is a link, and no folder of the archive",
+        "lies behind a link, and in no folder of the archive",
+    }
+
+
+def test_a_file_that_is_a_link_to_an_equal_one_is_told(runs: list[Path], archive: Path, tmp_path: Path) -> None:
+    (runs[1] / "evidence.json").rename(tmp_path / "elsewhere.json")
+    (runs[1] / "evidence.json").symlink_to(tmp_path / "elsewhere.json")
+    assert told(archive) == {"was changed since it was archived"}
+
+
+# -- what prune deletes ------------------------------------------------------------------------------------------------------
+
+
+def forge(archive: Path, *names: str, manifest: str | None = None) -> None:
+    """A record of a prune, as somebody who has no key makes it."""
+    draft = begin(archive, host="web-3", kind="prune", now=BEGAN)
+    one = {"started_at": "", "host": "", "owner": None, "cause": None, "state": "whole", "manifest_sha256": manifest}
+    draft.write(
+        REMOVED, json.dumps({"schema": "oairunbook.removed/1", "runs": [{"run": name, **one} for name in names]})
+    )
+    draft.finish("whole", {})
+
+
+@pytest.mark.parametrize("manifest", [None, "0" * 64])
+@pytest.mark.parametrize("level", ["1", "1/1", "1/1/1"])
+def test_a_link_above_a_run_that_a_record_names_leads_prune_nowhere(
+    runs: list[Path], archive: Path, tmp_path: Path, level: str, manifest: str | None
+) -> None:
+    victim = tmp_path / "db"
+    behind = victim / "/".join(["1"] * (2 - level.count("/"))) / "15main.partial"
+    behind.mkdir(parents=True)
+    forge(archive, "1/1/1/15main.partial", "1/1/1/15main", manifest=manifest)
+    link = archive / level
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(victim)
+    prune(archive, before=BEGAN - DAY)
+    assert behind.is_dir()
+    assert any("says that 1/1/1/15main was removed" in what for what in told(archive))
+
+
+def test_a_record_of_a_prune_removes_only_what_the_chain_knows_so(runs: list[Path], archive: Path) -> None:
+    forge(archive, *(str(run.relative_to(archive)) for run in runs), manifest="0" * 64)
+    prune(archive, before=BEGAN - DAY)
+    assert all(run.exists() for run in runs)
+
+
+def test_prune_goes_by_manifests_and_not_by_the_index(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    old, young = archived(tmp_path, began=now - 100 * DAY), archived(tmp_path, began=now)
+    assert len(names(tmp_path)) == 2
+    with closing(sqlite3.connect(tmp_path / INDEX)) as database, database:
+        database.execute("UPDATE runs SET started_at = '2026-01-01T00:00:00+00:00', owner = 'auth', cause = 'api.x'")
+        database.execute("DELETE FROM runs WHERE run = ?", (str(old.relative_to(tmp_path)),))
+    done = prune(tmp_path, keep=90 * DAY)
+    assert [(one.run, one.cause) for one in done.removed] == [(str(old.relative_to(tmp_path)), "tcp.refused")]
+    assert young.exists()
+
+
+def test_a_listing_shows_what_the_manifest_says_where_the_index_says_something_else(tmp_path: Path) -> None:
+    archived(tmp_path, HEALTHY)
+    assert len(names(tmp_path)) == 1
+    with closing(sqlite3.connect(tmp_path / INDEX)) as database, database:
+        database.execute("UPDATE runs SET owner = 'auth', cause = 'api.forged', started_at = 5")
+    assert "api.forged" not in call(tmp_path, "list").stdout
+
+
+def test_a_run_whose_manifest_was_changed_is_left_by_prune_and_told(runs: list[Path], archive: Path) -> None:
+    manifest = runs[2] / MANIFEST
+    manifest.chmod(0o600)
+    manifest.write_text(manifest.read_text().replace("2026-11-26", "2026-01-26"))
+    unfinished = unfinish(runs[1])
+    done = prune(archive, before=BEGAN + 9 * DAY)
+    assert [one.run for one in done.removed] == [str(runs[0].relative_to(archive))]
+    assert done.left == (str(runs[2].relative_to(archive)),)
+    assert unfinished.is_dir(), "a run that the chain names was never killed"
+
+
+def test_a_clock_that_jumped_is_noticed_after_a_prune_and_after_a_run_at_its_time(archive: Path) -> None:
+    for day in range(4):
+        archived(archive, began=BEGAN + day * DAY)
+    assert len(prune(archive, before=BEGAN + DAY, now=BEGAN + 4 * DAY).removed) == 1
+    later = datetime(2040, 1, 1, tzinfo=UTC)
+    with pytest.raises(ArchiveError, match=r"every run of .* is older"):
+        prune(archive, keep=90 * DAY, now=later)
+    archived(archive, began=later)
+    with pytest.raises(ArchiveError, match=r"only runs since 2040-01-01 00:00 are to be kept.* look at the clock"):
+        prune(archive, keep=90 * DAY, now=later)
+    assert check(archive).runs == 5
+    # The control: the clock is right again, and what was archived by the wrong one is in nobody's way.
+    for day in range(90, 98):
+        archived(archive, began=BEGAN + day * DAY)
+    assert len(prune(archive, keep=90 * DAY, now=BEGAN + 97 * DAY).removed) == 3
+
+
+# -- an index that is none -----------------------------------------------------------------------------------------------------
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
+
+
+def with_a_view(database: sqlite3.Connection) -> None:
+    database.execute("ALTER TABLE runs RENAME TO kept")
+    database.execute(f"CREATE VIEW runs AS {ENDLESS} SELECT kept.* FROM kept, n")
+
+
+def with_a_trigger(database: sqlite3.Connection) -> None:
+    database.execute("CREATE TRIGGER more AFTER DELETE ON read BEGIN DELETE FROM runs; END")
+
+
+def with_another_column(database: sqlite3.Connection) -> None:
+    database.execute("ALTER TABLE runs ADD COLUMN more GENERATED ALWAYS AS (hex(zeroblob(100000000)))")
+
+
+def with_a_virtual_table(database: sqlite3.Connection) -> None:
+    database.execute("DROP TABLE read")
+    database.execute("CREATE VIRTUAL TABLE read USING fts5(end, line_sha256)")
+
+
+def with_a_write_ahead_log(database: sqlite3.Connection) -> None:
+    database.execute("PRAGMA journal_mode = WAL")
+
+
+def with_bytes(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE runs SET host = x'ff00', owner = x'ff'")
+
+
+def with_a_huge_value(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE runs SET host = hex(zeroblob(600000)) WHERE sequence = 2")
+
+
+def with_no_text(database: sqlite3.Connection) -> None:
+    database.execute("UPDATE runs SET cause = CAST(x'ff' AS TEXT)")
+
+
+@pytest.mark.parametrize(
+    "touch", [with_a_view, with_a_trigger, with_another_column, with_a_virtual_table, with_a_write_ahead_log]
+)
+def test_an_index_with_anything_but_our_tables_is_made_anew(
+    runs: list[Path], archive: Path, touch: Callable[[sqlite3.Connection], None]
+) -> None:
+    assert len(names(archive)) == 3
+    with closing(sqlite3.connect(archive / INDEX, isolation_level=None)) as database:
+        touch(database)
+    assert len(names(archive)) == 3
+    assert len(names(archive, "--cause", "tcp.refused")) == 3
+
+
+@pytest.mark.parametrize("touch", [with_bytes, with_a_huge_value, with_no_text])
+@pytest.mark.parametrize("how", [(), ("--json", "-"), ("--last", "0", "--cause", "tcp", "--json", "-")])
+def test_an_index_with_values_of_no_such_kind_is_refused_or_not_believed(
+    runs: list[Path], archive: Path, touch: Callable[[sqlite3.Connection], None], how: tuple[str, ...]
+) -> None:
+    assert len(names(archive)) == 3
+    with closing(sqlite3.connect(archive / INDEX)) as database, database:
+        touch(database)
+    done = call(archive, "list", *how)
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code == 2
+    assert "remove that file; it is made anew" in done.stderr.replace("\n", " ")
+
+
+def test_what_lies_beside_the_index_is_neither_followed_nor_waited_for(
+    runs: list[Path], archive: Path, tmp_path: Path
+) -> None:
+    assert len(names(archive)) == 3
+    for name in ("journal", "wal", "shm"):
+        (tmp_path / name).write_text("mine")
+        (archive / f"{INDEX}-{name}").symlink_to(tmp_path / name)
+    archived(archive)
+    assert len(names(archive)) == 4
+    (archive / f"{INDEX}-journal").unlink()
+    os.mkfifo(archive / f"{INDEX}-journal")
+    archived(archive)
+    assert len(names(archive)) == 5
+    assert {(tmp_path / name).read_text() for name in ("journal", "wal", "shm")} == {"mine"}
+
+
+def test_a_chain_that_became_a_pipe_is_not_waited_for_by_a_listing(runs: list[Path], archive: Path) -> None:
+    assert len(names(archive)) == 3
+    (archive / CHAIN).unlink()
+    os.mkfifo(archive / CHAIN)
+    done = call(archive, "list")
+    assert isinstance(done.exception, SystemExit | None)
+
+
+def endless(budget: Budget) -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        budget.limit(database)
+        with budget.interruptible():
+            database.execute(f"{ENDLESS} SELECT count(x) FROM n").fetchall()
+
+
+def test_a_query_that_has_used_up_its_steps_ends() -> None:
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        endless(Budget(-3_900_000))
+
+
+def test_a_query_ends_by_the_signal_that_ends_its_command() -> None:
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(KeyboardInterrupt):
+            endless(Budget(1 << 60))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
