@@ -191,3 +191,17 @@ def test_503_to_some_of_our_own_attempts_alone_is_not_proven_and_502_is() -> Non
     assert [v.cause for v in verdicts.values()] == ["http.gateway_error"] * 2
     assert [v.certainty for v in verdicts.values()] == ["proven", "likely"]
     assert "api.rate_limited" in [a.cause for a in verdicts[503].also]
+
+
+def test_a_walk_whose_request_went_to_another_address_is_no_second_failure() -> None:
+    """One 500 to one attempt is no fault that comes and goes; the walk beside it failed nowhere."""
+    error = replace(answer().body.error, type="server_error", code=None, message="The server had an error")
+    failed = replace(answer(500), body=replace(answer().body, error=error), address=ADDRESS)
+    other = replace(answer(GOOD), address="2606:4700::6812:7c0")
+    elsewhere = [replace(o, outcome=other) if o.id == "http" else o for o in walk()]
+    once = (*all_good(range(2, 10)), *attempt(10, failed))
+    verdict = diagnose(evidence(*elsewhere, own("sdk", None), own("sdk.stream", None), *once))
+    twice = diagnose(evidence(*elsewhere, own("sdk", None), own("sdk.stream", None), *once, *attempt(11, failed)))
+
+    assert verdict.cause == "ok"
+    assert (twice.cause, twice.failed) == ("api.server_error", 2)

@@ -10,7 +10,16 @@ from typing import Literal
 
 from oairunbook.diagnose.catalogue import LAYERS, Cause, Finding
 from oairunbook.diagnose.reading import attempts, is_api_answer, path_alone, repeat_that_broke_off, stream_failed
-from oairunbook.evidence import Evidence, HttpAnswer, HttpFailed, Observation, SdkAnswered, SdkFailed, Stopped
+from oairunbook.evidence import (
+    Evidence,
+    HttpAnswer,
+    HttpFailed,
+    Observation,
+    SdkAnswered,
+    SdkFailed,
+    Stopped,
+    TlsFailed,
+)
 from oairunbook.verdict import Because
 
 Find = Callable[[Evidence], "list[tuple[Cause, Finding]]"]
@@ -96,7 +105,7 @@ def attempted(evidence: Evidence, find: Find) -> Attempted:
         if not found and any(one.of(HttpAnswer, "http")):
             passed += 1
             passing_at.add(_address(one))
-        elif found or known:
+        elif found or (known and not _asked_elsewhere(evidence, one)):
             # An attempt is walked without counter-tests: what it does not decide by itself, the others do.
             failed.append(found[0] if found else known)  # type: ignore[arg-type]
             failing_at.add(_address(one))
@@ -109,6 +118,11 @@ def attempted(evidence: Evidence, find: Find) -> Attempted:
         where = f"every failure was at {next(iter(failing_at))}, none at {', '.join(sorted(passing_at))}"
     walk_failed = bool(judged) and judged[0][0].observations == walk.observations and bool(judged[0][1])
     return Attempted(tried=len(failed) + passed, failed=tuple(failed), where=where, walk_failed=walk_failed)
+
+
+def _asked_elsewhere(evidence: Evidence, one: Evidence) -> bool:
+    """Whether nothing failed at the address that counts, and the request went to another one: the walk's goes where a connection is open first."""
+    return not any(one.of(TlsFailed)) and not _asked(one) and any(evidence.of(HttpAnswer, "http"))
 
 
 def _posted(one: Evidence) -> bool:
