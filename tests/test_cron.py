@@ -7,10 +7,11 @@ import json
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -21,6 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from oairunbook import lab
 from oairunbook.evidence import load_evidence
+from oairunbook.record.cron import notify
+from oairunbook.record.cron.state import Job, Remembered
 
 PROGRAM = (sys.executable, "-P", "-m", "oairunbook.cli")
 
@@ -100,8 +103,11 @@ def test_a_fault_that_comes_and_goes_away_is_told_twice_and_archived_each_time(
     assert len(runs(archive)) == 1
     assert _sample(metrics, "oairunbook_healthy") == 1
 
-    broken = turn(archive, "tcp.refused", *options, OAIRUNBOOK_WEBHOOK=hook)
-    assert broken.returncode == 1
+    # What broke the path has broken the way to the webhook as well: who could not be told is told by the next turn, and nobody twice.
+    broken = turn(archive, "tcp.refused", *options, OAIRUNBOOK_WEBHOOK="http://127.0.0.1:9/hook/its-own-secret")
+    assert broken.returncode == 4
+    assert "the webhook could not be reached: ConnectError; the next turn tells it again" in broken.stderr
+    assert posted == []
     assert "the verdict has changed from ok" in broken.stdout
     assert "tcp.refused" in broken.stdout
     assert len(runs(archive)) == 2
@@ -111,6 +117,7 @@ def test_a_fault_that_comes_and_goes_away_is_told_twice_and_archived_each_time(
     still = turn(archive, "tcp.refused", *options, OAIRUNBOOK_WEBHOOK=hook)
     assert (still.returncode, still.stdout) == (1, "")
     assert len(runs(archive)) == 2
+    assert [document["cause"] for document in posted] == ["tcp.refused"]
 
     mended = turn(archive, "ok", *options, OAIRUNBOOK_WEBHOOK=hook)
     assert mended.returncode == 0
@@ -236,6 +243,63 @@ def test_a_job_watches_from_another_place_and_says_when_that_is_gone(tmp_path: P
     assert (gone.returncode, gone.stdout) == (2, "")
     assert "found no Python there (status 127)" in gone.stderr
     assert "no verdict" in log(archive)[-1]
+
+
+def test_a_command_that_is_to_tell_of_a_change_ends_in_time_with_all_that_it_has_started(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    command = f"sleep 1000 & echo $! > {pids}; (trap '' TERM; echo $$ >> {pids}; sleep 1000)"
+    document = {"cause": "ok", "owner": "none"}
+    said = notify.run_command(command, document, dict(os.environ), seconds=1, interrupted=threading.Event())
+    assert said == "--on-change did not end within 1 s"
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids.read_text().split())
+    interrupted = threading.Event()
+    interrupted.set()
+    assert notify.run_command("sleep 1000", document, dict(os.environ), seconds=60, interrupted=interrupted)
+    # The control: one that ends has got the change.
+    told = f"cat > {pids}"
+    assert not notify.run_command(told, document, dict(os.environ), seconds=60, interrupted=threading.Event())
+    assert json.loads(pids.read_text()) == document
+
+
+def test_a_webhook_that_sends_a_byte_now_and_then_holds_up_no_turn() -> None:
+    """Each byte of its answer comes in time, and its end never does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ended = threading.Event()
+
+        def drip() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.sendall(b"HTTP/1.1 200 OK\r\nx: ")
+                while not ended.wait(0.05):
+                    peer.sendall(b"x")
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        assert "did not answer within" in notify.post(url, {}, seconds=1, interrupted=threading.Event())
+        ended.set()
+        dripping.join()
+
+
+@pytest.mark.parametrize("make", [lambda path, to: path.symlink_to(to), lambda path, _: os.mkfifo(path)])
+def test_a_log_that_is_a_link_or_a_pipe_is_not_written(tmp_path: Path, make: Callable[[Path, Path], None]) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine\n")
+    make(tmp_path / "cron.log", victim)
+    with pytest.raises(OSError, match=r"cron\.log"):
+        Job(tmp_path, ()).note("a line")
+    assert victim.read_text() == "mine\n"
+
+
+def test_a_state_that_is_a_link_or_a_folder_behind_one_is_none(tmp_path: Path) -> None:
+    job = Job(tmp_path / "archive", ())
+    with job.turn():
+        job.remember(Remembered(cause="tcp.refused"))
+    assert job.recall().cause == "tcp.refused"
+    (tmp_path / "archive" / ".cron").rename(tmp_path / "elsewhere")
+    (tmp_path / "archive" / ".cron").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match=r"\.cron"), job.turn():
+        pass
 
 
 # -- units ---------------------------------------------------------------------------------------------------------

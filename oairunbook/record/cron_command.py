@@ -67,7 +67,10 @@ def take_turn(what: cron.Settings, environment: Mapping[str, str], interrupted: 
     try:
         taken = cron.turn(what, environment, interrupted)
     except OSError as error:
-        raise NotWrittenError(f"The archive {what.archive} cannot be written: {error.strerror or error}") from error
+        where = error.filename or what.archive
+        raise NotWrittenError(
+            f"The archive {what.archive} cannot be written: {where}: {error.strerror or error}"
+        ) from error
     if taken.before is not None and taken.verdict is not None and taken.evidence is not None:
         before = taken.before
         was = f"from {before.cause} ({before.owner}, since {before.since}) " if before.cause else ""

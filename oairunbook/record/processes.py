@@ -52,6 +52,11 @@ def end_marked(mark: str, session: int) -> None:
     _end(lambda: (*marked(mark), *in_session(session)))
 
 
+def end_session(session: int) -> None:
+    """End every process of a session (setsid(2)); first politely, then for good."""
+    _end(lambda: in_session(session))
+
+
 def descendants(pid: int) -> tuple[int, ...]:
     """Living processes below *pid*, by their parents (proc(5))."""
     children: dict[int, list[int]] = {}

@@ -7,9 +7,9 @@ line in the log and the metrics are all. Standard output stays empty unless the 
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from oairunbook.evidence import Evidence, dumps, load_evidence
 from oairunbook.output import EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_TOOL_FAILED
@@ -28,6 +29,7 @@ from oairunbook.record.archive.signing import SigningKeyError, load_signer, sign
 from oairunbook.record.cron import notify
 from oairunbook.record.cron.metrics import write_metrics
 from oairunbook.record.cron.state import Job, Remembered, StillRunningError
+from oairunbook.record.cron.within import run_within
 from oairunbook.record.files import make_private, write_whole
 from oairunbook.record.run import BrokenOffError, Run
 from oairunbook.record.run import run as run_notebooks
@@ -37,6 +39,9 @@ from oairunbook.verdict import Verdict, load_verdict
 DEFAULT_LIMIT_SECONDS = 300.0
 _PROOF_EVERY = timedelta(days=1)
 _LONGEST_ERROR = 300
+_MOST_ERROR_BYTES = 1 << 20
+_TELLING_SECONDS = 10.0
+"""Of the limit, kept for those who are to be told of a change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +93,14 @@ def turn(
     settings: Settings,
     environment: Mapping[str, str],
     interrupted: threading.Event,
-    sleep: Callable[[float], object] = time.sleep,
+    sleep: Callable[[float], object] | None = None,
 ) -> Turn:
     """Take one turn. Whatever comes of it is in the log of the archive.
 
     Raises:
         OSError: The archive cannot be written.
     """
-    sleep(random.uniform(0.0, settings.jitter))  # noqa: S311 - it spreads load, and hides nothing
+    (sleep or interrupted.wait)(random.uniform(0.0, settings.jitter))  # noqa: S311 - it spreads load, and hides nothing
     job = Job(settings.archive, settings.options)
     began = time.monotonic()
     try:
@@ -113,7 +118,7 @@ def _take(
 ) -> Turn:
     before = job.recall()
     try:
-        evidence, verdict, status = _check(settings, environment)
+        evidence, verdict, status = _check(settings, environment, interrupted)
     except _CheckEndedError as ended:
         return Turn(exit_status=ended.exit_status, line=f"no verdict: {ended}")
     now = _now()
@@ -127,20 +132,36 @@ def _take(
         checked_at=now,
         last_success=now if verdict.cause == "ok" else before.last_success,
     )
+    # A first turn that finds the path healthy is no news.
+    told = None if same or (not before.cause and verdict.cause == "ok") else before
+    ways = [way for way in _ways(settings, environment) if told is not None or way in before.untold.split()]
+    changed_from = told if told is not None else before.before_untold()
     problems: list[str] = []
     kept: Run | None = None
     if not same or _is_due(before.archived_at, now):
-        left = settings.limit - (time.monotonic() - began)
+        left = settings.limit - (time.monotonic() - began) - bool(ways) * min(_TELLING_SECONDS, settings.limit / 4)
         try:
             kept = _archive(job, settings, evidence, environment, interrupted, left)
             name = str(kept.path.relative_to(job.archive.absolute())).removesuffix(UNFINISHED)
             this = replace(this, archived_at=now, run=name)
-        except (BrokenOffError, ValueError) as error:
+        except (BrokenOffError, ValueError, OSError) as error:
+            # Whoever has to know of the change is told all the same.
             problems.append(str(error))
-    # A first turn that finds the path healthy is no news.
-    told = None if same or (not before.cause and verdict.cause == "ok") else before
-    if told is not None:
-        problems += _tell(settings, environment, evidence, verdict, told, kept)
+    document = notify.change(
+        verdict,
+        changed_from,
+        host=evidence.runtime.host,
+        endpoint=evidence.route.host,
+        run=address(kept.path) if kept is not None else "",
+        practice=evidence.practice,
+    )
+    untold = []
+    for way in ways:
+        left = max(settings.limit - (time.monotonic() - began), 1.0)
+        if problem := _tell(way, settings, environment, document, left, interrupted):
+            untold.append(way)
+            problems.append(f"{problem}; the next turn tells it again")
+    this = this.with_untold(untold, changed_from)
     if kept is not None and kept.waiting:
         problems.append(kept.waiting)
     if kept is not None and not kept.whole:
@@ -169,7 +190,9 @@ def _take(
     )
 
 
-def _check(settings: Settings, environment: Mapping[str, str]) -> tuple[Evidence, Verdict, int]:
+def _check(
+    settings: Settings, environment: Mapping[str, str], interrupted: threading.Event
+) -> tuple[Evidence, Verdict, int]:
     """A check in a process of its own: it can be ended in time, and it sees the environment that the notebooks will see.
 
     Raises:
@@ -178,33 +201,33 @@ def _check(settings: Settings, environment: Mapping[str, str]) -> tuple[Evidence
     with tempfile.TemporaryDirectory(prefix="oairunbook-cron-") as folder:
         file = Path(folder) / "check.json"
         command = [sys.executable, "-P", "-m", "oairunbook.cli", "check", "-q", "--archive", str(settings.archive)]
-        try:
-            done = subprocess.run(  # noqa: S603 - our own interpreter
+        said = Path(folder) / "errors"
+        with said.open("xb") as errors:
+            status = run_within(
                 [*command, "--json", str(file), *settings.options],
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                timeout=settings.limit,
-                check=False,
+                seconds=settings.limit,
+                interrupted=interrupted,
+                environment=environment,
+                errors=errors,
             )
-        except subprocess.TimeoutExpired:
-            raise _CheckEndedError(EXIT_TOOL_FAILED, f"the check did not end within {settings.limit:g} s") from None
-        if done.returncode not in (0, 1, EXIT_INCONCLUSIVE):
-            said = Secrets.from_environment(environment).redact_text(done.stderr.strip())
-            raise _CheckEndedError(
-                done.returncode, f"the check ended with status {done.returncode}: {said[-_LONGEST_ERROR:]}"
-            )
+        if status is None and interrupted.is_set():
+            raise _CheckEndedError(EXIT_INTERRUPTED, "interrupted while the check was under way")
+        if status is None:
+            raise _CheckEndedError(EXIT_TOOL_FAILED, f"the check did not end within {settings.limit:g} s")
+        if status not in (0, 1, EXIT_INCONCLUSIVE):
+            with said.open("rb") as errors:
+                errors.seek(max(0, errors.seek(0, os.SEEK_END) - _MOST_ERROR_BYTES))
+                text = errors.read().decode("utf-8", "replace").strip()
+            told = Secrets.from_environment(environment).redact_text(text)
+            raise _CheckEndedError(status, f"the check ended with status {status}: {told[-_LONGEST_ERROR:]}")
         if not file.exists():
             # Python itself ends with 1 where it cannot start, and a sitecustomize may end it with any status.
-            raise _CheckEndedError(EXIT_TOOL_FAILED, f"the check ended with status {done.returncode} and told nothing")
+            raise _CheckEndedError(EXIT_TOOL_FAILED, f"the check ended with status {status} and told nothing")
         document = json.loads(file.read_bytes())
     return (
         load_evidence(json.dumps(document["evidence"])),
         load_verdict(json.dumps(document["verdict"])),
-        done.returncode,
+        status,
     )
 
 
@@ -240,26 +263,24 @@ def _put_earlier(job: Job, settings: Settings, environment: Mapping[str, str]) -
         return len(waiting(job.archive))
 
 
+def _ways(settings: Settings, environment: Mapping[str, str]) -> list[str]:
+    """How somebody is told of a change."""
+    ways = [("command", settings.on_change), ("webhook", environment.get(notify.WEBHOOK_VARIABLE))]
+    return [way for way, where in ways if where]
+
+
 def _tell(
+    way: str,
     settings: Settings,
     environment: Mapping[str, str],
-    evidence: Evidence,
-    verdict: Verdict,
-    before: Remembered,
-    kept: Run | None,
-) -> list[str]:
-    document = notify.change(
-        verdict,
-        before,
-        host=evidence.runtime.host,
-        endpoint=evidence.route.host,
-        run=address(kept.path) if kept is not None else "",
-        practice=evidence.practice,
-    )
-    problems = [notify.run_command(settings.on_change, document, environment)] if settings.on_change else []
-    webhook = environment.get(notify.WEBHOOK_VARIABLE)
-    problems += [notify.post(webhook, document)] if webhook else []
-    return [problem for problem in problems if problem]
+    document: Mapping[str, Any],
+    seconds: float,
+    interrupted: threading.Event,
+) -> str:
+    """What went wrong, or nothing."""
+    if way == "command":
+        return notify.run_command(settings.on_change, document, environment, seconds=seconds, interrupted=interrupted)
+    return notify.post(environment[notify.WEBHOOK_VARIABLE], document, seconds=seconds, interrupted=interrupted)
 
 
 def _is_due(archived_at: str, now: str) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from oairunbook.record.cron.state import Remembered
+from oairunbook.record.cron.within import run_within
 from oairunbook.verdict import Verdict
 
 WEBHOOK_VARIABLE = "OAIRUNBOOK_WEBHOOK"
@@ -16,6 +18,7 @@ WEBHOOK_VARIABLE = "OAIRUNBOOK_WEBHOOK"
 CHANGE_SCHEMA = "oairunbook.change/1"
 _COMMAND_SECONDS = 60.0
 _WEBHOOK_SECONDS = 10.0
+_LOOK_SECONDS = 0.1
 
 
 def change(
@@ -40,33 +43,47 @@ def change(
     }
 
 
-def run_command(command: str, document: Mapping[str, Any], environment: Mapping[str, str]) -> str:
-    """Run *command* with the change on its standard input; what went wrong, or nothing."""
+def run_command(
+    command: str,
+    document: Mapping[str, Any],
+    environment: Mapping[str, str],
+    *,
+    seconds: float,
+    interrupted: threading.Event,
+) -> str:
+    """Run *command* with the change on its standard input; what went wrong, or nothing. After *seconds* it is ended, with all that it started."""
     variables = {**environment, "OAIRUNBOOK_CAUSE": str(document["cause"]), "OAIRUNBOOK_OWNER": str(document["owner"])}
+    seconds = min(_COMMAND_SECONDS, seconds)
     try:
-        # The operator's own command line, from the operator's own crontab.
-        done = subprocess.run(  # noqa: S602
-            command,
-            shell=True,
-            input=json.dumps(document),
-            text=True,
-            env=variables,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=_COMMAND_SECONDS,
-            check=False,
+        status = run_within(
+            command, seconds=seconds, interrupted=interrupted, environment=variables, text=json.dumps(document)
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"--on-change did not end: {type(error).__name__}"
-    return f"--on-change ended with status {done.returncode}" if done.returncode else ""
+    except OSError as error:
+        return f"--on-change could not be run: {type(error).__name__}"
+    if status is None:
+        return f"--on-change did not end within {seconds:.0f} s"
+    return f"--on-change ended with status {status}" if status else ""
 
 
-def post(url: str, document: Mapping[str, Any]) -> str:
+def post(url: str, document: Mapping[str, Any], *, seconds: float, interrupted: threading.Event) -> str:
     """Send the change to a webhook; what went wrong, or nothing. The address is a secret and is not told."""
     import httpx
 
-    try:
-        answer = httpx.post(url, json=dict(document), timeout=_WEBHOOK_SECONDS, follow_redirects=False)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
-        return f"the webhook could not be reached: {type(error).__name__}"
-    return "" if answer.is_success else f"the webhook answered with status {answer.status_code}"
+    seconds = min(_WEBHOOK_SECONDS, seconds)
+    said: list[str] = []
+
+    def send() -> None:
+        try:
+            # Its status is all that counts: what it says may have no end.
+            with httpx.stream("POST", url, json=dict(document), timeout=seconds, follow_redirects=False) as answer:
+                said.append("" if answer.is_success else f"the webhook answered with status {answer.status_code}")
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
+            said.append(f"the webhook could not be reached: {type(error).__name__}")
+
+    # httpx limits the wait for each byte; who sends one a second would hold up the turn.
+    sending = threading.Thread(target=send, daemon=True)
+    sending.start()
+    last = time.monotonic() + seconds
+    while not said and sending.is_alive() and time.monotonic() < last and not interrupted.is_set():
+        sending.join(_LOOK_SECONDS)
+    return said[0] if said else f"the webhook did not answer within {seconds:.0f} s"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from stat import S_ISREG
 
 from oairunbook.output import inert
-from oairunbook.record.files import PRIVATE_FILE, make_private, write_whole
+from oairunbook.record.files import PRIVATE_FILE, make_private, read_kept, write_whole
 from oairunbook.verdict import Verdict
 
 STATE_SCHEMA = "oairunbook.cron/1"
@@ -41,12 +43,40 @@ class Remembered:
     run: str = ""
     """The run that they left, inside the archive."""
 
+    untold: str = ""
+    """Who could not be told of the last change, `command` or `webhook`, and is told by the next turn; parted by a blank."""
+
+    told_owner: str = ""
+    told_cause: str = ""
+    told_pattern: str = ""
+    told_since: str = ""
+    """The verdict before that change."""
+
     schema: str = STATE_SCHEMA
 
     def says_the_same(self, verdict: Verdict) -> bool:
         """Whether *verdict* is the one that was reached before: owner, cause, and whether it comes and goes; wording may differ."""
         intermittent = (self.pattern == "intermittent", verdict.pattern == "intermittent")
         return (self.owner, self.cause) == (verdict.owner, verdict.cause) and intermittent[0] == intermittent[1]
+
+    def before_untold(self) -> Remembered:
+        """The turn before the change that somebody could not be told."""
+        return Remembered(
+            owner=self.told_owner, cause=self.told_cause, pattern=self.told_pattern, since=self.told_since
+        )
+
+    def with_untold(self, channels: Sequence[str], before: Remembered) -> Remembered:
+        """This turn, whose change from *before* these could not be told."""
+        if not channels:
+            return replace(self, untold="", told_owner="", told_cause="", told_pattern="", told_since="")
+        return replace(
+            self,
+            untold=" ".join(channels),
+            told_owner=before.owner,
+            told_cause=before.cause,
+            told_pattern=before.pattern,
+            told_since=before.since,
+        )
 
 
 class Job:
@@ -69,7 +99,9 @@ class Job:
             OSError: The archive cannot be written.
         """
         make_private(self._folder)
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+        if self._folder.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(self._folder))
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_FILE)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,8 +114,8 @@ class Job:
     def recall(self) -> Remembered:
         """The last turn; an empty one if there was none, or if its file cannot be read: then this turn counts as the first."""
         try:
-            document = json.loads(self._state.read_bytes())
-        except (OSError, ValueError):
+            document = json.loads(read_kept(self._state))
+        except (OSError, ValueError, RecursionError):
             return Remembered()
         if not isinstance(document, dict) or document.get("schema") != STATE_SCHEMA:
             return Remembered()
@@ -95,9 +127,16 @@ class Job:
         write_whole(self._state, json.dumps(asdict(turn), indent=2).encode())
 
     def note(self, line: str) -> None:
-        """Add one line to the job's log: one write, so that lines of two jobs do not mix. What it holds a terminal does not obey."""
-        descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+        """Add one line to the job's log: one write, so that lines of two jobs do not mix. What it holds a terminal does not obey.
+
+        Raises:
+            OSError: It cannot be written, or it is a link or a pipe: whoever put that there wants another file to be written.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(self.log, flags, PRIVATE_FILE)
         try:
+            if not S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "it is no file", str(self.log))
             os.write(descriptor, (inert(" ".join(line.split())) + "\n").encode("utf-8", "backslashreplace"))
         finally:
             os.close(descriptor)
