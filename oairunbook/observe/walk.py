@@ -107,7 +107,9 @@ class Walk:
                 self._collection.skip(probe, probe, layer, "the endpoint", reason)  # type: ignore[arg-type]
             return
         url = self._options.status_url
-        self._side.append(begin("status", "status", None, url, lambda: fetch_status(self._path, url, self._step)))
+        # Its time begins once the SDK is imported: before that there are no roots to verify it by, and a busy machine would let it time out.
+        status = lambda: fetch_status(self._path, url, self._step_once_built())  # noqa: E731
+        self._side.append(begin("status", "status", None, url, status))
         self._begin_control()
         attempts = Attempts(
             self._path,
