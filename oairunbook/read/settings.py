@@ -114,7 +114,7 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
         "a host that is blotted out",
     ),
     (Phrases(r"\bvllm\b", flags=re.IGNORECASE | re.ASCII), "", "vLLM"),
-    (Phrases(r"\bllama[-.]cpp\b|\blocalai\b|\bxinference\b|\bfastchat\b|\bllamafile\b|\bgpustack\b|\bkoboldcpp\b|\bsglang\b|\blmdeploy\b|\btabbyapi\b|\booba(?:booga)?\b|\bmlx[-_]lm\b|text-generation-(?:inference|webui)", flags=re.IGNORECASE | re.ASCII), "", "a self-hosted server"),
+    (Phrases(r"\bllama[-.]cpp\b|\b(?:ez)?localai\b|\bxinference\b|\bfastchat\b|\bllamafile\b|\bgpustack\b|\bkoboldcpp\b|\bsglang\b|\blmdeploy\b|\btabbyapi\b|\booba(?:booga)?\b|\bmlx[-_]lm\b|text-generation-(?:inference|webui)", flags=re.IGNORECASE | re.ASCII), "", "a self-hosted server"),
     (Phrases(r"\bERR_NGROK_\d+"), "", "ngrok"),
     (
         Phrases(

@@ -55,11 +55,11 @@ SIGNS = (
         r"No API key found for OpenAI",
         r"(?:OPENAI|AZURE)\w*_API_KEY\w*['\"`]? (?:is |was |are )?(?:not|missing|unset|undefined|required|has not)",
         r"(?<!\bI )(?<!\bwe )(?<!\bhave )(?<!I've )(?<!\bcorrectly )(?<!\balready )(?<!\balso )(?:Missing|set|provide|no) (?:the |an? |your )?(?:environment variable )?['\"`]?OPENAI_API_KEY(?!['\"`]?\s?=\s?\S|['\"`]? (?:either )?to ['\"`]?(?:OPENAI_API_KEY ?=|sk-))",
-        r"api[_ ]?key (?:is |was )?(?:not (?:set|configured)|required|None)\b",
+        r"api[_ ]?key (?:(?:is |was )?(?:not (?:set|configured)|required)|(?:is|was) None)\b",
         r"You must provide an (?:OpenAI )?API key",
         r"The OpenAI API key is (?:missing|not)",
         r"apiKey (?:is|was) (?:missing|required)",
-        r"openai_api_key\s{0,3}(?:none|field required)",
+        r"openai_api_key\s{0,3}(?:none is not|field required)",
         r"Missing required environment variable:? OPENAI_API_KEY",
         # A template's own words, in all that was made of it.
         r"Missing env(?:ironment)? var(?:iable)? (?:from|for) OpenAI",

@@ -172,6 +172,12 @@ SIGNS = (
         # async-openai, of a body that is no JSON.
         r"failed deserialization of: (?=[A-Z<])",
     ),
+    # A 404 at a path that the API has, told with the URL alone: it is the model that it does not know.
+    sign(
+        "api.model_not_found",
+        EXCHANGE + 5,
+        r"https://(?:\w{2,4}\.)?api\.openai\.com/v1/(?:chat/completions|completions|responses|embeddings)['\"`]? (?:url )?not found",
+    ),
     # SDK 0.x, of an error answer without an error object; clients, of a 404.
     sign(
         "http.not_an_api",
