@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from oairunbook.diagnose import diagnose
@@ -41,6 +40,7 @@ from oairunbook.evidence import (
     TunnelOpened,
 )
 from oairunbook.proof import KEY_SCOPE, NOT_TAKEN, circumstances_of, conditions_of
+from oairunbook.records import dataclass
 from oairunbook.verdict import Verdict
 
 COMPARISON_SCHEMA = "oairunbook.comparison/1"

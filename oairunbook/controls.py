@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Union
 
 from oairunbook.evidence import ErrorLink, HttpAnswer, HttpFailed, NotTried, SdkAnswered, SdkFailed, Stopped, ToolFailed
+from oairunbook.records import dataclass
 
 CONTROLS_SCHEMA = "oairunbook.controls/1"
 

@@ -6,8 +6,9 @@ Source: azure-identity 1.27 (`_credentials/default.py`, `managed_identity.py`, `
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from oairunbook.records import dataclass
 
 METADATA_HOST = "169.254.169.254"
 

@@ -11,10 +11,10 @@ import json
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import get_args
 
 from oairunbook.evidence import Family, NameServer
+from oairunbook.records import dataclass
 
 VARIABLE = "OAIRUNBOOK_PRACTICE"
 

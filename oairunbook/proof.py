@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from oairunbook.diagnose import diagnose, tally
 from oairunbook.diagnose.pattern import interval
 from oairunbook.evidence import Evidence
+from oairunbook.records import dataclass
 
 NOT_TAKEN = "fingerprint not taken"
 """Stands where a record cannot tell one key from another: it was made without an archive."""

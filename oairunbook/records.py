@@ -1,6 +1,6 @@
-"""Frozen records whose methods are made when the first of them is made.
+"""Frozen records whose methods are made when they are called for the first time.
 
-A start of the command line declares some eighty of them and makes a handful. Of what `dataclasses.dataclass` costs, four fifths are the texts
+A start of the command line declares some hundred of them and makes a handful. Of what `dataclasses.dataclass` costs, four fifths are the texts
 of six methods, which it writes and compiles for each class. Here they are written when they are called for the first time, by `dataclasses` itself.
 """
 
@@ -32,14 +32,18 @@ def _declared(cls: type) -> type:
     declare: Any = dataclasses.dataclass
     made: Any = declare(init=False, repr=False, eq=False, slots=True, kw_only=True)(cls)
 
-    def complete() -> None:
-        whole = declare(frozen=True, kw_only=True)(type(cls.__name__, cls.__bases__, dict(own)))
-        for name in _LATER:
+    def complete(names: tuple[str, ...]) -> None:
+        wanted = {"init": "__init__" in names, "repr": "__repr__" in names, "eq": "__eq__" in names}
+        whole = declare(frozen=True, kw_only=True, **wanted)(type(cls.__name__, cls.__bases__, dict(own)))
+        for name in names:
             setattr(made, name, whole.__dict__[name])
 
     def later(name: str) -> Callable[..., Any]:
+        # Hashing follows from comparing; most records are only made.
+        together = ("__eq__", "__hash__") if name in ("__eq__", "__hash__") else (name,)
+
         def method(self: Any, *arguments: Any, **values: Any) -> Any:
-            complete()
+            complete(together)
             return made.__dict__[name](self, *arguments, **values)
 
         return method

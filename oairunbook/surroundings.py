@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Union
 
 from oairunbook.evidence import (
@@ -15,6 +15,7 @@ from oairunbook.evidence import (
     NotTried,
     Setting,
 )
+from oairunbook.records import dataclass
 
 SURROUNDINGS_SCHEMA = "oairunbook.surroundings/1"
 

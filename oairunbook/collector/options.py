@@ -6,12 +6,13 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from oairunbook.output import EXIT_TOOL_FAILED, Command
+from oairunbook.records import dataclass
 
 if TYPE_CHECKING:
     from oairunbook.collector.place import Place

@@ -7,13 +7,14 @@ import re
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
 from oairunbook.collector.assigned import assigned, without_assigned
 from oairunbook.collector.carrier import NowhereError
 from oairunbook.evidence import Collector
+from oairunbook.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

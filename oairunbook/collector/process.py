@@ -8,13 +8,14 @@ import re
 import resource
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from oairunbook.collector import enter
 from oairunbook.collector.carrier import NowhereError
 from oairunbook.collector.place import Place
 from oairunbook.evidence import Collector
+from oairunbook.records import dataclass
 
 _ENTERED = ("net", "uts", "pid", "mnt")
 """Namespaces that are entered where they are not this process's own. The mount namespace comes last: no file of here can be read after it."""

@@ -12,7 +12,7 @@ import secrets as random
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from oairunbook.collector.enter import CANNOT_ENTER
 from oairunbook.collector.place import Place
 from oairunbook.evidence import Evidence, EvidenceError, Route, load_evidence
 from oairunbook.observe import CutShortError
+from oairunbook.records import dataclass
 from oairunbook.redaction import Secrets
 
 _START_SECONDS = 30.0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 from oairunbook.diagnose.gateways import product_header
 from oairunbook.diagnose.reading import telling_answer
 from oairunbook.evidence import Evidence, HttpAnswer
+from oairunbook.records import dataclass
 
 Who = Literal["application", "edge", "azure", "gateway", "intermediary", "not told"]
 

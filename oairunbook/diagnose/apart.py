@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from oairunbook.diagnose.catalogue import Cause, Finding
 from oairunbook.diagnose.reading import attempts, path_alone
 from oairunbook.evidence import Evidence, HttpAnswer, Observation, SdkAnswered
+from oairunbook.records import dataclass
 from oairunbook.verdict import Also, Because
 
 Find = Callable[[Evidence], "list[tuple[Cause, Finding]]"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from oairunbook.diagnose.reading import answers, reach_of
 from oairunbook.evidence import DnsAnswer, Evidence, Resolved, ResolveFailed
 from oairunbook.identity import METADATA_HOST, Cloud, TokenSource, cloud_of, token_source
+from oairunbook.records import dataclass
 
 ZONES: tuple[tuple[str, str], ...] = (
     (".openai.azure.com", "privatelink.openai.azure.com"),

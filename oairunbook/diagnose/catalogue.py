@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from oairunbook.evidence import Evidence, Family, Layer
+from oairunbook.records import dataclass
 from oairunbook.verdict import Because, Owner
 
 LAYERS: tuple[Layer, ...] = ("client", "dns", "tcp", "proxy", "tls", "http", "api", "browser")

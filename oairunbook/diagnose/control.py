@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from oairunbook.diagnose.catalogue import Cause, Finding
 from oairunbook.diagnose.reading import answers, cite, control
 from oairunbook.evidence import Connected, ConnectFailed, Evidence
+from oairunbook.records import dataclass
 from oairunbook.verdict import Because
 
 _ALIKE: tuple[frozenset[str], ...] = (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from oairunbook.controls import Call, Controls
 from oairunbook.evidence import ErrorLink, Evidence, HttpAnswer, NotTried, SdkAnswered, SdkFailed, Stopped, ToolFailed
+from oairunbook.records import dataclass
 
 _CERTIFICATE_CODES = (
     "SELF_SIGNED_CERT_IN_CHAIN",

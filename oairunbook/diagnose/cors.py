@@ -5,9 +5,8 @@ Source: Fetch standard (whatwg), sections 4.8 "CORS-preflight fetch" and 4.10 "C
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from oairunbook.evidence import CorsExchange, HttpAnswer
+from oairunbook.records import dataclass
 
 _ALWAYS_READABLE = (
     "cache-control",

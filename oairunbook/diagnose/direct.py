@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from oairunbook.diagnose.answered import answered
 from oairunbook.diagnose.reading import path_slip, reach_of
 from oairunbook.evidence import Evidence, Resolved, TlsFailed, TlsHandshake
+from oairunbook.records import dataclass
 from oairunbook.verdict import Verdict
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"

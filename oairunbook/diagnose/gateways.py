@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from oairunbook.diagnose.reading import telling_answer
 from oairunbook.evidence import Evidence, Header, HttpAnswer, Observation, SdkAnswered, SdkFailed
+from oairunbook.records import dataclass
 
 HEALTH = "health."
 """Beginning of the ids of health observations."""

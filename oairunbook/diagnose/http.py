@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from oairunbook.diagnose import edges, node
 from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
 from oairunbook.diagnose.reading import (
@@ -34,6 +32,7 @@ from oairunbook.evidence import (
     TlsFailed,
     TraceEvent,
 )
+from oairunbook.records import dataclass
 from oairunbook.verdict import Because
 
 _INTERMEDIARY = (502, 503, 504)

@@ -6,10 +6,9 @@ Source: developers.openai.com guide "error-codes", help.openai.com 6614457 and 5
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from oairunbook.diagnose.reading import telling_answer
 from oairunbook.evidence import Evidence
+from oairunbook.records import dataclass
 from oairunbook.verdict import Verdict
 
 

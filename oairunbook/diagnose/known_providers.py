@@ -7,9 +7,8 @@ the gateways' documentation; answers recorded in public (facts: azure section 2 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from oairunbook.diagnose.known import row
+from oairunbook.records import dataclass
 
 AZURE = (
     row("401", "Access denied due to invalid subscription key or wrong API endpoint", "api.azure_auth_failed", "The key of another resource, or the host of another: the answer is the same.", "Compare resource name and key; both stand on one page of the portal."),

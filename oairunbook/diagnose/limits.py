@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from oairunbook.evidence import Header
+from oairunbook.records import dataclass
 
 _LIMIT = re.compile(
     r"^(?P<whose>llm_provider-)?x-ratelimit-(?P<part>limit|remaining|reset)(?:-(?P<dimension>[a-z-]+))?$"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from oairunbook.diagnose.catalogue import LAYERS, Cause, Finding
@@ -20,6 +19,7 @@ from oairunbook.evidence import (
     Stopped,
     TlsFailed,
 )
+from oairunbook.records import dataclass
 from oairunbook.verdict import Because
 
 Find = Callable[[Evidence], "list[tuple[Cause, Finding]]"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from oairunbook.diagnose.platforms import CLOUDS, IDLE_LIMITS, PLATFORM_NOTES, IdleLimit
 from oairunbook.evidence import Connected, ConnectFailed, DnsAnswer, DnsNoAnswer, Evidence, Resolved
+from oairunbook.records import dataclass
 from oairunbook.surroundings import Egress, Surroundings
 
 _NEARLY = 0.8

@@ -11,7 +11,6 @@ import functools
 import shlex
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from oairunbook.diagnose import CATALOGUE
 from oairunbook.diagnose.catalogue import Cause, do_nots, owner_of
 from oairunbook.evidence import Family, Layer, Route
 from oairunbook.lab.faults import FAULTS
+from oairunbook.records import dataclass
 from oairunbook.verdict import GOES_TO, Owner
 
 FOLDER = Path(__file__).parent

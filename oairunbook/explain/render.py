@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
 from oairunbook.explain import Page, owner_lines
+from oairunbook.records import dataclass
 
 _LABEL = 10
 

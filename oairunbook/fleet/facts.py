@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from oairunbook.evidence import ClientBuilt, Evidence, Layer, Resolved, TlsFailed, TlsHandshake
+from oairunbook.records import dataclass
 
 Kind = Literal["setting", "place", "seen", "name"]
 """`setting`: somebody configured it. `place`: where it runs. `seen`: what the path showed, which may be an effect. `name`: who it is."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, Union
 
 from oairunbook.comparison import side
@@ -10,6 +9,7 @@ from oairunbook.diagnose import diagnose
 from oairunbook.diagnose.catalogue import LAYERS
 from oairunbook.evidence import Evidence, Layer, NotTried, ToolFailed
 from oairunbook.fleet.facts import Fact, facts_of
+from oairunbook.records import dataclass
 from oairunbook.verdict import Owner
 
 COMPARED_LAYERS: tuple[Layer, ...] = tuple(layer for layer in LAYERS if layer != "browser")

@@ -9,11 +9,11 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from oairunbook.evidence import Layer
 from oairunbook.fleet import chance
 from oairunbook.fleet.facts import Fact, identifies, rank
+from oairunbook.records import dataclass
 
 _EXACT_SIZE = 4
 """Up to so many facts the smallest set is looked for; nobody acts on more."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from oairunbook.diagnose.catalogue import LAYERS
 from oairunbook.evidence import Layer, read_document
@@ -15,6 +14,7 @@ from oairunbook.fleet import chance
 from oairunbook.fleet.facts import NONE, NOT_SET, SEVERAL, Fact, Kind, is_variable, kind
 from oairunbook.fleet.members import Looked, Member, State
 from oairunbook.fleet.separate import Found, Sign, Signs, counted, mask, nearest, parts, separation, surprise
+from oairunbook.records import dataclass
 from oairunbook.verdict import Owner
 
 FLEET_SCHEMA = "oairunbook.fleet/1"

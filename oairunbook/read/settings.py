@@ -6,12 +6,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from oairunbook.evidence import Family, Route, Setting
 from oairunbook.phrases import Phrases
 from oairunbook.read import clients
+from oairunbook.records import dataclass
 from oairunbook.redaction import without_credentials
 from oairunbook.route import resolve
 from oairunbook.route.base_url import DEFAULT_BASE_URL

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from oairunbook.evidence import (
@@ -42,6 +41,7 @@ from oairunbook.evidence import (
     TunnelOpened,
     quoted_id,
 )
+from oairunbook.records import dataclass
 
 State = Literal["worked", "answered", "failed", "given", "not tried", "stopped", "tool failed"]
 """`answered`: something came back, and what it means is the verdict's to say. `stopped`: the budget ended first."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from oairunbook.evidence import Evidence
+from oairunbook.records import dataclass
 from oairunbook.verdict import Owner, Verdict
 
 

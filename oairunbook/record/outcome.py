@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import nbformat
 
 from oairunbook.record.files import write_whole
 from oairunbook.record.show import AUDIT_MIME, FLEET_MIME, PROOF_MIME, VERDICT_MIME
+from oairunbook.records import dataclass
 from oairunbook.redaction import Secrets
 
 State = Literal["ok", "failed", "timed_out", "killed", "not_run"]

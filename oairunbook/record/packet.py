@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from oairunbook.record.describe import (
 from oairunbook.record.files import make_private, write_whole
 from oairunbook.record.steps import Step, steps
 from oairunbook.record.view import clean
+from oairunbook.records import dataclass
 from oairunbook.verdict import Owner, Verdict, goes_to
 
 PACKET_SCHEMA = "oairunbook.packet/1"

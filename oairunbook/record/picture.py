@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
 
 from oairunbook.evidence import Evidence, Layer, Observation, SdkFailed
 from oairunbook.record import svg
 from oairunbook.record.describe import LAYER_NAMES, State, fact, state
 from oairunbook.record.view import View
+from oairunbook.records import dataclass
 from oairunbook.verdict import Verdict
 
 _ROW = 46

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from oairunbook.record.source import (
     files_of,
     read,
 )
+from oairunbook.records import dataclass
 from oairunbook.redaction import Secrets
 from oairunbook.verdict import Verdict
 

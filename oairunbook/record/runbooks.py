@@ -8,11 +8,11 @@ import io
 import math
 import tokenize
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import oairunbook
+from oairunbook.records import dataclass
 from oairunbook.redaction import Secrets
 
 TYPES = ("str", "int", "float", "bool")

@@ -6,9 +6,9 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from oairunbook.record.archive.mirror import SPOOL_VARIABLE, is_url
+from oairunbook.records import dataclass
 
 _SPOOL = "/var/lib/oairunbook"
 HOUR_MINUTES, DAY_MINUTES = 60, 24 * 60

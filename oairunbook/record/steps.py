@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from oairunbook.evidence import Evidence, Observation
 from oairunbook.record.describe import State, brief, fact, state
+from oairunbook.records import dataclass
 from oairunbook.verdict import Verdict
 
 

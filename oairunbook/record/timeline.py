@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from oairunbook.diagnose.reading import attempts, path_alone
 from oairunbook.evidence import Evidence
@@ -13,6 +12,7 @@ from oairunbook.record import svg
 from oairunbook.record.describe import State, brief, state
 from oairunbook.record.packet import utc
 from oairunbook.record.view import View
+from oairunbook.records import dataclass
 
 _TOP, _LANE, _STEM, _ROW = 44, 74, 40, 20
 _LEFT, _RIGHT = 380.0, svg.WIDTH - 24.0

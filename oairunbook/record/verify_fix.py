@@ -6,7 +6,6 @@ import math
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from oairunbook import practice
@@ -23,6 +22,7 @@ from oairunbook.record.archive.mirror import address
 from oairunbook.record.run import AFTER_SUCCESS, Run, run
 from oairunbook.record.runbooks import ParameterError, Value
 from oairunbook.record.source import EVIDENCE_FILE
+from oairunbook.records import dataclass
 from oairunbook.route import resolve
 
 _REQUESTS_A_CHECK = 2

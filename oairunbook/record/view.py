@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import quote
+
+from oairunbook.records import dataclass
 
 _LONGEST_TEXT = 4000
 _SHORT_CELL = 16

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from oairunbook.evidence import Evidence, NotTried, Observation
 from oairunbook.record import svg
@@ -11,6 +10,7 @@ from oairunbook.record.describe import LAYER_NAMES
 from oairunbook.record.packet import utc
 from oairunbook.record.steps import Step, first_change, steps
 from oairunbook.record.view import View
+from oairunbook.records import dataclass
 from oairunbook.verdict import Verdict
 
 _ROW, _TESTED_ROW, _HEAD, _TOP, _LEGEND = 22, 34, 26, 58, 62

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -18,6 +17,7 @@ from oairunbook.record.run import AFTER_SUCCESS
 from oairunbook.record.runbooks import Value
 from oairunbook.record.source import EVIDENCE_FILE
 from oairunbook.record.verify_fix import as_often_as_it_takes
+from oairunbook.records import dataclass
 from oairunbook.route.base_url import NAMED
 
 _LOOK_FOR_THEMSELVES = ("03_sdk_controls", "04_browser", "04_serverless_container")

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from encodings.idna import nameprep
 from typing import Literal
 from urllib.parse import urlsplit
 
 from oairunbook import practice
 from oairunbook.evidence import Family, Setting
+from oairunbook.records import dataclass
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 

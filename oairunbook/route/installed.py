@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from oairunbook.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

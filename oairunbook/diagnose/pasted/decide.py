@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from dataclasses import dataclass
 
 from oairunbook.diagnose.catalogue import Finding
 from oairunbook.diagnose.pasted import fetch
@@ -14,6 +13,7 @@ from oairunbook.diagnose.pasted.reading import Missing, Reading
 from oairunbook.diagnose.pasted.signs.sign import NOTHING
 from oairunbook.diagnose.reading import cite
 from oairunbook.evidence import Evidence, HttpAnswer, Observation, PastedError, Route
+from oairunbook.records import dataclass
 from oairunbook.services import OTHER_SERVICES
 from oairunbook.verdict import Owner
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from oairunbook.diagnose.catalogue import Certainty
 from oairunbook.evidence import Observation
+from oairunbook.records import dataclass
 from oairunbook.verdict import Owner
 
 Missing = tuple[tuple[str, str], ...]

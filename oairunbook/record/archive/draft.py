@@ -9,7 +9,6 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, append, carry_
 from oairunbook.record.archive.mirror import url_of
 from oairunbook.record.archive.signing import SIGNATURE, Signer
 from oairunbook.record.files import make_private, write_whole
+from oairunbook.records import dataclass
 
 MANIFEST_SCHEMA = "oairunbook.manifest/1"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from oairunbook.record.archive.about import STEPS
 from oairunbook.record.archive.index import Index, Wanted
+from oairunbook.records import dataclass
 
 _SERIES = "host, base_url, practice"
 _COUNTS = "state = 'whole' AND cause IS NOT NULL"

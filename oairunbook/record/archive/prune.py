@@ -7,7 +7,6 @@ import re
 import shutil
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +20,7 @@ from oairunbook.record.archive.mirror import address, url_of
 from oairunbook.record.archive.row import row_of
 from oairunbook.record.archive.signing import Signer
 from oairunbook.record.archive.tombstone import REMOVED, Removed, is_tombstone, read_tombstone, to_text
+from oairunbook.records import dataclass
 
 _WASTE = ".removed-"
 _TIME = re.compile(r"[0-9]+/[0-9]+/[0-9]+/([0-9]{8}T[0-9]{6}Z)-")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from oairunbook.record.archive.mirror import address, mirror_of
 from oairunbook.record.archive.walk import Problem, compare_files
 from oairunbook.record.files import read_kept
 from oairunbook.record.table import verdict_text
+from oairunbook.records import dataclass
 from oairunbook.verdict import Verdict, load_verdict
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from oairunbook.record.archive.chain import MANIFEST, Entry, is_run_name, read_small, sha256
 from oairunbook.record.files import read_kept
+from oairunbook.records import dataclass
 
 REMOVED = "removed.json"
 REMOVED_SCHEMA = "oairunbook.removed/1"

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from oairunbook.record.archive.chain import ArchiveError, Entry, entries_in, parse, read_bytes, sha256
 from oairunbook.record.archive.held import InFolders
 from oairunbook.record.archive.seen import Whole
 from oairunbook.record.archive.tombstone import is_tombstone
+from oairunbook.records import dataclass
 
 _RUN = re.compile(rb'"run": "([^"\\]*)", ')
 

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from oairunbook.record.archive.chain import CHAIN, MANIFEST, ArchiveError, read_bytes, sha256
@@ -18,6 +17,7 @@ from oairunbook.record.archive.seen import Whole, seen_before
 from oairunbook.record.archive.signing import SIGNATURE, PublicKey
 from oairunbook.record.archive.untouched import names_in, untouched
 from oairunbook.record.archive.walk import Problem, Walk
+from oairunbook.records import dataclass
 
 _UNSETTLED_NS = 3 * 10**9
 """File systems keep times by a tick; the coarsest (FAT, some NFS) tick every two seconds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from oairunbook.record.archive.row import Row
 from oairunbook.record.archive.times import moment
 from oairunbook.record.archive.verify import Checked, check
 from oairunbook.record.show import RUN_VARIABLE
+from oairunbook.records import dataclass
 
 __all__ = ["Audit", "Bucket", "StepTimes", "read_audit"]
 

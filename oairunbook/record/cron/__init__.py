@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from oairunbook.record.cron.within import run_within
 from oairunbook.record.files import make_private, write_whole
 from oairunbook.record.run import BrokenOffError, Run
 from oairunbook.record.run import run as run_notebooks
+from oairunbook.records import dataclass
 from oairunbook.redaction import Secrets
 from oairunbook.verdict import Verdict, load_verdict
 

@@ -9,12 +9,13 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from stat import S_ISREG
 
 from oairunbook.output import inert
 from oairunbook.record.files import PRIVATE_FILE, make_private, read_kept, write_whole
+from oairunbook.records import dataclass
 from oairunbook.verdict import Verdict
 
 STATE_SCHEMA = "oairunbook.cron/1"

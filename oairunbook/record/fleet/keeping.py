@@ -6,7 +6,6 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from oairunbook import practice as practices
@@ -26,6 +25,7 @@ from oairunbook.record.outcome import Execution
 from oairunbook.record.run import BrokenOffError, summary
 from oairunbook.record.runbooks import ParameterError
 from oairunbook.record.source import KEEP_VARIABLE
+from oairunbook.records import dataclass
 
 NOTEBOOK = "10_fleet"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from oairunbook import __version__
@@ -17,6 +16,7 @@ from oairunbook.record.fleet.reading import FLEET_FILE, base_of, example_of, rea
 from oairunbook.record.show import FLEET_MIME, RUN_VARIABLE
 from oairunbook.record.source import KEEP_VARIABLE
 from oairunbook.record.view import View, paragraph, table, together
+from oairunbook.records import dataclass
 from oairunbook.verdict import GOES_TO
 
 __all__ = ["Shown", "conclusion", "examples", "header", "members", "picture", "read", "separations", "shared"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from oairunbook.comparison import NO_PROXY
 from oairunbook.evidence import Layer
 from oairunbook.fleet import Fleet, Group, Looked, Member, Separation, Told
 from oairunbook.fleet.members import COMPARED_LAYERS, State
+from oairunbook.records import dataclass
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """One a group, so that a picture reads without colours."""

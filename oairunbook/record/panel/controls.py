@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import anywidget
@@ -12,6 +11,7 @@ import ipywidgets as widgets
 import traitlets
 
 from oairunbook.record.view import View, paragraph
+from oairunbook.records import dataclass
 
 _NOT_HERE = (
     "Here is a part of the panel with controls. It works in JupyterLab and Voilà with a running kernel: "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -27,6 +26,7 @@ from oairunbook.record.run import archive_record
 from oairunbook.record.source import DEFAULT_BUDGET
 from oairunbook.record.view import View, links, listing, paragraph, together
 from oairunbook.record.working import prepare
+from oairunbook.records import dataclass
 from oairunbook.redaction import Secrets
 from oairunbook.runtime import this_runtime
 from oairunbook.verdict import Verdict

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from oairunbook.diagnose.catalogue import Certainty
 from oairunbook.phrases import Phrases
+from oairunbook.records import dataclass
 
 CLIENT, BROWSER, PROXY, NAME, TLS, CONNECT, EXCHANGE, VAGUE, NOTHING = 90, 85, 80, 70, 65, 60, 50, 20, 10
 """In one text the heaviest sign decides, because the outermost class name says least: a reset inside a handshake, a proxy's own name inside
