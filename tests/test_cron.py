@@ -418,3 +418,20 @@ def test_a_line_break_cannot_begin_another_setting() -> None:
     assert refused.returncode == 2
     assert "control character" in refused.stderr
     assert "ExecStartPre" not in refused.stdout
+
+
+def test_what_is_printed_for_cron_holds_no_secret_that_was_given_as_a_word() -> None:
+    key = "3f9a77c2be0d41e58a6612f0cd340617"
+    for option, value in (
+        ("--via", f"kubectl exec -i deploy/api -- env OPENAI_API_KEY={key} python3 -"),
+        ("--via", f"ssh host 'GATEWAY_AUTH={key} exec python3 -'"),
+        ("--archive", f"s3://AKIA:{key}@bucket/runs"),
+    ):
+        refused = schedule("--for", "cron", option, value)
+        assert refused.returncode == 2
+        assert f"{option} holds a secret" in refused.stderr
+        assert key not in refused.stdout + refused.stderr
+    # The control: the same without it.
+    plain = schedule("--for", "cron", "--via", "kubectl exec -i deploy/api -- env TZ=UTC python3 -")
+    assert plain.returncode == 0
+    assert "env TZ=UTC python3 -" in plain.stdout

@@ -94,6 +94,33 @@ def test_the_header_of_azures_key_follows_no_redirect_either(
     assert elsewhere.credentials() == []
 
 
+def test_no_header_that_the_application_adds_follows_a_redirect_to_another_host(
+    peers: Callable[[Answer], Peer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = peers(completion)
+
+    def redirect(connection: socket.socket, request: wire.Request) -> None:
+        location = f"http://localhost:{elsewhere.port}{request.target}"
+        wire.send_whole(connection, 307, (("location", location),), b"")
+
+    first = peers(redirect)
+    own = {
+        "OPENAI_CUSTOM_HEADERS": "X-Secret-Thing: canary-of-a-header\napi-key: HdrKeyCanary12",
+        "OPENAI_ORG_ID": "org-canary",
+        "OPENAI_PROJECT_ID": "proj_canary",
+    }
+    look({**KEY, **own, "OPENAI_BASE_URL": f"http://127.0.0.1:{first.port}/v1"}, monkeypatch)
+
+    def seen(peer: Peer) -> set[str]:
+        return {name.lower() for request in peer.requests for name in request.headers}
+
+    assert {"openai-organization", "openai-project", "authorization"} <= seen(first)
+    assert "x-stainless-lang" in seen(elsewhere), "the SDK's own request got there"
+    assert {name for name in seen(elsewhere) if not name.startswith("x-stainless-")} <= {
+        *("host", "accept", "accept-encoding", "connection", "content-type", "content-length", "user-agent")
+    }
+
+
 def test_the_control_of_the_direct_route_gets_no_credential(
     peers: Callable[[Answer], Peer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,10 +18,11 @@ OBSERVING = sorted(
         *(
             PACKAGE / name
             for name in (
-                *("__init__.py", "records.py", "redaction.py", "identity.py"),
+                *("__init__.py", "records.py", "identity.py"),
                 *("runtime.py", "practice.py", "practice_names.py"),
             )
         ),
+        *PACKAGE.glob("redaction/**/*.py"),
         *PACKAGE.glob("evidence/**/*.py"),
         *PACKAGE.glob("route/**/*.py"),
         *PACKAGE.glob("observe/**/*.py"),

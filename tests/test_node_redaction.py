@@ -148,3 +148,40 @@ def test_a_hostile_answer_leaves_no_part_of_the_key_in_what_leaves_the_place() -
     assert "no such key: [redacted], that is" in sent
     for part in (KEY[:8], KEY[14:], KEY[-8:], FOLDED[10:20]):
         assert part not in sent
+
+
+def test_no_header_of_a_key_follows_a_redirect_to_another_host() -> None:
+    """`fetch` takes Authorization away at another origin, and would send `api-key` along."""
+
+    def complete_it(connection: socket.socket, request: wire.Request) -> None:
+        body = json.dumps({"object": "chat.completion", "choices": [], "id": "x", "created": 0, "model": "m"}).encode()
+        wire.send_whole(connection, 200, (("content-type", "application/json"),), body)
+
+    elsewhere = Peer(complete_it)
+
+    def redirect(connection: socket.socket, request: wire.Request) -> None:
+        location = f"http://localhost:{elsewhere.port}{request.target}"
+        wire.send_whole(connection, 307, (("location", location),), b"")
+
+    first = Peer(redirect)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "AZURE_OPENAI_ENDPOINT": f"http://127.0.0.1:{first.port}",
+        "AZURE_OPENAI_API_KEY": KEY,
+        "OPENAI_API_VERSION": "2024-10-21",
+    }
+    place = replace(by_command("node -"), environment=environment)
+    job = {
+        "options": {"model": "m", "timeout": 3.0, "budget": 10.0, "control_url": ""},
+        "environment": {},
+        "fingerprint_key": None,
+        "seconds": 20.0,
+    }
+    try:
+        bring(place, stream.make, complete(job, place), progress=None, cancelled=None)
+    finally:
+        first.close()
+        elsewhere.close()
+    assert KEY in first.credentials(), "the control: to the endpoint itself, on loopback, the key does go"
+    assert elsewhere.requests, "the redirect was followed"
+    assert elsewhere.credentials() == []

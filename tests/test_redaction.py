@@ -32,7 +32,7 @@ def clean(text: str, **environment: str) -> str:
     "name",
     [
         "OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "DATABASE_PASSWORD", "DB_PASS", "MYSQL_PWD", "PGPASSWORD",
-        "client_secret", "GOOGLE_CREDENTIALS", "SESSION_COOKIE", "GPG_PASSPHRASE",
+        "client_secret", "GOOGLE_CREDENTIALS", "SESSION_COOKIE", "GPG_PASSPHRASE", "GATEWAY_AUTH",
     ],
 )  # fmt: skip
 def test_the_value_of_a_secret_variable_is_replaced_wherever_it_stands(name: str) -> None:
@@ -95,6 +95,10 @@ SLOW = (
     "\n \n",
     f"{KEY[:9]}***",
     f"{KEY[:9]}\n{KEY[9:]} ",
+    "key=",
+    "api_key",
+    "token='",
+    "secret: " + " " * 39,
 )
 
 
@@ -266,6 +270,94 @@ def test_what_has_the_shape_of_a_secret_goes_also_when_nobody_knows_its_value(te
 )  # fmt: skip
 def test_what_a_packet_needs_stays_to_the_letter(text: str) -> None:
     assert clean(text, OPENAI_API_KEY=KEY) == text
+
+
+TOLD = "3f9a77c2be0d41e58a6612f0cd340617"
+"""As Azure's keys are: no shape gives it away, only the name before it."""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AZURE_OPENAI_API_KEY={}",
+        "export AZURE_OPENAI_API_KEY='{}'",
+        "docker run -e AZURE_OPENAI_API_KEY={} image",
+        '"Env": ["PATH=/usr/bin","AZURE_OPENAI_API_KEY={}","X=1"]',
+        "environ({{'HOME': '/root', 'AZURE_OPENAI_API_KEY': '{}'}})",
+        "GATEWAY_TOKEN={}",
+        "OPENAI_API_KEY={};OPENAI_BASE_URL=https://gw.example/v1",
+        "azure_openai_api_key: {}",
+        "spring.ai.openai.api-key={}",
+        "apikey: {}",
+        '"AZURE_OPENAI_API_KEY": "{}",',
+        '{{\\"azure_key\\": \\"{}\\"}}',
+        "passphrase: >-\n  {}",
+        'api_key = "{}"',
+        "{{'X-Gateway-Key': '{}'}}",
+        "[(b'X-Gateway-Key', b'{}')]",
+        'req.Header.Set("X-Gateway-Key", "{}")',
+        "curl -H 'X-Gateway-Key: {}'",
+        "new OpenAI({{ apiKey: '{}' }})",
+        'apiKey: "{}",',
+        "apiKey: `{}`",
+        'new AzureKeyCredential("{}")',
+        'let api_key: String = "{}";',
+        'os.environ["OPENAI_KEY"] = "{}"',
+        '$env:AZURE_OPENAI_API_KEY = "{}"',
+        '[Environment]::SetEnvironmentVariable("OPENAI_API_KEY", "{}", "User")',
+        "setx AZURE_OPENAI_API_KEY {}",
+        "ENV OPENAI_KEY {}",
+        "serve --api-key {} --port 80",
+        "- name: AZURE_OPENAI_API_KEY\n  value: {}",
+        '{{"name": "AZURE_OPENAI_API_KEY", "value": "{}"}}',
+        '<add key="OpenAIKey" value="{}" />',
+        "<ApiKey>{}</ApiKey>",
+        "| AZURE_KEY | {} |",
+        "Incorrect API key provided: {}. You can find",
+    ],
+)
+def test_a_value_that_is_told_under_the_name_of_a_secret_goes_and_all_around_it_stays(text: str) -> None:
+    assert clean(text.format(TOLD)) == text.format("[redacted]")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("DATABASE_PASSWORD=letmein and", "DATABASE_PASSWORD=[redacted] and"),
+        ("DB_PASSWORD=correct,horse&battery", "DB_PASSWORD=[redacted]"),
+        ('"password": "let \\"me\\" in", "x": 1', '"password": "[redacted]", "x": 1'),
+    ],
+)
+def test_a_password_may_be_a_word(text: str, shown: str) -> None:
+    assert clean(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "max_tokens=16, token_count: 12, tokens: 4096, prompt_tokens=1200",
+        "api_key=None, api_key='', OPENAI_API_KEY=",
+        'api_key=os.environ["OPENAI_API_KEY"], apiKey: process.env.OPENAI_API_KEY,',
+        "api_key=api_key, token=get_token(), key=settings.openai.key",
+        'OPENAI_API_KEY=$KEY OPENAI_API_KEY="${KEY}" OPENAI_API_KEY=%KEY%',
+        'api_key="your-api-key", api_key: ollama',
+        "KeyError: 'OPENAI_API_KEY'; key not found; Missing API key",
+        "{'error': {'message': 'x', 'code': 'invalid_api_key', 'param': None}}",
+        "Authorization: Bearer [redacted]",
+        "public key: abcdef0123456789, monkey=abc12345xyz",
+        "SSL_KEY_FILE=/etc/ssl/a1/key.pem TOKEN_URL=https://login.example/abc123",
+        "secretKeyRef:\n  name: openai-secret\n  key: api-key",
+        "Unexpected token '<', \"<!DOCTYPE \"... is not valid JSON",
+        "Token expired at 2024-01-01T00:00:00Z, token_type: Bearer",
+    ],
+)
+def test_names_numbers_and_references_stay_to_the_letter(text: str) -> None:
+    assert clean(text) == text
+
+
+def test_what_a_text_tells_by_name_goes_also_where_it_stands_without_it() -> None:
+    secrets = Secrets().with_told(f"- name: GATEWAY_KEY\n  value: {TOLD}\nmax_tokens: 123456789012")
+    assert secrets.redact_text(f"rejected {TOLD}, 123456789012") == "rejected [redacted], 123456789012"
 
 
 def test_redacting_twice_changes_nothing_more() -> None:

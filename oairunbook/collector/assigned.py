@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from oairunbook.redaction import NO_SECRET_NAME, SECRET_NAME, Secrets
+from oairunbook.redaction import Secrets
+from oairunbook.redaction.names import SECRET_NAME, names_secret
 
 _WORD = re.compile(r"(?:--?[a-z][\w-]*=|-e|--)?([A-Za-z_]\w*)=(.+)", re.DOTALL)
 """`NAME=value`, also as `--env=NAME=value`, `-eNAME=value` and `--token=value`."""
@@ -36,9 +37,15 @@ def without_assigned(command: str) -> str:
     )
 
 
+def holds_secret(command: str, environment: Mapping[str, str]) -> bool:
+    """Whether a word or a command line holds what belongs into no file: a value told under a secret's name, a known one, or the shape of one."""
+    known = assigned(_split(command)).values
+    return bool(known) or without_assigned(Secrets.from_environment(environment).redact_text(command)) != command
+
+
 def _names_secret(name: str) -> bool:
     # ssh has options such as StrictHostKeyChecking: their values are words that everybody knows.
-    return name in (name.upper(), name.lower()) and bool(SECRET_NAME.search(name) and not NO_SECRET_NAME.search(name))
+    return name in (name.upper(), name.lower()) and names_secret(name)
 
 
 def _secret(name: str, value: str) -> Iterator[str]:

@@ -215,9 +215,14 @@ async def _ask(plan: Plan, watch: Watch, trace: Trace) -> SdkAnswered | SdkFaile
     import openai
 
     common = plan.request
+    watched = clients.Watched(trace)
+
+    async def keep_back(request: Any) -> None:
+        watched.keep_back(request)
+
     try:
         async with clients.construct(plan.route, plan.environment, asynchronous=True) as client:
-            client._client.event_hooks["request"].append(watch.on_request_async)
+            client._client.event_hooks["request"] += (watch.on_request_async, keep_back)
             client._client.event_hooks["response"].append(watch.on_response_async)
             asked = client if plan.own_credential else client.with_options(api_key=clients.PLACEHOLDER_KEY)
             kind = type(client._client.timeout)

@@ -29,6 +29,11 @@ from oairunbook.route.transport import Carrier, carrier_of
 PLACEHOLDER_KEY = "sk-oairunbook-placeholder"
 """Sent where the path is not trusted with the real key; it opens nothing."""
 
+_PLAIN_HEADERS = re.compile(
+    r"host|accept|accept-encoding|connection|content-length|content-type|transfer-encoding|user-agent|x-stainless-.*",
+    re.IGNORECASE,
+)
+
 _HASHED = re.compile(r"[0-9a-f]{8}\.\d+")
 
 
@@ -39,6 +44,23 @@ class Watched:
     trace: Callable[[str, Mapping[str, Any]], None]
     connection: socket.socket | None = None
     """A second descriptor of the connection under its answer."""
+
+    origin: tuple[str, str, int | None] | None = None
+    """Whom it was sent to first."""
+
+    def keep_back(self, request: Any) -> None:
+        """Where a redirect leads to another origin, only what every client sends goes along.
+
+        The transport takes `Authorization` and cookies away, and would hand on whatever headers the application adds.
+        """
+        url = request.url
+        origin = (url.scheme, url.host, url.port)
+        if self.origin is None:
+            self.origin = origin
+        elif origin != self.origin and origin != ("https", self.origin[1], None):
+            # From http to https of the same host the transport hands on the key as well.
+            for name in [name for name in request.headers if not _PLAIN_HEADERS.fullmatch(name)]:
+                del request.headers[name]
 
     def release(self) -> None:
         """Give the descriptor back."""
@@ -111,6 +133,7 @@ def _watch(http_client: Any) -> None:
     def turn_trace_on(request: Any) -> None:
         watched = WATCHED.get()
         if watched is not None:
+            watched.keep_back(request)
             request.extensions["trace"] = watched.trace
 
     def keep_connection(response: Any) -> None:
@@ -123,6 +146,7 @@ def _watch(http_client: Any) -> None:
     async def turn_trace_on_async(request: Any) -> None:
         watched = WATCHED.get()
         if watched is not None:
+            watched.keep_back(request)
             trace = watched.trace
 
             async def note(name: str, info: Mapping[str, Any]) -> None:

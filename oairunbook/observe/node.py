@@ -21,6 +21,8 @@ from oairunbook.observe.errors import error_chain
 from oairunbook.observe.http import KEPT_HEADERS
 
 _SCRIPT = Path(__file__).with_name("node_request.js")
+REDIRECTS = Path(__file__).with_name("node_redirects.js")
+"""Which headers go where a redirect leads; the collector takes it along."""
 _START_SECONDS = 5.0
 """What Node may take to start, beside the request."""
 

@@ -5,6 +5,7 @@ const { createRequire } = require('module');
 const dns = require('dns');
 const fs = require('fs');
 const path = require('path');
+const { following } = require('./node_redirects');
 
 const KEPT_TEXT = 600;
 
@@ -60,6 +61,7 @@ async function bySdk(found, plan) {
   const client = plan.api_version
     ? new AzureOpenAI({ ...common, baseURL: plan.base_url, apiVersion: plan.api_version })
     : new OpenAI({ ...common, baseURL: plan.base_url });
+  if (typeof client.fetch === 'function') client.fetch = following(client.fetch);
   const { data, response, request_id } = await client.chat.completions.create(plan.body).withResponse();
   return { status: response.status, request_id, shape: (data && data.object) || typeof data, headers: kept(response.headers, plan.headers) };
 }

@@ -118,7 +118,7 @@ def read(
         observations=tuple(_numbered(observations)),
         tool_version=__version__,
     )
-    clean, redactions = Secrets.from_environment(environment).redact(evidence)
+    clean, redactions = Secrets.from_environment(environment).with_told(f"{raw}\n{known}").redact(evidence)
     return dataclasses.replace(clean, redactions=redactions)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from oairunbook.collector.assigned import holds_secret
 from oairunbook.collector.options import Where
 from oairunbook.output import examples, say
 from oairunbook.redaction import without_credentials
@@ -106,6 +109,20 @@ def schedule(
             "--base-url holds a password, a query or a fragment, and what is printed is no place for secrets. "
             "Next: put OPENAI_BASE_URL into the environment file or the Secret"
         )
+    _refuse_secrets(
+        {
+            "--via": via,
+            "--archive": archive,
+            "--model": model,
+            "--prom": metrics,
+            "--python": python,
+            "--node": node,
+            "--project": project,
+            "--image": image,
+            "--program": program,
+            "--env-file": env_file,
+        }
+    )
     place = Where(
         via=via, python=python, node=node, project=project, like_pid=None, like_unit=like_unit, sends=send_env
     )
@@ -159,6 +176,16 @@ def schedule(
         except OSError as error:
             raise click.UsageError(f"{folder / name} cannot be written: {error.strerror}") from error
         click.echo(f"{folder / name}", err=True)
+
+
+def _refuse_secrets(given: Mapping[str, str | None]) -> None:
+    for name, text in given.items():
+        if text and holds_secret(text, os.environ):
+            # The text itself is not said again.
+            raise click.UsageError(
+                f"{name} holds a secret, and what is printed is no place for secrets. Next: put it into the environment file or the Secret; "
+                "what --via sets there, --send-env NAME takes from that file"
+            )
 
 
 def _minutes(text: str) -> int:

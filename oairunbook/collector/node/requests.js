@@ -5,6 +5,7 @@ const net = require('net');
 const tls = require('tls');
 const { keyOf } = require('./about');
 const { chain } = require('./plain');
+const { following } = require('./node_redirects');
 
 const MOST_EVENTS = 60;
 const MOST_BODY_CHARACTERS = 4 * 1024 * 1024;
@@ -88,12 +89,19 @@ function recorded() {
 
 const settings = (known, key, ms) => ({ apiKey: key, baseURL: known.url.base, maxRetries: 0, timeout: ms });
 
-function construct(known, key, ms) {
+function made(known, key, ms) {
   const { OpenAI, AzureOpenAI, default: fallback } = known.sdk.module;
   if (known.url.surface !== 'azure-dated') return new (OpenAI || fallback)(settings(known, key, ms));
   const { apiKey, ...rest } = settings(known, key, ms);
   const identity = known.credential.token ? { azureADTokenProvider: async () => apiKey } : { apiKey };
   return new AzureOpenAI({ ...rest, ...identity, apiVersion: known.url.api_version });
+}
+
+// With the fetch that it chose itself, but for where redirects lead.
+function construct(known, key, ms) {
+  const client = made(known, key, ms);
+  if (typeof client.fetch === 'function') client.fetch = following(client.fetch);
+  return client;
 }
 
 // Whether the client could be built, and as what.
@@ -180,7 +188,7 @@ async function byFetch(known, { model, stream, key, ms, came }) {
   const address = `${url.base}${dated ? `/deployments/${model}` : ''}/chat/completions${dated ? `?api-version=${url.api_version}` : ''}`;
   const headers = { 'content-type': 'application/json', ...(dated && !known.credential.token ? { 'api-key': key } : { authorization: `Bearer ${key}` }) };
   const body = { model, messages: [{ role: 'user', content: known.prompt }], stream, max_completion_tokens: known.most_tokens };
-  const response = await within(fetch(address, { method: 'POST', headers, body: JSON.stringify(body) }), ms);
+  const response = await within(following(fetch)(address, { method: 'POST', headers, body: JSON.stringify(body) }), ms);
   came.response = { status: response.status, headers: headersOf(response.headers), content_type: response.headers.get('content-type') };
   if (stream && response.ok && (came.response.content_type || '').includes('event-stream')) return consume(events(response), ms, came);
   const text = (await within(response.text(), ms)).slice(0, MOST_BODY_CHARACTERS);

@@ -14,19 +14,17 @@ from typing import Any
 
 from oairunbook import identity, practice
 from oairunbook.collector.stream import lines
-from oairunbook.observe import control, sdk
+from oairunbook.observe import control, node, sdk
 from oairunbook.observe.http import KEPT_HEADERS, KEPT_PREFIXES
-from oairunbook.redaction import (
-    DUMMY_KEYS,
+from oairunbook.redaction.forms import (
     LINE_BREAK,
     LONGEST_SHOWN,
     MASK,
-    NO_SECRET_NAME,
-    SECRET_NAME,
     SHORTEST_MASKED,
     SHORTEST_REST,
     SHORTEST_SECRET,
 )
+from oairunbook.redaction.names import DUMMY_KEYS, NO_SECRET_NAME, SECRET_NAME
 from oairunbook.route import SHOWN_VARIABLES
 from oairunbook.route.base_url import AZURE_HOST, DEFAULT_BASE_URL, DIRECT_HOST, LAST_DATED_API_VERSION
 from oairunbook.route.credential import VARIABLES_BY_SURFACE
@@ -71,7 +69,8 @@ def make(job: dict[str, Any]) -> bytes:
 def _carried() -> str:
     """What is the same in every stream: the scripts, packed."""
     folder = Path(__file__).parent
-    document = json.dumps({name: (folder / f"{name}.js").read_text("utf-8") for name in _SCRIPTS})
+    files = [*(folder / f"{name}.js" for name in _SCRIPTS), node.REDIRECTS]
+    document = json.dumps({file.stem: file.read_text("utf-8") for file in files})
     return "".join(lines("_o.append({})", base64.b64encode(zlib.compress(document.encode("ascii"), 9))))
 
 

@@ -1,0 +1,239 @@
+"""Which names say that their value is a secret, and where a text tells a value under such a name.
+
+`NAME=value`, YAML, JSON, TOML, headers, the code and the shells of any language: in all of them a value stands behind its name. What the diagnosis
+reads stays: names alone, numbers, references to a variable, words of a sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+SECRET_NAME = re.compile(
+    r"(KEY|TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|_PASS$|PGPASS|.PWD$|CREDENTIAL|AUTHORIZATION|COOKIE|SIGNATURE|_AUTH$|^IDENTITY_HEADER$)",
+    re.IGNORECASE,
+)
+NO_SECRET_NAME = re.compile(r"((_FILE|_DIR|_PATH|_HOME|_URL|_ENDPOINT)$|^OLDPWD$)")
+
+DUMMY_KEYS = frozenset(
+    {"ollama", "lm-studio", "llama.cpp", "not-needed", "placeholder", "anything", "sk-no-key-required"}
+)
+"""What servers without keys tell their users to set. It is no secret, and `ollama` is a common host name, which must stay."""
+
+
+def names_secret(name: str) -> bool:
+    """Whether the value of a variable of this name is a secret."""
+    return bool(SECRET_NAME.search(name) and not NO_SECRET_NAME.search(name))
+
+
+_WORDS = (
+    *("key", "token", "secret", "passwd", "password", "passphrase", "pass", "pwd"),
+    *("credential", "authorization", "cookie", "signature", "identity_header", "auth"),
+)
+"""A text is searched for these alone; what stands around one makes it a name, or not."""
+
+# In a text a word of that kind also names what is counted, described, or no secret at all.
+_OF_SOMETHING_ELSE = re.compile(
+    r"(?:MON|TUR|DON|HOC|JOC|HOT)KEY|KEY_?(?:BOARD|WORD|NOTE|CLOAK|SPACE|CHAIN|STROKE|RING|FILE)|PUBLIC|FINGERPRINT|IDEMPOTENCY|(?:CACHE|PARTITION|SORT)_KEY|"
+    r"TOKENI[ZS]|TOKENS(?:_|$)|(?:BOS|EOS|PAD|UNK|STOP|PAGE|CONTINUATION)_TOKEN|ERROR|EXCEPTION|WARNING|"
+    r"_(?:ID|IDS|IDX|INDEX|COUNT|LIMITS?|TYPE|NAME|LEN|LENGTH|SIZE|USAGE|USED|BUDGET|POLICY|FORMAT|ALGORITHM|STATUS|TTL|VERSION|REF|EXPIRY|EXPIRES\w*|"
+    r"FILE|DIR|PATH|HOME|URL|ENDPOINT|METHODS?|SCHEME|AT|IN|ENV|ENV_VAR|VAULT|PROVIDER)$"
+)
+_ACCESS_KEY_ID = "ACCESS_KEY_ID"
+_STRONG = re.compile(
+    r"(?:API_?KEY|(?:ACCESS|PRIVATE|SUBSCRIPTION|ACCOUNT|SHARED|MASTER)_?KEY|SECRET|PASSW(?:OR)?D|PASSPHRASE|PWD|(?:ACCESS|REFRESH|ID|AUTH|SESSION|SECURITY|BEARER|API)_?TOKEN)"
+    r"(?:_\w{1,12})?$"
+)
+"""Names whose value is a secret, whatever it looks like."""
+
+_QUOTE = r"\\{0,8}[\"'`]"
+_BLANKS = r"[ \t]{0,40}"
+_TOLD = re.compile(
+    r"(?:"
+    # name: API_KEY … value: …; "Name": "API_KEY", "Value": "…"; key="API_KEY" value="…"
+    rf"(?P<value>(?:{_QUOTE})?[ \t,;]{{0,40}}(?:\r?\n[ \t-]{{0,80}})?(?:{_QUOTE})?[vV](?:alue|ALUE)(?:{_QUOTE})?{_BLANKS}[:=]{_BLANKS})"
+    # ("X-Api-Key", "…"), [b'x-api-key', b'…'], setenv("API_KEY", "…")
+    rf"|(?P<pair>{_QUOTE}{_BLANKS},[ \t\r\n]{{0,80}})(?=[bBuUrR@]?{_QUOTE})"
+    # AzureKeyCredential("…"), setApiKey('…')
+    rf"|(?P<call>\({_BLANKS})(?=[bBuUrR@]?{_QUOTE})"
+    # the common case, also with the type of a declaration, a block of YAML, or a word of a sentence between
+    rf"|(?P<sign>(?: (?:provided|used|given|value|is|was|set to))?(?:{_QUOTE})?\]?{_BLANKS}"
+    rf"(?::{_BLANKS}(?:str|string|String|&str|&'static str|String\?|Optional\[str\]|str \| None){_BLANKS})?"
+    rf"(?::=|=>|==?|:){_BLANKS}(?:[|>][+-]?{_BLANKS}(?=\r?\n))?(?:\r?\n[ \t]{{1,80}})?)"
+    # <ApiKey>…</ApiKey>, and a cell of a table
+    rf"|(?P<element>>)|(?P<cell>{_BLANKS}[|\u2502]{_BLANKS})"
+    # setx API_KEY …, --api-key …
+    r"|(?P<blank>[ \t]{1,40})"
+    rf")(?:[bBuUrR@]?(?P<quote>{_QUOTE})|(?P<bare>[^\s\"'`<>]{{1,2}}))"
+)
+_REST = re.compile(r"[\w-]{0,40}")
+_BARE = re.compile(r"[^\s\"'`<>]*")
+_BY_COMMAND = re.compile(r"(?:^|\s|[\"'`\[(])(?:--?[\w-]*|(?:setx|setenv|ENV|set[ \t]+-\w+)[ \t]+\w*)\Z")
+_ENDS = re.compile(r"[,;&)}\]|]")
+_NEXT = re.compile(r"[,;&|](?=\s*[\w.-]+[=:])")
+_NEXT_NAME = re.compile(rf"(?:{_QUOTE})?\s{{0,9}}[:=]")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_LONGEST_NAME = 64
+_SHORTEST_VALUE = 3
+_LONGEST_JUDGED = 128
+"""What a long word is follows from its beginning: to its end for each name in it would take its length squared."""
+_LONGEST_QUOTED = 4096
+
+
+def told(text: str) -> Iterator[tuple[int, int]]:
+    """From where to where the values stand that a text tells under the name of a secret."""
+    behind = last = 0
+    for at, word in _words(text):
+        if at < behind or at < last:
+            continue
+        rest = _REST.match(text, at + len(word))
+        last = rest.end() if rest else at + len(word)
+        found = _TOLD.match(text, last)
+        if found is None:
+            continue
+        first = at
+        while first > max(0, at - _LONGEST_NAME) and (text[first - 1].isalnum() or text[first - 1] in "_-"):
+            first -= 1
+        place = _value(text, first, last, found)
+        if place is not None:
+            behind = place[1]
+            yield place
+
+
+def _words(text: str) -> list[tuple[int, str]]:
+    lower = text.lower()
+    if len(lower) != len(text):
+        # A letter that has no small one of its own length would move every place behind it.
+        lower = text.translate(_LOWER)
+    found = []
+    for word in _WORDS:
+        at = lower.find(word)
+        while at >= 0:
+            found.append((at, word))
+            at = lower.find(word, at + len(word))
+    # Where two begin at one place, the longer is the name's: `pass`, `password`.
+    return sorted(found, key=lambda one: (one[0], -len(one[1])))
+
+
+_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+def _value(text: str, first: int, last: int, found: re.Match[str]) -> tuple[int, int] | None:
+    """Where the value stands that is told under the name between *first* and *last*; None if it is no secret."""
+    name = text[first:last].strip("-")
+    snake = _HUMP.sub("_", name).replace("-", "_").upper()
+    if not SECRET_NAME.search(snake) or (_OF_SOMETHING_ELSE.search(snake) and _ACCESS_KEY_ID not in snake):
+        return None
+    before = text[max(0, first - 24) : first]
+    if found["element"] and not before.endswith("<"):
+        return None
+    if found["blank"] and not _BY_COMMAND.search(before + text[first:last]):
+        return None
+    if found["sign"] and before.lower().rstrip(" _-").endswith("public"):
+        return None
+    is_variable = "_" in name and name == name.upper()
+    tight = found["sign"] == "="
+    begin, end = _place(text, found, whole=is_variable and tight)
+    value = text[begin:end]
+    if found["pair"] and _NEXT_NAME.match(text, end):
+        # The next name of a dictionary.
+        return None
+    quoted = found["quote"] is not None
+    assigned = bool(found["value"] or found["blank"] or (found["sign"] and (tight or quoted or is_variable)))
+    whatever = assigned and len(value) >= _SHORTEST_VALUE and (is_variable or bool(_STRONG.search(snake)))
+    if not (whatever or looks_random(value)) or _is_none(name, value, quoted=quoted):
+        return None
+    if len(value) == _LONGEST_JUDGED:
+        rest = _BARE.match(text, end)
+        end = rest.end() if rest else end
+    return begin, end
+
+
+def _place(text: str, found: re.Match[str], *, whole: bool) -> tuple[int, int]:
+    if found["quote"] is not None:
+        begin = found.end("quote")
+        end = text.find(found["quote"], begin, begin + _LONGEST_QUOTED)
+        while end > begin and text[end - 1] == "\\":
+            end = text.find(found["quote"], end + 1, begin + _LONGEST_QUOTED)
+        line = text.find("\n", begin, begin + _LONGEST_QUOTED)
+        if end >= 0 and (line < 0 or end < line):
+            return begin, end
+    else:
+        begin = found.start("bare")
+    bare = _BARE.match(text, begin, begin + _LONGEST_JUDGED)
+    assert bare is not None
+    cut = (_NEXT if whole else _ENDS).search(text, begin, bare.end())
+    end = cut.start() if cut else bare.end()
+    return begin, begin + len(text[begin:end].rstrip(",;.:\\"))
+
+
+# -- what is no secret although a name says so --------------------------------------------------------------------
+
+_LITERAL = re.compile(
+    r"(?:none|null|nil|undefined|nan|true|false|yes|no|on|off|empty|missing|required|unset|invalid|unknown|default|optional|provided|not[ _-]set|"
+    r"set|str|string|bytes|any|object|bearer|basic|digest|ntlm|negotiate|kerberos|[+-]?\d{1,9}(?:\.\d{1,9})?|\W*)\Z",
+    re.IGNORECASE,
+)
+_REFERENCE = re.compile(
+    r"[\[]redacted|[$<{@!%]|\*{3}|\.{3}|\u2022|\u2026|x{4,}|(?:os|process|import|self|this|config|settings|env|ctx|args|options)\b[.\[]|(?:file|env|secret|vault|arn|urn):",
+    re.IGNORECASE,
+)
+_CODE = re.compile(r"[A-Za-z_]\w*(?:(?:\.|::)[A-Za-z_]\w*)*(?:[(\[{]|\Z)")
+_FOR_PEOPLE = re.compile(r"your[_ -]?|placeholder|example|changeme|replace[_ -]?me", re.IGNORECASE)
+PATH = re.compile(
+    r"(?:~|\.{1,2})?/(?:etc|home|usr|var|srv|opt|app|tmp|root|run|mnt|Users|proc|data|secrets?|certs?)(?:/|\Z)|\.{0,2}/[\w./-]+\.[a-z]{2,4}\Z|[A-Za-z]:\\"
+)
+"""Of a file or folder."""
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]|\Z)")
+_HOST = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]{2,}(?::\d{1,5})?(?:/.*)?\Z")
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_JUDGED = 64
+"""How a value looks, its beginning tells."""
+
+
+def _is_none(name: str, value: str, *, quoted: bool) -> bool:
+    if _LITERAL.match(value) or value.lower() in DUMMY_KEYS or _REFERENCE.match(value) or PATH.match(value):
+        return True
+    if "://" in value or _TIME.match(value) or _FOR_PEOPLE.search(value):
+        return True
+    if name.lower().endswith(value.lower()):
+        return True
+    # A name in the place of a value: `api_key=OPENAI_API_KEY`, `KeyError: 'api_key'`.
+    named = re.fullmatch(r"[A-Za-z]+(?:[_.-][A-Za-z]+)+", value) and SECRET_NAME.search(value)
+    # Code that reads it from somewhere: `token=get_token()`, `key=cfg.openai.key`.
+    code = None if quoted else _CODE.match(value)
+    read = code and not value[: code.end()].isalnum() and ("." in code[0] or "::" in code[0] or code[0][-1] in "([{")
+    return bool(named or (read and not looks_random(value[: code.end() - 1] if code else "")))
+
+
+def looks_random(value: str) -> bool:
+    """Whether a value looks drawn, not written: letters and digits among each other, or one long word that is none."""
+    value = value[:_JUDGED]
+    if (
+        len(value) < _SHORTEST_RANDOM
+        or " " in value.strip()
+        or "://" in value
+        or _HOST.match(value)
+        or _TIME.match(value)
+    ):
+        return False
+    if value.isdigit():
+        return len(value) >= _SHORTEST_NUMBER
+    stem = value.rstrip("0123456789")
+    if len(value) - len(stem) <= 3:
+        # `my-app-2`: words with a number behind.
+        value = stem
+    if any(letter.isdigit() for letter in value) and any(letter.isalpha() for letter in value):
+        return True
+    # Words, also of a name in any style, are no secret by their look.
+    parts = _PARTS.findall(value)
+    return len(value) >= _SHORTEST_WORD and (
+        any(len(p) > _LONGEST_WORD for p in parts) or sum(len(p) < 3 for p in parts) > 4
+    )
+
+
+_SHORTEST_RANDOM = 8
+_SHORTEST_NUMBER = 12
+_SHORTEST_WORD = 16
+_LONGEST_WORD = 20

@@ -1,0 +1,67 @@
+"""What has the shape of a secret, whoever's it is."""
+
+from __future__ import annotations
+
+import re
+
+_PARAMETERS = (
+    r"sig|signature|sv|code|token|access_token|refresh_token|id_token|assertion|auth|session|sessionid|sid|password|passwd|pwd|secret|client_secret|"
+    r"key|api[-_]?key|subscription-key|x-amz-signature|x-amz-security-token|x-amz-credential|x-goog-signature|x-goog-credential"
+)
+_HEADERS = r"api-key|x-api-key|authorization|proxy-authorization|ocp-apim-subscription-key|cf-aig-authorization|set-cookie|cookie"
+
+SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
+    # userinfo of a URL, up to the last @ before the path; the host behind it stays
+    (
+        "url userinfo",
+        re.compile(
+            r"(?P<keep>[a-z][a-z0-9+.-]{0,31}://)(?!\[redacted[^\]]{0,40}\]@)[^\s/?#'\"<>]+(?=@)", re.IGNORECASE
+        ),
+        "",
+    ),
+    (
+        "signed query",
+        re.compile(rf"(?P<keep>[?&;](?:{_PARAMETERS})=)(?!\[redacted[^\]]{{0,40}}\])[^&\s\"'<>]+", re.IGNORECASE),
+        "",
+    ),
+    (
+        "authorization",
+        re.compile(
+            r"(?P<keep>\b(?:bearer|basic|digest|negotiate)\s+)(?=[A-Za-z0-9+/=._~-]{8,})"
+            # words of a sentence and parameters of a challenge stay: `Basic realm=…`, `basic authentication`
+            r"(?!realm|token\b|(?-i:[A-Z]?[a-z]+)(?![A-Za-z0-9+/=_~]|[.-]\w))[^\s\"',;]+",
+            re.IGNORECASE,
+        ),
+        "",
+    ),
+    (
+        "secret header",
+        # `name: value`, `"name": "value"`, and the pairs that transports print: (b'name', b'value')
+        re.compile(
+            rf"(?P<keep>\b(?:{_HEADERS})(?:['\"]?\s{{0,99}}[:=]\s{{0,99}}(?:b?['\"])?|['\"],\s{{0,99}}b?['\"]))(?!\s{{0,99}}(?:[A-Za-z]{{1,20}}\s)?\[redacted)[^\r\n'\"]+",
+            re.IGNORECASE,
+        ),
+        "",
+    ),
+    # OpenAI's own error text shows a masked key ("sk-ab***yz"); the mask is removed as well
+    (
+        "openai key",
+        re.compile(r"(?:(?<![A-Za-z])|(?<=%[0-9A-Fa-f]{2}))(?:sk|sess|ek|rk|pk)-[A-Za-z0-9_*.\-\u2022]{6,}"),
+        "key",
+    ),
+    ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?"), "jwt"),
+    ("aws key", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"), "key"),
+    (
+        "vendor token",
+        re.compile(
+            r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,}"
+            r"|xox[abeprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{30,})"
+        ),
+        "token",
+    ),
+    (
+        "private key",
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+        "key",
+    ),
+)
