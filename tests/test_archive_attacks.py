@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -12,15 +13,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from oairunbook.cli import cli
 from oairunbook.record.archive import MANIFEST, ArchiveError, begin, check
 from oairunbook.record.archive.chain import CHAIN
 from oairunbook.record.archive.index import INDEX, open_index
 from oairunbook.record.archive.index_file import Budget
 from oairunbook.record.archive.prune import prune
 from oairunbook.record.archive.tombstone import REMOVED
+from oairunbook.record.run import archive_record
 
-from .test_archive_commands import BEGAN, HEALTHY, archived, call, names
+from .test_archive_commands import BEGAN, FAULT, HEALTHY, SEEN, archived, call, names
 
 DAY = timedelta(days=1)
 
@@ -316,3 +320,26 @@ def test_a_query_ends_by_the_signal_that_ends_its_command() -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+# -- what is handed over -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("with_manifest", [False, True])
+def test_a_packet_that_was_edited_is_not_handed_over_without_a_word(archive: Path, with_manifest: bool) -> None:
+    run = archive_record(archive, SEEN, FAULT)
+    asked = ["packet", str(run)]
+    assert CliRunner().invoke(cli, asked).exit_code == 0
+    packet, manifest = run / "packet.md", run / MANIFEST
+    before = hashlib.sha256(packet.read_bytes()).hexdigest()
+    for file in (packet, manifest):
+        file.chmod(0o600)
+    packet.write_text(packet.read_text().replace("tcp.refused", "tcp.forged"))
+    if with_manifest:
+        after = hashlib.sha256(packet.read_bytes()).hexdigest()
+        manifest.write_text(manifest.read_text().replace(before, after))
+    done = CliRunner().invoke(cli, asked)
+    file = MANIFEST if with_manifest else "packet.md"
+    assert (done.exit_code, f"{run.name}/{file}: was changed since" in done.stderr) == (1, True)
+    shown = call(archive, "show", str(run))
+    assert (shown.exit_code, f"PROBLEM   {run.name}/{file}" in shown.stdout) == (1, True)

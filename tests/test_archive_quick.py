@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
 import sqlite3
@@ -223,6 +224,39 @@ def test_what_is_no_file_is_told_and_not_waited_for(runs: list[Path], make: Call
     removed(runs[1])
     make(runs[1] / "evidence.json")
     assert [problem.what for problem in verify(runs[0].parents[3])] == ["was changed since it was archived"]
+
+
+def test_a_page_that_was_dirty_when_its_file_was_read_is_no_way_to_change_it_unseen(runs: list[Path]) -> None:
+    """A write through a mapping stamps the file only when the page becomes dirty: it must not be when the file is read."""
+    archive, path = runs[0].parents[3], runs[1] / "evidence.json"
+    path.chmod(0o600)
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        mapped[:1] = mapped[:1]
+        path.chmod(0o400)
+        before = path.stat().st_ctime_ns
+        assert check(archive).intact
+        mapped[-3:-2] = b"x"
+        if path.stat().st_ctime_ns == before and _is_in_memory(path):
+            pytest.skip("a file system in memory stamps no write through a mapping")
+        assert [problem.what for problem in quick(runs[0]).problems] == ["was changed since it was archived"]
+
+
+def _is_in_memory(path: Path) -> bool:
+    done = subprocess.run(["stat", "-f", "-c", "%T", str(path)], capture_output=True, text=True, check=True)
+    return done.stdout.strip() in ("tmpfs", "ramfs")
+
+
+def test_a_chain_that_was_cut_off_is_told_to_who_has_found_it_longer(runs: list[Path]) -> None:
+    archive = runs[0].parents[3]
+    assert check(archive).intact
+    first, second, _ = (archive / CHAIN).read_text().splitlines(keepends=True)
+    shutil.rmtree(runs[2])
+    (archive / CHAIN).write_text(first + second)
+    for _ in range(2):
+        [problem] = quick(runs[0]).problems
+        assert (problem.path, "runs were cut off, or it was made anew" in problem.what) == (CHAIN, True)
+    assert verify(archive) == (), "who believes nothing knows nothing of it"
+    assert quick(runs[0]).intact
 
 
 def test_what_has_changed_just_now_is_not_believed_yet(runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

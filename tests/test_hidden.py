@@ -165,7 +165,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def call(*arguments: str) -> Result:
     result = CliRunner().invoke(cli, [*arguments, "--archive", "archive"])
-    assert result.exit_code == 0, result.output
+    # The notebook was added to the run after it was archived, and `archive show` says so.
+    assert result.exit_code == ("show" in arguments), result.output
     return result
 
 

@@ -201,6 +201,10 @@ def _practise(
     return [(name, value) for name, value in ours.items() if name not in names]
 
 
+_HANDED_OVER = frozenset({"manifest.json", "evidence.json", "verdict.json", "packet.md", "packet.json"})
+"""What a packet is, or is made of."""
+
+
 @click.command(
     epilog=examples(
         "oairunbook packet latest",
@@ -230,15 +234,18 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
     Markdown for people, `--json -` for tickets. RUN is a run's folder, its name or a part of it, or latest. A run that was killed before
     its packet was written gets one from its evidence. With --hide it leaves your company without the names of your network: of a host
     stays a token, by which your own archive knows it.
+
+    Exit status: 0, or 1 if a file of the run is not as it was archived; which, is told on standard error.
     """
     import json
 
     from oairunbook.diagnose import diagnose
     from oairunbook.evidence import EvidenceError, load_evidence
     from oairunbook.record import packet as packets
-    from oairunbook.record.archive.chain import ArchiveError
+    from oairunbook.record.archive.chain import MANIFEST, ArchiveError
     from oairunbook.record.archive.find import archive_root, run_folder_of
     from oairunbook.record.archive.mirror import address
+    from oairunbook.record.archive.show import problems_of
     from oairunbook.record.files import read_kept
     from oairunbook.record.hidden import hidden_of
     from oairunbook.record.source import EVIDENCE_FILE
@@ -255,6 +262,10 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
             markdown, document = packets.to_markdown(built), json.loads(packets.to_json(built))
         if hidden := hidden_of(hide, run_folder):
             markdown, document = hidden.text(markdown), hidden.document(document)
+        kept = run_folder / MANIFEST
+        whole = problems_of(run_folder, read_kept(kept) if os.path.lexists(kept) else None)
+        # What else was added to the run is in no packet.
+        problems = [one for one in whole if "/" not in one.path or one.path.rpartition("/")[2] in _HANDED_OVER]
     except ArchiveError as error:
         raise click.UsageError(inert(str(error))) from error
     except (OSError, EvidenceError, ValueError, RecursionError) as error:
@@ -270,6 +281,12 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
         write_json(document, json_file)
     if json_file != "-":
         say(markdown)
+    if problems:
+        for problem in problems:
+            text = f"{problem.path}: {problem.what}"
+            click.echo(inert(hidden.text(text) if hidden else text), err=True)
+        click.echo("This run is not as it was archived: look at it before you hand this over.", err=True)
+        raise SystemExit(1)
 
 
 def _of_a_fleet(folder: Path, root: Path, archive: str) -> str:

@@ -160,6 +160,8 @@ def show(run: str, root: str, hide: frozenset[str], json_file: str | None) -> No
     """Show one RUN: what it found, how its notebooks ended, its place in the chain.
 
     RUN is a folder, a name in the archive or a part of it, or `latest`.
+
+    Exit status: 0, or 1 if something of the run is not as it was archived; what, is told.
     """
     from oairunbook.evidence import EvidenceError
     from oairunbook.record.archive.find import archive_root, find_run
@@ -177,6 +179,8 @@ def show(run: str, root: str, hide: frozenset[str], json_file: str | None) -> No
         write_json(hidden.document(shown.document()) if hidden else shown.document(), json_file)
     if json_file != "-":
         say(inert(hidden.text(to_text(shown)) if hidden else to_text(shown)))
+    if shown.problems:
+        raise SystemExit(1)
 
 
 @archive.command(

@@ -7,7 +7,7 @@ import hashlib
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from stat import S_ISREG
 from typing import Protocol
 
@@ -41,6 +41,31 @@ class InFolders:
     settled_ns: int
     """Nothing that was changed later than this has a state: a change within one tick of the clock would not show."""
 
+    device: int = field(init=False)
+    """The file system of the archive; what lies on another one has no state."""
+
+    def __post_init__(self) -> None:
+        self.device = os.stat(self.archive).st_dev  # noqa: PTH116 - as below
+
+    def settle(self) -> None:
+        """Before a file is read whose state is to be relied on: bring all that was written to the disk (syncfs(2)).
+
+        A page that is written through a mapping (mmap(2)) stamps the file when it becomes dirty, and not again until it has been brought to the
+        disk: whoever made it dirty before the file was read could change it afterwards, and no time would tell.
+        """
+        # It takes its time to import, and a listing needs none of it.
+        import ctypes
+
+        descriptor = os.open(self.archive, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if ctypes.CDLL(None).syncfs(descriptor) != 0:
+                self.settled_ns = 0
+        except AttributeError:
+            # Another C library than Linux has: nothing is relied on.
+            self.settled_ns = 0
+        finally:
+            os.close(descriptor)
+
     def state(self, run: str) -> bytes | None:
         """Inode, size, and the times of the last change of content and of status (stat(2)); the kernel alone sets the last one."""
         folder = f"{self.archive}/{run}"
@@ -52,6 +77,8 @@ class InFolders:
                 one = os.lstat(f"{folder}/{name}")
                 # What a link leads to may be changed behind it.
                 if one.st_ctime_ns > self.settled_ns or (name and not S_ISREG(one.st_mode)):
+                    return None
+                if one.st_dev != self.device:
                     return None
                 told += _PACK(one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns)
         except OSError:

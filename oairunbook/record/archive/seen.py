@@ -21,7 +21,7 @@ from oairunbook.record.archive.chain import Entry
 from oairunbook.record.archive.mirror import state_folder
 from oairunbook.record.files import PRIVATE_FILE, make_private
 
-_VERSION = 2
+_VERSION = 3
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS runs (line_sha256 TEXT PRIMARY KEY, state BLOB, signed INTEGER, read_at TEXT) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS whole (chain_bytes, chain_sha256, states, runs, pruned, signed, since)",
@@ -148,6 +148,7 @@ def _keep(path: Path, seen: Seen) -> None:
     with closing(sqlite3.connect(path)) as database, database:
         if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
             database.execute("DROP TABLE IF EXISTS runs")
+            database.execute("DROP TABLE IF EXISTS whole")
             database.execute(f"PRAGMA user_version = {_VERSION}")
         for table in _SCHEMA:
             database.execute(table)

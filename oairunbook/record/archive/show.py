@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from oairunbook.evidence import EvidenceError, to_document
-from oairunbook.record.archive.chain import MANIFEST, UNFINISHED
+from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, ArchiveError, line_of, sha256
 from oairunbook.record.archive.draft import is_running
 from oairunbook.record.archive.held import hashes_in
 from oairunbook.record.archive.mirror import address, mirror_of
+from oairunbook.record.archive.row import document
 from oairunbook.record.archive.walk import Problem, compare_files
 from oairunbook.record.files import read_kept
 from oairunbook.record.table import verdict_text
@@ -54,7 +55,8 @@ def read_run(folder: Path) -> Shown:
         OSError: It cannot be read.
         ValueError: Its manifest is none.
     """
-    manifest = json.loads(read_kept(folder / MANIFEST))
+    data = read_kept(folder / MANIFEST)
+    manifest = json.loads(data)
     if not isinstance(manifest, dict):
         raise ValueError(f"its {MANIFEST} is no manifest")
     unfinished = folder.name.endswith(UNFINISHED)
@@ -69,10 +71,36 @@ def read_run(folder: Path) -> Shown:
         manifest=manifest,
         verdict=_verdict(folder),
         notebooks=tuple(_notebook(path) for path in sorted(folder.glob("*.ipynb"))),
-        problems=()
-        if unfinished
-        else tuple(compare_files(folder.name, hashes_in(str(folder)), files if isinstance(files, dict) else {})),
+        problems=problems_of(folder, data),
     )
+
+
+def problems_of(folder: Path, manifest: bytes | None) -> tuple[Problem, ...]:
+    """What of a run is not as it was archived: its files by its manifest, and that by the chain, if the run still lies in an archive.
+
+    Args:
+        folder: Of the run; of an unfinished one nothing is known.
+        manifest: What is in it as its manifest; None if there is none.
+    """
+    if folder.name.endswith(UNFINISHED):
+        return ()
+    problems = []
+    told = document(manifest or b"").get("files")
+    try:
+        archive = folder.resolve().parents[3]
+        line = line_of(archive, str(folder.resolve().relative_to(archive)))
+        if line is None:
+            problems.append(Problem(path=folder.name, what="was inserted: no line of the chain names it"))
+        elif sha256(manifest or b"") != line.manifest_sha256:
+            problems.append(Problem(path=f"{folder.name}/{MANIFEST}", what="was changed since the run was archived"))
+    except (FileNotFoundError, IndexError):
+        # It was handed over by itself: there is no chain to ask.
+        if manifest is None:
+            return ()
+    except ArchiveError as error:
+        problems.append(Problem(path=CHAIN, what=str(error)))
+    files = told if isinstance(told, dict) else {}
+    return (*problems, *compare_files(folder.name, hashes_in(str(folder)), files))
 
 
 def to_text(shown: Shown) -> str:

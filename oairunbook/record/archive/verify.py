@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from oairunbook.record.archive.chain import CHAIN, MANIFEST, ArchiveError, read_bytes, sha256
@@ -94,15 +95,24 @@ def check(
         names = () if files else (MANIFEST, SIGNATURE) if public_keys else (MANIFEST,)
         held = InFolders(str(archive), names, time.time_ns() - _UNSETTLED_NS)
         walk = functools.partial(Walk, archive, public_keys, files, held, seen)
-        return (None if knows else _as_before(walk(), held)) or _from_the_first(walk(), knows)
+        return (None if knows else _as_before(walk(), held)) or _from_the_first(walk(), held, knows)
 
 
-def _from_the_first(walk: Walk, knows: str) -> Checked:
+def _from_the_first(walk: Walk, held: InFolders, knows: str) -> Checked:
     """All runs; what is found whole is kept as one, for `_as_before`."""
+    held.settle()
     archived = InFolders(str(walk.archive), (CHAIN,), time.time_ns() - _UNSETTLED_NS)
     before = archived.state("")
     checked = walk_through(walk, knows=knows)
     last = walk.before
+    if (
+        checked.intact
+        and walk.files
+        and (whole := walk.seen.whole_before())
+        and not _still_begins_with(walk.archive, whole)
+    ):
+        again = f"is not the one that you found whole at {whole.since}: runs were cut off, or it was made anew; without --quick it counts as it is"
+        return replace(checked, problems=(Problem(path=CHAIN, what=again),))
     if checked.intact and last and checked.runs + checked.pruned == last.sequence:
         # One that is too large to be held is read from its first run each time.
         with suppress(ArchiveError):
@@ -112,6 +122,14 @@ def _from_the_first(walk: Walk, knows: str) -> Checked:
             if same and walk.states.without == checked.pruned:
                 walk.seen.whole = _whole(walk, chain, checked)
     return checked
+
+
+def _still_begins_with(archive: Path, whole: Whole) -> bool:
+    """Whether the chain still holds what was verified of it; runs may have been entered since."""
+    try:
+        return sha256(read_bytes(archive)[: whole.chain_bytes]) == whole.chain_sha256
+    except (FileNotFoundError, ArchiveError):
+        return False
 
 
 def _as_before(walk: Walk, held: InFolders) -> Checked | None:
@@ -124,6 +142,8 @@ def _as_before(walk: Walk, held: InFolders) -> Checked | None:
     if same is None:
         return None
     walk.before, walk.states, walk.there, walk.signed = same.last, same.states, whole.runs, whole.signed
+    if same.new:
+        held.settle()
     walk.runs(same.new, folders.finished)
     names = same.names.union(entry.run for entry in same.new)
     if walk.problems or walk.elsewhere or len(folders.finished) != walk.there or not folders.finished <= names:
