@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from oairunbook.record.archive.chain import CHAIN
 from oairunbook.record.archive.index import INDEX, open_index
 from oairunbook.record.archive.index_file import Budget
 from oairunbook.record.archive.prune import prune
+from oairunbook.record.archive.signing import MAKE_A_KEY, load_signer
 from oairunbook.record.archive.tombstone import REMOVED
 from oairunbook.record.run import archive_record
 
@@ -343,3 +345,23 @@ def test_a_packet_that_was_edited_is_not_handed_over_without_a_word(archive: Pat
     assert (done.exit_code, f"{run.name}/{file}: was changed since" in done.stderr) == (1, True)
     shown = call(archive, "show", str(run))
     assert (shown.exit_code, f"PROBLEM   {run.name}/{file}" in shown.stdout) == (1, True)
+
+
+# -- signatures ------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_signed_archive_that_gets_a_run_without_a_signature_is_told_at_that_moment(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(MAKE_A_KEY, shell=True, check=True, cwd=tmp_path, capture_output=True)
+    key = str(tmp_path / "sign.pem")
+    begin(archive, host="web-3", now=BEGAN, signer=load_signer(key)).finish("whole", {})
+    begin(archive, host="web-3", now=BEGAN + 9 * DAY, signer=load_signer(key)).finish("whole", {})
+    asked = ("prune", "--before", "2026-11-25")
+    assert "signed" not in call(archive, *asked, "--dry-run").stderr
+    done = call(archive, *asked)
+    assert (done.exit_code, "The runs before are signed, and this one will not be" in done.stderr) == (0, True)
+    monkeypatch.setenv("OAIRUNBOOK_SIGN_KEY", str(tmp_path / "gone.pem"))
+    done = call(archive, *asked)
+    assert (done.exit_code, "names cannot be read: No such file" in done.stderr.replace("\n", " ")) == (2, True)
+    assert "gone.pem" not in done.stderr

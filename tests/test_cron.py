@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from oairunbook import lab
 from oairunbook.evidence import load_evidence
 from oairunbook.record.cron import notify
+from oairunbook.record.cron.env_file import read_variables
 from oairunbook.record.cron.state import Job, Remembered
 
 PROGRAM = (sys.executable, "-P", "-m", "oairunbook.cli")
@@ -195,6 +196,8 @@ def test_a_check_that_does_not_end_in_time_is_ended_and_told(tmp_path: Path) -> 
         (("--prom", "x.prom"), "go with --cron"),
         (("--cron", "02_same_path"), "give no NAME"),
         (("--cron", "-p", "repeat", "3"), "takes no parameter repeat"),
+        (("--env-file", "/no/such/file"), "goes with --cron"),
+        (("--cron", "--env-file", "/no/such/file"), "/no/such/file cannot be read"),
         (("--cron", "--prom", "/no/such/folder/x.prom"), "there is no folder /no/such/folder"),
     ],
 )
@@ -312,8 +315,7 @@ def schedule(*options: str) -> subprocess.CompletedProcess[str]:
 def test_the_line_for_cron_calls_it_with_the_services_variables(tmp_path: Path) -> None:
     """The command is run as cron runs it: by /bin/sh, up to the first unescaped percent sign."""
     shown, variables, program = tmp_path / "shown", tmp_path / "environment", tmp_path / "program"
-    variables.write_text("OPENAI_BASE_URL='https://gateway.example.com/v1'\n")
-    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$OPENAI_BASE_URL" "$@" > {shown}\n')
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {shown}\n')
     program.chmod(0o700)
     printed = schedule(
         "--for", "cron", "--every", "5m", "--user", "web", "--env-file", str(variables), "--program", str(program),
@@ -325,8 +327,43 @@ def test_the_line_for_cron_calls_it_with_the_services_variables(tmp_path: Path) 
     assert (time, user) == ("*/5 * * * *", "web")
     subprocess.run(["/bin/sh", "-c", command.replace(r"\%", "%")], env={"PATH": "/usr/bin:/bin"}, check=True)
     assert shown.read_text().splitlines() == [
-        "https://gateway.example.com/v1", "run", "--cron", "--archive", "/srv/100%/archive", "--jitter", "60",
+        "run", "--cron", "--archive", "/srv/100%/archive", "--jitter", "60", "--env-file", str(variables),
     ]  # fmt: skip
+
+
+def test_a_file_of_variables_says_what_it_says_to_the_service() -> None:
+    """No shell reads it: `&`, `$`, `#` and blanks in a value are its own (systemd.exec(5), EnvironmentFile=)."""
+    text = (
+        "# a comment\n; another\n\n"
+        "OPENAI_BASE_URL=https://gw.example/v1?a=1&b=2\n"
+        "PW=a$b#c `d`\n"
+        "  SPACED =  two words  \n"
+        "SINGLE='a \"b\" \\ $c'\n"
+        'DOUBLE="a \'b\' \\"c\\" \\n"\n'
+        "JOINED=\"a\"' b'\n"
+        "LONG=one \\\ntwo\n"
+        'LINES="a\nb"\n'
+        "INNER=it's\n"
+        "EMPTY=\n"
+        "LAST=x"
+    )
+    assert read_variables(text) == {
+        "OPENAI_BASE_URL": "https://gw.example/v1?a=1&b=2",
+        "PW": "a$b#c `d`",
+        "SPACED": "two words",
+        "SINGLE": 'a "b" \\ $c',
+        "DOUBLE": "a 'b' \"c\" \\n",
+        "JOINED": "a b",
+        "LONG": "one two",
+        "LINES": "a\nb",
+        "INNER": "it's",
+        "EMPTY": "",
+        "LAST": "x",
+    }
+    for wrong, told in (("A=1\nexport B=secret\n", "line 2 is not NAME"), ("A='secret\n", "line 1 has no end")):
+        with pytest.raises(ValueError, match=told) as error:
+            read_variables(wrong)
+        assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +397,7 @@ def test_a_unit_that_watches_another_place_takes_no_variables_of_this_one(
 def test_a_unit_that_watches_by_the_services_own_nodejs_takes_its_variables() -> None:
     words = ["--node", "/usr/bin/node", "--project", "/srv/the api"]
     cron = schedule("--for", "cron", *words).stdout.splitlines()[-1]
-    assert shlex.split(cron)[-4:] == words
+    assert shlex.split(cron)[-6:] == [*words, "--env-file", "/etc/app/environment"]
     assert "/etc/app/environment" in cron
     refused = schedule("--for", "cron", "--project", "/srv/api")
     assert (refused.returncode, refused.stdout) == (2, "")

@@ -15,7 +15,14 @@ from oairunbook.collector.options import place_options
 from oairunbook.options import Seconds, client_option, hide_option
 from oairunbook.output import examples, inert, json_option, say, write_json
 from oairunbook.record import runbooks
-from oairunbook.record.running import end_if_not_whole, path_options, progress, sign_key_option, told
+from oairunbook.record.running import (
+    end_if_not_whole,
+    path_options,
+    progress,
+    sign_key_option,
+    told,
+    warn_of_missing_key,
+)
 from oairunbook.verdict import Owner
 
 if TYPE_CHECKING:
@@ -72,6 +79,12 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="With --cron: for the whole turn.  [default: 300]",
 )
+@click.option(
+    "--env-file",
+    metavar="FILE",
+    default="",
+    help="With --cron: variables of the service that it stands for, NAME=value a line, as systemd's EnvironmentFile= is read.",
+)
 @json_option('{"run", "evidence", "verdict", "notebooks"}')
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @place_options(via=True, named=True)
@@ -87,6 +100,7 @@ def run(
     on_change: str,
     jitter: float | None,
     limit: float | None,
+    env_file: str,
     json_file: str | None,
     quiet: bool,
     where: Where,
@@ -122,6 +136,10 @@ def run(
         from oairunbook.record.table import practice_text, verdict_text
 
         given = [*parameters, *((name, str(value)) for name, value in options.items() if value is not None)]
+        if env_file:
+            if not unattended:
+                raise click.UsageError("--env-file goes with --cron. Nothing was run.")
+            os.environ.update(cron_command.variables(env_file))
         environment = dict(os.environ)
         tell = progress(quiet)
         interrupted = stack.enter_context(interruptible())
@@ -151,6 +169,7 @@ def run(
                 # Of the lab's variables none that Node.js reads names the lab's root.
                 environment.setdefault("NODE_EXTRA_CA_CERTS", environment["SSL_CERT_FILE"])
             place = replace(place, environment=environment)
+        warn_of_missing_key(archive, sign_key, environment)
         with told():
             done = start(
                 names,

@@ -13,6 +13,8 @@ from oairunbook.record import cron
 from oairunbook.record.archive.chain import ArchiveError
 from oairunbook.record.archive.find import archive_root
 from oairunbook.record.archive.mirror import address
+from oairunbook.record.archive.signing import ends_the_signatures, sign_key_file
+from oairunbook.record.cron.env_file import read_variables
 from oairunbook.record.table import practice_text, verdict_text
 
 _OF_THE_CHECK = ("base_url", "model", "route", "timeout", "budget", "idle", "control_url")
@@ -58,12 +60,27 @@ def settings(
     )
 
 
+def variables(file: str) -> dict[str, str]:
+    """The variables of an environment file.
+
+    Raises:
+        click.UsageError: It cannot be read, or a line is none. The text holds nothing of it.
+    """
+    try:
+        return read_variables(Path(file).read_text("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise click.UsageError(f"--env-file {file} cannot be read: {error.strerror}. Nothing was run.") from error
+    except ValueError as error:
+        raise click.UsageError(f"--env-file {file}: {error}. Nothing was run.") from error
+
+
 def take_turn(what: cron.Settings, environment: Mapping[str, str], interrupted: threading.Event) -> int:
     """Take the turn, and say what there is to say. Returns the exit status.
 
     Raises:
         NotWrittenError: The archive cannot be written.
     """
+    unsigned = ends_the_signatures(what.archive, sign_key_file(what.sign_key, environment))
     try:
         taken = cron.turn(what, environment, interrupted)
     except OSError as error:
@@ -79,6 +96,8 @@ def take_turn(what: cron.Settings, environment: Mapping[str, str], interrupted: 
         say(inert(practice_text(taken.evidence) + verdict_text(taken.verdict)))
         if taken.run is not None:
             say(inert(f"\nrun {address(taken.run)}\n"))
+    if unsigned and taken.run is not None:
+        click.echo(unsigned, err=True)
     if taken.exit_status not in (0, 1, EXIT_INCONCLUSIVE):
         click.echo(inert(f"oairunbook run --cron: {taken.line}"), err=True)
     return taken.exit_status

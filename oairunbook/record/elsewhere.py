@@ -53,6 +53,8 @@ def looking_from(
             raise ParameterError(
                 f"The archive {root} cannot be written: {error.strerror}. Nothing was sent, nothing was run."
             ) from error
+        except ValueError as error:
+            raise ParameterError(f"{error}. Nothing was sent, nothing was run.") from error
         options: dict[str, Any] = {name: value for name, value in values.items() if name in _LOOK}
         options["client"] = client
         options["idle"] = options.get("idle") or None

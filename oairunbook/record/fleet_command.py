@@ -20,7 +20,7 @@ from oairunbook.output import (
     say,
     write_json,
 )
-from oairunbook.record.running import progress, sign_key_option, told
+from oairunbook.record.running import progress, sign_key_option, told, warn_of_missing_key
 
 if TYPE_CHECKING:
     from oairunbook.collector.place import Place
@@ -182,12 +182,14 @@ def _collect(look: Callable[..., None], archive: str, sign_key: str, json_file: 
         signer = load_signer(sign_key_file(sign_key))
         root = archive_root(archive).absolute()
         key = fingerprint_key(root)
-    except (SigningKeyError, ArchiveError) as error:
+    except (SigningKeyError, ArchiveError, ValueError) as error:
+        # ValueError: the archive's fingerprint key is none.
         raise click.UsageError(inert(f"{error} Nothing was sent.")) from error
     except OSError as error:
         raise click.UsageError(
             inert(f"{error.filename} cannot be created: {error.strerror}. Nothing was sent.")
         ) from error
+    warn_of_missing_key(archive, sign_key)
     with interruptible() as interrupted, told():
         done = run_fleet(
             lambda arrived: look(arrived, cancelled=interrupted, fingerprint_key=key),

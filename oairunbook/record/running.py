@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,22 @@ def path_options(*, budget: str) -> Callable[[Command], Command]:
 sign_key_option = click.option(
     "--sign-key", metavar="FILE", default="", help="Ed25519 key that signs the record.  [default: $OAIRUNBOOK_SIGN_KEY]"
 )
+
+
+def warn_of_missing_key(archive: str, sign_key: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Say on standard error that a signed archive gets a run without a signature; whether it does."""
+    from oairunbook.record.archive.chain import ArchiveError
+    from oairunbook.record.archive.find import archive_root
+    from oairunbook.record.archive.signing import ends_the_signatures, sign_key_file
+
+    try:
+        text = ends_the_signatures(archive_root(archive, environment), sign_key_file(sign_key, environment))
+    except (ArchiveError, OSError):
+        # Whoever writes the archive tells.
+        return False
+    if text:
+        click.echo(text, err=True)
+    return bool(text)
 
 
 def progress(quiet: bool) -> Callable[[str], None]:

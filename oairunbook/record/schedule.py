@@ -55,9 +55,9 @@ def valid_minutes(minutes: int) -> bool:
 
 def crontab(plan: Plan) -> str:
     """A file for /etc/cron.d (crontab(5)): the environment of the service, then the call. cron mails what is printed."""
-    call = shlex.join((plan.program, *plan.arguments))
-    read = f"set -a; . {shlex.quote(plan.environment_file)}; set +a; " if plan.environment_file else ""
-    command = f"{read}exec {call}"
+    # Not by the shell: what it makes of `&`, `$` and blanks in a value, the service never sees.
+    variables = ("--env-file", plan.environment_file) if plan.environment_file else ()
+    command = f"exec {shlex.join((plan.program, *plan.arguments, *variables))}"
     # cron(8) takes an unescaped percent sign for the end of the command.
     escaped = command.replace("%", r"\%")
     return (

@@ -41,8 +41,8 @@ _UNITS = {"m": 1, "h": 60, "d": 24 * 60}
     "--env-file",
     metavar="FILE",
     default="",
-    help="Variables of the service, NAME=value a line; for Kubernetes the name of its Secret.  [default: /etc/app/environment; app-environment; "
-    "none with --via and --like-unit, as the variables are those there]",
+    help="Variables of the service, NAME=value a line as systemd reads it; for Kubernetes the name of its Secret.  "
+    "[default: /etc/app/environment; app-environment; none with --via and --like-unit, as the variables are those there]",
 )
 @click.option("--via", metavar="COMMAND", help="Watch from where this command leads, as run --via does.")
 @click.option("--python", metavar="PATH", help="Watch from this interpreter, as run --python does.")
@@ -60,6 +60,7 @@ _UNITS = {"m": 1, "h": 60, "d": 24 * 60}
     help="Where the records are kept.",
 )
 @click.option("--prom", "metrics", metavar="FILE", help="Metrics for Prometheus' textfile collector.")
+@click.option("--sign-key", metavar="FILE", help="Ed25519 key that signs the records, there; never the key itself.")
 @click.option("--base-url", metavar="URL", help="Base URL, if the service's variables do not name it.")
 @click.option("--model", metavar="NAME", help="Model, on Azure the deployment.")
 @click.option("--image", metavar="IMAGE", help="Kubernetes: the application's image with oairunbook in it.")
@@ -83,6 +84,7 @@ def schedule(
     env_file: str,
     archive: str,
     metrics: str | None,
+    sign_key: str | None,
     base_url: str | None,
     model: str | None,
     image: str | None,
@@ -133,7 +135,7 @@ def schedule(
         )
     options = [
         text
-        for name, value in (("--prom", metrics), ("--base-url", base_url), ("--model", model))
+        for name, value in (("--prom", metrics), ("--sign-key", sign_key), ("--base-url", base_url), ("--model", model))
         if value
         for text in (name, value)
     ]

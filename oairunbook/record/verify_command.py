@@ -9,7 +9,14 @@ import click
 from oairunbook.collector.options import place_options
 from oairunbook.options import client_option
 from oairunbook.output import EXIT_INCONCLUSIVE, examples, inert, json_option, say, write_json
-from oairunbook.record.running import end_if_not_whole, path_options, progress, sign_key_option, told
+from oairunbook.record.running import (
+    end_if_not_whole,
+    path_options,
+    progress,
+    sign_key_option,
+    told,
+    warn_of_missing_key,
+)
 
 if TYPE_CHECKING:
     from oairunbook.collector.place import Place
@@ -90,6 +97,7 @@ def verify(
             place=place,
             sent=sent,
         )
+        warn_of_missing_key(archive, sign_key)
         done = start(
             record,
             given,

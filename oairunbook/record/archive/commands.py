@@ -52,6 +52,8 @@ def _wrong_calls() -> Iterator[None]:
         raise NotWrittenError(inert(getattr(error, "strerror", None) or str(error))) from error
     except (ArchiveError, SigningKeyError) as error:
         raise click.UsageError(inert(str(error))) from error
+    except OSError as error:
+        raise NotWrittenError(inert(f"{error.filename or 'The archive'}: {error.strerror or error}")) from error
 
 
 @click.group(epilog=examples("oairunbook archive list --since 7d", "oairunbook archive verify"))
@@ -282,6 +284,7 @@ def prune(
     from oairunbook.record.archive.prune import prune as remove
     from oairunbook.record.archive.signing import load_signer, sign_key_file
     from oairunbook.record.archive.times import age
+    from oairunbook.record.running import warn_of_missing_key
 
     if (keep is None) == (before is None):
         raise click.UsageError("Say which runs go: either --keep 90d or --before DATE. Nothing was removed.")
@@ -292,6 +295,8 @@ def prune(
     with _wrong_calls():
         folder = archive_root(root)
         signer = load_signer(sign_key_file(sign_key))
+        if not dry_run:
+            warn_of_missing_key(root, sign_key)
         done = remove(folder, keep=kept, before=before, signer=signer, only_look=dry_run)
     if json_file:
         document = {

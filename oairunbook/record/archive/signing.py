@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oairunbook.record.archive.chain import sha256
+from oairunbook.record.archive.chain import MANIFEST, ArchiveError, newest, read_small, sha256
+from oairunbook.record.archive.row import document
 
 SIGNATURE = "manifest.sig"
 SIGN_KEY_VARIABLE = "OAIRUNBOOK_SIGN_KEY"
@@ -73,6 +74,8 @@ def load_signer(path: str) -> Signer | None:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     data = _read(path)
+    # What a variable of that name holds is not repeated: somebody may have put the key itself there.
+    path = _told(path)
     try:
         key = load_pem_private_key(data, password=None)
     except TypeError as error:
@@ -86,6 +89,28 @@ def load_signer(path: str) -> Signer | None:
             f"{path} holds another kind of key, and records are signed by Ed25519. Next: {MAKE_A_KEY}"
         )
     return Signer(_key_id(key.public_key()), key)
+
+
+def ends_the_signatures(archive: Path, sign_key: str) -> str:
+    """What is to be said where the newest run of an archive is signed and the next one would not be; empty if all is well.
+
+    Args:
+        archive: Its folder or mirror.
+        sign_key: The file of the key that is used, as `sign_key_file` gives it.
+    """
+    if sign_key:
+        return ""
+    try:
+        last = newest(archive)
+        manifest = read_small(f"{archive}/{last.run}/{MANIFEST}") if last else b""
+    except (OSError, ArchiveError):
+        return ""
+    if not document(manifest).get("signed_by"):
+        return ""
+    return (
+        "The runs before are signed, and this one will not be: `archive verify --public-key` will not pass any more. "
+        f"Next: --sign-key FILE, or {SIGN_KEY_VARIABLE}."
+    )
 
 
 def load_public_keys(paths: Sequence[str]) -> tuple[PublicKey, ...]:
@@ -118,8 +143,12 @@ def _key_id(public: Any) -> str:
     return sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))[:16]
 
 
+def _told(path: str) -> str:
+    return f"The file that {SIGN_KEY_VARIABLE} names" if path == os.environ.get(SIGN_KEY_VARIABLE) else path
+
+
 def _read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise SigningKeyError(f"{path} cannot be read: {error.strerror}") from error
+        raise SigningKeyError(f"{_told(path)} cannot be read: {error.strerror}") from error
