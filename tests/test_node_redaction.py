@@ -24,7 +24,7 @@ from oairunbook.collector.there import bring
 from oairunbook.lab import wire
 from oairunbook.redaction import Secrets
 from tests.peers import Peer
-from tests.test_redaction import BREAKS
+from tests.test_redaction import BREAKS, ESCAPED
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js: apt-get install nodejs")
 
@@ -106,6 +106,10 @@ def test_no_form_of_a_secret_is_left_and_what_is_none_stays(script: Any) -> None
         assert text.startswith("before <"), name
         assert text.endswith("> behind"), name
         assert inner not in Secrets.from_environment(SECRETS).redact_text(f"before <{form}> behind"), name
+    written = {name: f"before <{how(KEY)}> behind, status 401" for name, how in ESCAPED.items()}
+    for (name, before), text in zip(written.items(), script(list(written.values())), strict=True):
+        assert text == Secrets.from_environment(SECRETS).redact_text(before), name
+        assert "[redacted" in text, name
     for (name, _), text in zip(CUT.items(), script(list(CUT.values())), strict=True):
         assert KEY[:8] not in text, name
         assert KEY[-8:] not in text, name

@@ -98,6 +98,10 @@ SLOW = (
     "key=",
     "api_key",
     "token='",
+    "%73%6b",
+    "\\\\",
+    f"{KEY[:6]} ",
+    f"{KEY[:8]}x",
     "secret: " + " " * 39,
 )
 
@@ -144,6 +148,47 @@ def test_every_form_in_which_a_secret_travels_is_replaced(encode: Callable[[str]
     inner = encoded[4:-4]
     assert inner in f"<{encoded}>"
     assert inner not in clean(f"<{encoded}>", PROXY_PASSWORD=secret)
+
+
+ESCAPED: dict[str, Callable[[str], str]] = {
+    "percent signs": lambda s: "".join(f"%{ord(c):02X}" for c in s),
+    "percent signs twice": lambda s: "".join(f"%25{ord(c):02x}" for c in s),
+    "entities": lambda s: "".join(f"&#{ord(c)};" for c in s),
+    "entities in hexadecimal": lambda s: "".join(f"&#x{ord(c):X};" for c in s),
+    "JSON": lambda s: "".join(f"\\u{ord(c):04x}" for c in s),
+    "JSON in JSON in JSON": lambda s: "".join(f"\\\\\\\\u{ord(c):04x}" for c in s),
+    "bytes of C": lambda s: "".join(f"\\x{ord(c):02x}" for c in s),
+    "octal": lambda s: "".join(f"\\{ord(c):03o}" for c in s),
+    "quoted-printable": lambda s: "".join(f"={ord(c):02X}" for c in s),
+    "hexadecimal": lambda s: s.encode().hex(),
+    "hexadecimal, apart": lambda s: s.encode().hex(" "),
+    "a list of bytes": lambda s: str(list(s.encode())),
+    "capitals": str.upper,
+    "small letters": str.lower,
+    "blanks": lambda s: " ".join(s[at : at + 4] for at in range(0, len(s), 4)),
+    "characters without width": "\u200b".join,
+    "UTF-16 read as Latin-1": lambda s: s.encode("utf-16-le").decode("latin-1"),
+    "its middle": lambda s: s[4:24],
+    "its end": lambda s: s[-14:],
+    "the middle of its base64": lambda s: base64.b64encode(f"user:{s}".encode()).decode()[12:32],
+}
+
+
+@pytest.mark.parametrize("how", ESCAPED)
+def test_a_secret_goes_however_its_characters_are_written(how: str) -> None:
+    for secret in (KEY, TOLD):
+        shown = clean(f"before <{ESCAPED[how](secret)}> behind, status 401", APP_KEY=secret)
+        assert re.fullmatch(r"before <\[?.{0,8}\[redacted\].{0,8}> behind, status 401", shown), shown
+
+
+def test_words_hosts_and_paths_of_a_secrets_value_stay() -> None:
+    text = "GET https://app.example.com/team2 from /srv/app/keys/prod.json failed: correct horse battery"
+    secrets = {
+        "OPENAI_CUSTOM_HEADERS": "HTTP-Referer: https://app.example.com/team2/chat\nX-Team: app.example.com-team",
+        "GOOGLE_CREDENTIALS": "/srv/app/keys/staging.json",
+        "GPG_PASSPHRASE": "correcthorsebatterystaple",
+    }
+    assert clean(text, **secrets) == text
 
 
 def test_a_secret_that_a_cut_left_incomplete_is_replaced_as_well() -> None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from oairunbook.redaction.forms import LINE_BREAK, MASK, SHORTEST_SECRET, forms, join, rests, without_rests
 from oairunbook.redaction.names import looks_random, names_secret, told
+from oairunbook.redaction.pieces import find_pieces
 from oairunbook.redaction.shapes import SHAPES
 from oairunbook.redaction.urls import url_credentials, without_credentials
 
@@ -105,6 +106,8 @@ class Secrets:
                 removed.note("known secret", place)
                 text = clean
         text = self._without_masked(self._without_split(text, place, removed), place, removed)
+        if self.values:
+            text = self._without_parts(text, find_pieces(text, self.values), place, removed)
         for rule, shape, kind in SHAPES:
             text, count = shape.subn(lambda match, kind=kind: self._without(match, kind), text)  # type: ignore[misc]
             if count:

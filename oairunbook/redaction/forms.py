@@ -33,6 +33,7 @@ def _encodings(value: str) -> Iterable[str]:
     yield html.escape(value)
     # UTF-8 that was read as Latin-1, as header fields are
     yield data.decode("latin-1")
+    yield data.hex()
     for quoted in (quote(data, safe=""), quote(data), quote_plus(data)):
         yield quoted
         yield re.sub("%[0-9A-F]{2}", lambda match: match.group().lower(), quoted)

@@ -1,6 +1,7 @@
 'use strict';
 // Every text without the secrets of this environment: as they are, encoded, cut, parted by line breaks or masked, as `oairunbook.redaction` does it. What
 // has the shape of a secret is replaced where this record is judged.
+const { finder } = require('./pieces');
 const { credentialsIn } = require('./plain');
 
 const REDACTED = '[redacted]';
@@ -149,7 +150,9 @@ function redactor(environment, job) {
     const masks = [...from.matchAll(new RegExp(job.mask, 'g'))];
     return withoutParts(from, masks.map((mask) => secrets.map((secret) => rests(from, mask, secret, job)).find(Boolean)).filter(Boolean));
   };
-  const text = (from) => (secrets.length ? withoutMasked(withoutSplit(withoutWhole(from))) : from);
+  const piecesIn = finder(secrets, job);
+  const withoutPieces = (from) => withoutParts(from, piecesIn(from));
+  const text = (from) => (secrets.length ? withoutPieces(withoutMasked(withoutSplit(withoutWhole(from)))) : from);
   const all = (item, name) => {
     // A certificate is public, and in base64 it would only cost time here.
     if (typeof item === 'string') return name === 'der' ? item : text(item);

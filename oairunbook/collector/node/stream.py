@@ -16,6 +16,7 @@ from oairunbook import identity, practice
 from oairunbook.collector.stream import lines
 from oairunbook.observe import control, node, sdk
 from oairunbook.observe.http import KEPT_HEADERS, KEPT_PREFIXES
+from oairunbook.redaction import pieces
 from oairunbook.redaction.forms import (
     LINE_BREAK,
     LONGEST_SHOWN,
@@ -24,7 +25,7 @@ from oairunbook.redaction.forms import (
     SHORTEST_REST,
     SHORTEST_SECRET,
 )
-from oairunbook.redaction.names import DUMMY_KEYS, NO_SECRET_NAME, SECRET_NAME
+from oairunbook.redaction.names import DUMMY_KEYS, NO_SECRET_NAME, PATH, SECRET_NAME
 from oairunbook.route import SHOWN_VARIABLES
 from oairunbook.route.base_url import AZURE_HOST, DEFAULT_BASE_URL, DIRECT_HOST, LAST_DATED_API_VERSION
 from oairunbook.route.credential import VARIABLES_BY_SURFACE
@@ -37,7 +38,7 @@ OLDEST = 18
 TOO_OLD = "oairunbook: too old: Node.js "
 """What a Node.js says on its standard error that is too old; its version follows."""
 
-_SCRIPTS = ("plain", "redaction", "about", "path", "requests", "walk", "start")
+_SCRIPTS = ("plain", "pieces", "redaction", "about", "path", "requests", "walk", "start")
 _HEAD = (
     f"var _v=process.versions.node;if(parseInt(_v,10)<{OLDEST}){{process.stderr.write({json.dumps(TOO_OLD)}+_v+'\\n');process.exit(1)}}\n"
     "var _o=[];_o.append=_o.push;var _j='';\n"
@@ -86,6 +87,20 @@ def known() -> dict[str, Any]:
         "shortest_rest": SHORTEST_REST,
         "shortest_masked": SHORTEST_MASKED,
         "longest_shown": LONGEST_SHOWN,
+        "pieces": {
+            "shortest_piece": pieces.SHORTEST_PIECE,
+            "gram": pieces.GRAM,
+            "longest_indexed": pieces.LONGEST_INDEXED,
+            "most_places": pieces.MOST_PLACES,
+            "deepest": pieces.DEEPEST,
+            "escapes": pieces.ESCAPES.pattern,
+            "literal": pieces.LITERAL,
+            "name": pieces.NAME,
+            "bases": pieces.BASES,
+            "named": pieces.NAMED,
+            "blanks": pieces.BLANKS.pattern,
+            "path": PATH.pattern.replace("\\Z", "$"),
+        },
         "azure_host": AZURE_HOST.pattern,
         "direct_host": DIRECT_HOST.pattern,
         "default_base_url": DEFAULT_BASE_URL,
