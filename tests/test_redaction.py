@@ -394,6 +394,10 @@ def test_a_password_may_be_a_word(text: str, shown: str) -> None:
         "secretKeyRef:\n  name: openai-secret\n  key: api-key",
         "Unexpected token '<', \"<!DOCTYPE \"... is not valid JSON",
         "Token expired at 2024-01-01T00:00:00Z, token_type: Bearer",
+        "UNABLE_TO_VERIFY_LEAF_SIGNATURE: unable to verify the first certificate",
+        "CERT_SIGNATURE_FAILURE: certificate, EE_KEY_TOO_SMALL: small, ERR_OSSL_EVP_INVALID_KEY: bad",
+        "Error [INVALID_API_KEY]: Incorrect API key provided",
+        "MASTER_KEY: is read from the vault, OPENAI_API_KEY=/dev/stdin",
     ],
 )
 def test_names_numbers_and_references_stay_to_the_letter(text: str) -> None:

@@ -36,6 +36,8 @@ _WORDS = (
 _OF_SOMETHING_ELSE = re.compile(
     r"(?:MON|TUR|DON|HOC|JOC|HOT)KEY|KEY_?(?:BOARD|WORD|NOTE|CLOAK|SPACE|CHAIN|STROKE|RING|FILE)|PUBLIC|FINGERPRINT|IDEMPOTENCY|(?:CACHE|PARTITION|SORT)_KEY|"
     r"TOKENI[ZS]|TOKENS(?:_|$)|(?:BOS|EOS|PAD|UNK|STOP|PAGE|CONTINUATION)_TOKEN|ERROR|EXCEPTION|WARNING|"
+    # names of errors: UNABLE_TO_VERIFY_LEAF_SIGNATURE, ERR_OSSL_EVP_INVALID_KEY
+    r"(?:^|_)(?:ERR|INVALID|INCORRECT|WRONG|BAD|FAIL\w*|MISSING|EXPIRED|UNABLE|UNSUPPORTED|UNKNOWN|MISMATCH|INCOMPATIBLE|REQUIRED|DENIED|NOT_FOUND|TOO_\w+)(?:_|$)|"
     r"_(?:ID|IDS|IDX|INDEX|COUNT|LIMITS?|TYPE|NAME|LEN|LENGTH|SIZE|USAGE|USED|BUDGET|POLICY|FORMAT|ALGORITHM|STATUS|TTL|VERSION|REF|EXPIRY|EXPIRES\w*|"
     r"FILE|DIR|PATH|HOME|URL|ENDPOINT|METHODS?|SCHEME|AT|IN|ENV|ENV_VAR|VAULT|PROVIDER)$"
 )
@@ -72,6 +74,7 @@ _BY_COMMAND = re.compile(r"(?:^|\s|[\"'`\[(])(?:--?[\w-]*|(?:setx|setenv|ENV|set
 _ENDS = re.compile(r"[,;&)}\]|]")
 _NEXT = re.compile(r"[,;&|](?=\s*[\w.-]+[=:])")
 _NEXT_NAME = re.compile(rf"(?:{_QUOTE})?\s{{0,9}}[:=]")
+_MORE_WORDS = re.compile(r"[ \t][A-Za-z]")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LONGEST_NAME = 64
 _SHORTEST_VALUE = 3
@@ -140,6 +143,9 @@ def _value(text: str, first: int, last: int, found: re.Match[str]) -> tuple[int,
         return None
     quoted = found["quote"] is not None
     assigned = bool(found["value"] or found["blank"] or (found["sign"] and (tight or quoted or is_variable)))
+    if (found["sign"] or "").endswith(": ") and not quoted and _MORE_WORDS.match(text, end):
+        # The name of an error, and what it says: `UNABLE_TO_VERIFY_LEAF_SIGNATURE: unable to verify the first certificate`.
+        assigned = False
     whatever = assigned and len(value) >= _SHORTEST_VALUE and (is_variable or bool(_STRONG.search(snake)))
     if not (whatever or looks_random(value)) or _is_none(name, value, quoted=quoted):
         return None
@@ -181,7 +187,7 @@ _REFERENCE = re.compile(
 _CODE = re.compile(r"[A-Za-z_]\w*(?:(?:\.|::)[A-Za-z_]\w*)*(?:[(\[{]|\Z)")
 _FOR_PEOPLE = re.compile(r"your[_ -]?|placeholder|example|changeme|replace[_ -]?me", re.IGNORECASE)
 PATH = re.compile(
-    r"(?:~|\.{1,2})?/(?:etc|home|usr|var|srv|opt|app|tmp|root|run|mnt|Users|proc|data|secrets?|certs?)(?:/|\Z)|\.{0,2}/[\w./-]+\.[a-z]{2,4}\Z|[A-Za-z]:\\"
+    r"(?:~|\.{1,2})?/(?:etc|home|usr|var|srv|opt|app|tmp|root|run|mnt|dev|Users|proc|data|secrets?|certs?)(?:/|\Z)|\.{0,2}/[\w./-]+\.[a-z]{2,4}\Z|[A-Za-z]:\\"
 )
 """Of a file or folder."""
 
