@@ -31,7 +31,9 @@ def application(folder: Path, cache: Path) -> Path:
         kept.unlink()
         raise AssertionError(f"what came for openai {VERSION} is another package than the one that is meant")
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        archive.extractall(folder, filter="data")
+        # Debian 12 has Python 3.11.2, which knows no filters yet (tarfile, "Supporting older Python versions").
+        archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+        archive.extractall(folder)
     modules = folder / "node_modules"
     modules.mkdir()
     (folder / "package").rename(modules / "openai")

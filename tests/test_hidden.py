@@ -282,5 +282,6 @@ def test_of_a_run_without_evidence_names_go_by_their_shape(run: Path) -> None:
     (run / "packet.md").write_text(
         "https://gw-7.prod.canary.example:8443/v1 from canaryhost9, 10.77.3.5, Host: db7.canary.example\n"
     )
-    shown = call("packet", "latest", "--hide", "hosts,addresses").stdout
-    assert told(shown, (*PLANTED, *ADDRESSES)) == []
+    handed = CliRunner().invoke(cli, ["packet", "latest", "--hide", "hosts,addresses", "--archive", "archive"])
+    assert handed.exit_code == 1, "it is not what was archived"
+    assert told(handed.output, (*PLANTED, *ADDRESSES)) == []

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable
 
 _HANDSHAKE_SECONDS = 30.0
 _LINGER_SECONDS = 0.5
 
 Handle = Callable[[socket.socket], None]
+
+_BUSY_SECONDS = 5.0
+"""While a server is mended its port is free, and a connection of anybody may have got it as its own end."""
 
 
 class Listener:
@@ -27,8 +32,7 @@ class Listener:
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._closed = False
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family, backlog=128)
+        self._socket = _bound(host, port)
         self.host: str = host
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, name=f"practice lab, port {self.port}", daemon=True)
@@ -126,3 +130,15 @@ def hold(connection: socket.socket) -> None:
     """Read and say nothing until the peer, or the end of the lab, closes the connection."""
     while connection.recv(65536):
         pass
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    last = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            return socket.create_server((host, port), family=family, backlog=128)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > last:
+                raise
+            time.sleep(0.05)
