@@ -117,7 +117,6 @@ def _watch_parent(orphaned: threading.Event) -> None:
 
 
 def _execute(job: Job, journal: Journal, leave: Callable[[], None], config: Config) -> None:
-    import nbformat
     import papermill
     from papermill.engines import NBClientEngine, papermill_engines
 
@@ -130,7 +129,8 @@ def _execute(job: Job, journal: Journal, leave: Callable[[], None], config: Conf
 
         @classmethod
         def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
-            snapshots = Snapshots(Path(job.folder) / SNAPSHOT, lambda: nbformat.writes(nb_man.nb))
+            # Whoever reads it checks it. To check, copy and indent it at the end of every cell took most of the engine's time.
+            snapshots = Snapshots(Path(job.folder) / SNAPSHOT, lambda: json.dumps(nb_man.nb))
 
             def save(**_: Any) -> None:
                 snapshots.save()

@@ -43,10 +43,11 @@ _IMPORTED = (
 _PROVISIONER = "oairunbook-forked"
 _LAUNCHER = "ipykernel_launcher"
 _READY_SECONDS = 1.0
-_SUBSCRIBED_SECONDS = 0.1
+_SUBSCRIBED_SECONDS = 0.03
 """IOPub keeps nothing for those who are not connected yet: what was not heard so soon was said before, and is asked for again."""
 
 _POLL_SECONDS = 0.005
+_KILLED_SECONDS = 1.0
 
 
 def preload() -> None:
@@ -173,6 +174,13 @@ class ForkedProvisioner(LocalProvisioner):
         self.pid = self.pgid = seed.pid
         self.cwd = folder
         return self.connection_info
+
+    async def kill(self, restart: bool = False) -> None:
+        """And wait for its end: whoever asked for it looks at once, and then only every tenth of a second."""
+        await super().kill(restart)
+        last = time.monotonic() + _KILLED_SECONDS
+        while self.process is not None and self.process.poll() is None and time.monotonic() < last:
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def wait(self) -> int | None:
         """Without the tenth of a second that the other one always waits."""
