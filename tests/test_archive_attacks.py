@@ -22,7 +22,7 @@ from oairunbook.record.archive.chain import CHAIN
 from oairunbook.record.archive.index import INDEX, open_index
 from oairunbook.record.archive.index_file import Budget
 from oairunbook.record.archive.prune import prune
-from oairunbook.record.archive.signing import MAKE_A_KEY, load_signer
+from oairunbook.record.archive.signing import MAKE_A_KEY, load_public_keys, load_signer
 from oairunbook.record.archive.tombstone import REMOVED
 from oairunbook.record.run import archive_record
 
@@ -100,6 +100,72 @@ def test_a_line_of_the_chain_names_no_unfinished_run_and_holds_nothing_but_its_o
         assert "line 3 is no line of a chain" in told(archive)
     (archive / CHAIN).write_text(chain)
     assert check(archive).intact
+
+
+# -- lines that are repeated ---------------------------------------------------------------------------------------------------
+
+
+def repeat(archive: Path, number: int) -> None:
+    """Append a line that is linked as it should be, and names the run of an earlier one: no key is needed for that."""
+    lines = (archive / CHAIN).read_bytes().splitlines()
+    line = json.loads(lines[number - 1])
+    line |= {"sequence": len(lines) + 1, "previous_sha256": hashlib.sha256(lines[-1]).hexdigest()}
+    with (archive / CHAIN).open("ab") as chain:
+        chain.write(json.dumps(line).encode() + b"\n")
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("files", [False, True])
+def test_a_run_stands_in_the_chain_once(tmp_path: Path, archive: Path, files: bool, quick: bool) -> None:
+    subprocess.run(MAKE_A_KEY, shell=True, check=True, cwd=tmp_path, capture_output=True)
+    signer, keys = load_signer(str(tmp_path / "sign.pem")), load_public_keys([str(tmp_path / "sign.pub")])
+    runs = [
+        begin(archive, host="web-3", now=BEGAN + day * DAY, signer=signer).finish("whole", {"host": "web-3"})
+        for day in range(3)
+    ]
+    assert check(archive, keys, files=files, quick=quick).intact
+    repeat(archive, 2)
+    name = str(runs[1].relative_to(archive))
+    said = [(name, "stands in the chain again, as number 4: it was archived once, as number 2")]
+    checked = check(archive, keys, files=files, quick=quick)
+    assert ([(one.path, one.what) for one in checked.problems], checked.runs, checked.signed) == (said, 3, 3)
+    # Who archives next is not to blame, and what was found once is found each time.
+    begin(archive, host="web-3", now=BEGAN + 3 * DAY, signer=signer).finish("whole", {"host": "web-3"})
+    checked = check(archive, keys, files=files, quick=quick)
+    assert ([(one.path, one.what) for one in checked.problems], checked.runs) == (said, 4)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_run_that_was_pruned_is_not_pruned_once_more_by_a_line_that_names_it(
+    runs: list[Path], archive: Path, quick: bool
+) -> None:
+    prune(archive, before=BEGAN + DAY)
+    assert check(archive, quick=quick).pruned == 1
+    repeat(archive, 1)
+    checked = check(archive, quick=quick)
+    assert ([one.path for one in checked.problems], checked.pruned) == ([str(runs[0].relative_to(archive))], 1)
+
+
+def test_latest_never_leads_to_a_run_that_was_repeated_and_a_listing_tells_it(runs: list[Path], archive: Path) -> None:
+    assert len(names(archive)) == 3
+    repeat(archive, 1)
+    done = call(archive, "show", "latest")
+    assert (done.exit_code, "somebody has repeated it" in done.stderr.replace("\n", " ")) == (2, True)
+    done = CliRunner().invoke(cli, ["packet", "latest", "--archive", str(archive)])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert call(archive, "show", str(runs[0])).exit_code == 1
+    listed = call(archive, "list", "--json", "-")
+    rows = json.loads(listed.stdout)["runs"]
+    assert [(row["run"], row["state"]) for row in rows] == [
+        (str(run.relative_to(archive)), state) for run, state in zip(runs, ("repeated", "whole", "whole"), strict=True)
+    ]
+    assert "1 run not as archived" in call(archive, "list").stderr
+
+
+def test_latest_is_also_a_run_that_a_crash_left_without_its_name(runs: list[Path], archive: Path) -> None:
+    unfinish(runs[2])
+    done = call(archive, "show", "latest")
+    assert (done.exit_code, runs[2].name in done.stdout) == (0, True), done.stderr
 
 
 # -- links -----------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -461,6 +462,31 @@ def test_exchanged_lines_an_inserted_line_and_an_object_that_is_none_are_found(s
     with pytest.raises(WaitingError, match="is no line of a chain, so no run can be entered behind it"):
         archived(root)
     assert len(document("archive", "list")["runs"]) == 3
+
+
+@pytest.mark.parametrize("how", [(), ("--quick",)])
+def test_a_line_that_names_a_run_again_is_found_and_is_not_the_latest(s3: Storage, how: tuple[str, ...]) -> None:
+    root = archive_root(URL)
+    first, last = archived(root), archived(root)
+    assert call("archive", "verify", *how).exit_code == 0
+    line = json.loads(told_line(s3, 1))
+    line |= {"sequence": 3, "previous_sha256": hashlib.sha256(told_line(s3, 2)).hexdigest()}
+    s3.write(place(3), json.dumps(json.loads(s3.read(place(1))) | {"line": json.dumps(line)}).encode())
+    done = call("archive", "verify", *how)
+    said = f"{first.relative_to(root)}: stands in the chain again, as number 3: it was archived once, as number 1"
+    assert (done.exit_code, said in done.stdout, "2 runs" in done.stdout) == (1, True, True), done.stdout
+    latest = call("archive", "show", "latest")
+    assert (latest.exit_code, "somebody has repeated it" in " ".join(latest.stderr.split())) == (2, True)
+    assert [(row["run"], row["state"]) for row in document("archive", "list")["runs"]] == [
+        (str(first.relative_to(root)), "repeated"),
+        (str(last.relative_to(root)), "whole"),
+    ]
+
+
+def told_line(s3: Storage, number: int) -> bytes:
+    """The line of the chain in that object."""
+    line: str = json.loads(s3.read(place(number)))["line"]
+    return line.encode()
 
 
 def test_objects_that_are_no_part_of_an_archive_are_named_and_never_become_paths(s3: Storage, tmp_path: Path) -> None:

@@ -187,19 +187,21 @@ def _line(sequence: int, run: str, manifest_sha256: str, previous_sha256: str | 
     ).encode("ascii")
 
 
-def line_of(archive: Path, run: str) -> Entry | None:
-    """The line of the chain that names this run; None if there is none.
+def lines_of(archive: Path, run: str) -> list[Entry]:
+    """The lines of the chain that name this run: one, or none; where there are more, somebody has repeated it.
 
     Raises:
         ArchiveError: The chain is none.
         OSError: It cannot be read.
     """
     chain = read_bytes(archive)
-    place = chain.find(f'"run": {json.dumps(run)}, '.encode("ascii"))
-    if place < 0:
-        return None
-    end = chain.find(b"\n", place)
-    return parse(chain[chain.rfind(b"\n", 0, place) + 1 : end], end + 1) if end > 0 else None
+    named = f'"run": {json.dumps(run)}, '.encode("ascii")
+    lines: list[Entry] = []
+    end = 0
+    while (place := chain.find(named, end)) >= 0 and (end := chain.find(b"\n", place)) >= 0:
+        if entry := parse(chain[chain.rfind(b"\n", 0, place) + 1 : end], end + 1):
+            lines.append(entry)
+    return lines
 
 
 def is_run_name(name: str) -> bool:

@@ -113,7 +113,8 @@ def list_runs(
     """List runs, in the order in which they were archived.
 
     Killed and running runs (folders that end in .partial) are told apart and never counted as whole. Of up to 1000 runs it is looked whether
-    their files are there: `incomplete` has lost some, `missing` its manifest. Whether they are as they were left, `archive verify` says.
+    their files are there: `incomplete` has lost some, `missing` its manifest; `repeated` stands in the chain more than
+    once. Whether they are as they were left, `archive verify` says.
     """
     from oairunbook.record.archive.find import archive_root
     from oairunbook.record.archive.index import LOST, Wanted, as_it_is, moment, open_index

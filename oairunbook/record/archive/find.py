@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError, newest
+from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError, Entry, lines_of, newest, pending
 from oairunbook.record.archive.fingerprint import KEY_FILE, fingerprint_key
 from oairunbook.record.archive.folders import run_folders
 from oairunbook.record.archive.mirror import address, is_url, mirror, url_of
@@ -72,7 +72,7 @@ def _find(archive: Path, text: str) -> Path:
         entry = newest(archive)
         if entry is None:
             raise ArchiveError(f"{address(archive)} holds no run yet.")
-        return archive / entry.run
+        return _newest_folder(archive, entry)
     for folder in (Path(text), archive / text):
         if (folder / MANIFEST).is_file():
             return folder
@@ -89,6 +89,19 @@ def _find(archive: Path, text: str) -> Path:
         )
     named = ", ".join(fitting[:5])
     raise ArchiveError(f"{text!r} is in the names of {len(fitting)} runs of {where}: {named}. Name one of them.")
+
+
+def _newest_folder(archive: Path, entry: Entry) -> Path:
+    """Where the run of the last line lies; a crash may have left it without its name."""
+    if len(lines_of(archive, entry.run)) > 1:
+        # It is an older run, and whoever asks for the newest one would take it for that.
+        raise ArchiveError(
+            f"The newest line of {address(archive)} names a run that was archived before, {entry.run}: somebody has repeated it. "
+            f"Next: oairunbook archive verify --archive {shlex.quote(address(archive))}, or name the run that you mean."
+        )
+    folder, unnamed = archive / entry.run, archive / (entry.run + UNFINISHED)
+    waits = not os.path.lexists(folder) and not unnamed.is_symlink() and pending(archive, entry)
+    return unnamed if waits else folder
 
 
 def run_folder_of(archive: Path, text: str) -> Path:

@@ -190,7 +190,7 @@ def unfinished(archive: Path, names: Iterable[str] | None = None) -> list[Row]:
     return rows
 
 
-LOST = frozenset({"missing", "changed", "incomplete"})
+LOST = frozenset({"missing", "changed", "incomplete", "repeated"})
 """States of a run that is not as it was archived."""
 
 

@@ -34,7 +34,7 @@ from oairunbook.record.files import write_whole
 
 INDEX = ".index.sqlite"
 
-_VERSION = 5
+_VERSION = 6
 _BATCH = 5000
 _WORTH_WRITING = 100
 """A file is written anew once so many-th of its runs are new; fewer are read from their manifests each time, which costs less."""
@@ -235,7 +235,9 @@ def _update(archive: Path, database: sqlite3.Connection, offset: int) -> None:
 
 def _insert(database: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
     marks = ", ".join("?" * (len(COLUMNS) + len(STEPS)))
-    database.executemany(f"INSERT OR REPLACE INTO runs VALUES ({marks})", rows)  # noqa: S608 - only marks
+    # A run stands in the chain once: a line that names it again says nothing but that somebody has repeated it.
+    again = "ON CONFLICT (run) DO UPDATE SET state = 'repeated'"
+    database.executemany(f"INSERT INTO runs VALUES ({marks}) {again}", rows)  # noqa: S608 - only marks
 
 
 def _values(archive: Path, entry: Entry) -> tuple[Any, ...] | None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from oairunbook.evidence import EvidenceError, to_document
-from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, ArchiveError, line_of, sha256
+from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, ArchiveError, lines_of, sha256
 from oairunbook.record.archive.draft import is_running
 from oairunbook.record.archive.held import hashes_in
 from oairunbook.record.archive.mirror import address, mirror_of
 from oairunbook.record.archive.row import document
-from oairunbook.record.archive.walk import Problem, compare_files
+from oairunbook.record.archive.walk import Problem, compare_files, repeated
 from oairunbook.record.files import read_kept
 from oairunbook.record.table import verdict_text
 from oairunbook.records import dataclass
@@ -88,11 +88,13 @@ def problems_of(folder: Path, manifest: bytes | None) -> tuple[Problem, ...]:
     told = document(manifest or b"").get("files")
     try:
         archive = folder.resolve().parents[3]
-        line = line_of(archive, str(folder.resolve().relative_to(archive)))
-        if line is None:
+        lines = lines_of(archive, str(folder.resolve().relative_to(archive)))
+        if not lines:
             problems.append(Problem(path=folder.name, what="was inserted: no line of the chain names it"))
-        elif sha256(manifest or b"") != line.manifest_sha256:
+        elif sha256(manifest or b"") != lines[0].manifest_sha256:
             problems.append(Problem(path=f"{folder.name}/{MANIFEST}", what="was changed since the run was archived"))
+        if len(lines) > 1:
+            problems.append(Problem(path=folder.name, what=repeated(lines[1], lines[0])))
     except (FileNotFoundError, IndexError):
         # It was handed over by itself: there is no chain to ask.
         if manifest is None:

@@ -50,7 +50,7 @@ class Untouched:
 
     states: States
     names: frozenset[str]
-    """Of its runs, removed ones too."""
+    """Of its runs, removed and new ones too."""
 
     last: Entry
     """The last of them."""
@@ -73,13 +73,17 @@ def untouched(archive: Path, held: InFolders, whole: Whole) -> Untouched | None:
     if sha256(before) != whole.chain_sha256:
         return None
     names, states = names_in(before), States()
+    known = set(names)
     states.add(*held.states(names))
     last = parse(before[:-1].rpartition(b"\n")[2], whole.chain_bytes)
-    if last is None or states.digest() != whole.states or len(names) != whole.runs + whole.pruned:
+    if last is None or states.digest() != whole.states or len(known) != whole.runs + whole.pruned:
         return None
     new: list[Entry] = []
     for entry in entries_in(io.BytesIO(chain[whole.chain_bytes :]), whole.chain_bytes):
         if isinstance(entry, str) or not entry.follows(new[-1] if new else last) or is_tombstone(entry.run):
             return None
+        if entry.run in known:
+            return None
+        known.add(entry.run)
         new.append(entry)
-    return Untouched(chain=chain, states=states, names=frozenset(names), last=last, new=tuple(new))
+    return Untouched(chain=chain, states=states, names=frozenset(known), last=last, new=tuple(new))

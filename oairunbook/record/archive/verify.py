@@ -145,8 +145,7 @@ def _as_before(walk: Walk, held: InFolders) -> Checked | None:
     if same.new:
         held.settle()
     walk.runs(same.new, folders.finished)
-    names = same.names.union(entry.run for entry in same.new)
-    if walk.problems or walk.elsewhere or len(folders.finished) != walk.there or not folders.finished <= names:
+    if walk.problems or walk.elsewhere or len(folders.finished) != walk.there or not folders.finished <= same.names:
         return None
     if folders.links:
         return None

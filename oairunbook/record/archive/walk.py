@@ -56,6 +56,9 @@ class Walk:
     """Offset of what follows the lines that were read."""
 
     states: States = field(default_factory=States)
+    repeats: set[int] = field(default_factory=set)
+    """Where lines end that name a run which an earlier line names: nothing was archived with them."""
+
     meanwhile: set[tuple[str, str | None]] | None = None
     there: int = 0
     pruned: int = 0
@@ -68,6 +71,7 @@ class Walk:
     def chain(self) -> list[Entry]:
         """All lines; each is checked against the one before."""
         entries: list[Entry] = []
+        first: dict[str, Entry] = {}
         for number, entry in enumerate(read_chain(self.archive), 1):
             if isinstance(entry, str):
                 self._tell_chain(f"{entry} is no line of a chain")
@@ -76,6 +80,9 @@ class Walk:
                 self._tell_chain(
                     f"line {number} does not follow the line before: lines were changed, removed or inserted"
                 )
+            if (earlier := first.setdefault(entry.run, entry)) is not entry:
+                self.repeats.add(entry.end)
+                self.tell(entry.run, repeated(entry, earlier))
             self.numbers[entry.run] = len(entries)
             self.end = entry.end
             entries.append(entry)
@@ -83,7 +90,7 @@ class Walk:
 
     def tombstones(self, entries: Sequence[Entry]) -> None:
         """What `archive prune` says that it removed. A tombstone that was changed says nothing."""
-        known = {entry.run: entry.manifest_sha256 for entry in entries}
+        known = {entry.run: entry.manifest_sha256 for entry in reversed(entries)}
         for entry in entries:
             if is_tombstone(entry.run):
                 for removed in read_tombstone(self.archive, entry):
@@ -102,6 +109,9 @@ class Walk:
 
     def _run(self, entry: Entry, *, newest: bool, present: set[str]) -> None:
         before, self.before = self.before, entry
+        if entry.end in self.repeats:
+            # Its run was looked at in the place where it was archived.
+            return
         # Before anything is read: what is changed meanwhile has another state the next time.
         state = self.held.state(entry.run)
         self.states.add(state)
@@ -204,6 +214,7 @@ class Walk:
         """Where a manifest and the chain disagree on the run before: the longest line of runs that follow each other is the true one."""
         if not self.elsewhere:
             return
+        entries = [entry for entry in entries if entry.end not in self.repeats]
         before = {entry.run: earlier.run for earlier, entry in pairwise(entries)}
         follows: dict[str, str | None] = {}
         length: dict[str, int] = {}
@@ -240,6 +251,11 @@ class Walk:
         if not self.broken:
             self.tell(CHAIN, what)
         self.broken = True
+
+
+def repeated(again: Entry, first: Entry) -> str:
+    """What is to be said of a run that two lines of the chain name."""
+    return f"stands in the chain again, as number {again.sequence}: it was archived once, as number {first.sequence}"
 
 
 def _names(manifest: bytes, run: str, before: Entry | None) -> bool:
