@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -17,12 +20,13 @@ import pytest
 from click.testing import CliRunner
 
 from oairunbook.cli import cli
+from oairunbook.evidence import dumps
 from oairunbook.record.archive import MANIFEST, ArchiveError, begin, check
 from oairunbook.record.archive.chain import CHAIN
 from oairunbook.record.archive.index import INDEX, open_index
 from oairunbook.record.archive.index_file import Budget
 from oairunbook.record.archive.prune import prune
-from oairunbook.record.archive.signing import MAKE_A_KEY, load_public_keys, load_signer
+from oairunbook.record.archive.signing import MAKE_A_KEY, SIGNATURE, load_public_keys, load_signer
 from oairunbook.record.archive.tombstone import REMOVED
 from oairunbook.record.run import archive_record
 
@@ -277,6 +281,66 @@ def test_a_clock_that_jumped_is_noticed_after_a_prune_and_after_a_run_at_its_tim
     assert len(prune(archive, keep=90 * DAY, now=BEGAN + 97 * DAY).removed) == 3
 
 
+@pytest.mark.parametrize("old", [1970, 2020])
+def test_a_run_by_another_wrong_clock_does_not_make_every_jump_a_usual_one(archive: Path, old: int) -> None:
+    archived(archive, began=datetime(old, 1, 1, 0, 3, tzinfo=UTC))
+    for day in range(6):
+        archived(archive, began=BEGAN + day * DAY)
+    later = datetime(2040, 1, 1, tzinfo=UTC)
+    archived(archive, began=later)
+    with pytest.raises(ArchiveError, match="only runs since 2040-01-01 00:00 are to be kept"):
+        prune(archive, keep=90 * DAY, now=later)
+    assert check(archive).runs == 8
+
+
+@pytest.mark.parametrize("what", ["a link", "a file", "a folder"])
+def test_what_stands_where_a_run_goes_before_it_is_deleted_keeps_no_run_alive(
+    runs: list[Path], archive: Path, tmp_path: Path, what: str
+) -> None:
+    waste = archive / f".removed-{runs[0].name}"
+    if what == "a link":
+        waste.symlink_to(tmp_path)
+    elif what == "a file":
+        waste.write_text("mine")
+    else:
+        (waste / "full").mkdir(parents=True)
+    (tmp_path / "mine").write_text("mine")
+    done = call(archive, "prune", "--before", "2026-11-25")
+    assert (done.exit_code, "1 run removed" in done.stdout) == (0, True)
+    assert not runs[0].exists()
+    assert not os.path.lexists(waste)
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_a_run_that_cannot_be_removed_is_not_called_removed(runs: list[Path], archive: Path) -> None:
+    """Something is mounted on it, and the kernel gives no mount another name."""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("needs root and unshare for a mount")
+    done = pruned_with_a_mount(archive, runs[0])
+    assert (done.returncode, "removed that began" in done.stdout) == (4, False), done.stdout
+    assert "Device or resource busy" in done.stderr
+    assert runs[0].exists()
+
+
+def test_a_year_that_is_mounted_is_pruned_as_well(runs: list[Path], archive: Path) -> None:
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        pytest.skip("needs root and unshare for a mount")
+    done = pruned_with_a_mount(archive, archive / "2026")
+    assert (done.returncode, "1 run removed" in done.stdout) == (0, True), done.stderr
+    assert [run.exists() for run in runs] == [False, True, True]
+    assert list(archive.rglob(".removed-*")) == []
+    checked = check(archive)
+    assert (checked.problems, checked.pruned) == ((), 1)
+
+
+def pruned_with_a_mount(archive: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """`archive prune` where this folder of the archive is a mount of its own."""
+    script = 'mount --bind "$1" "$1" && shift && exec "$@"'
+    tool = [sys.executable, "-P", "-m", "oairunbook.cli", "archive", "prune", "--before", "2026-11-25"]
+    command = ["unshare", "-m", "sh", "-c", script, "sh", str(folder), *tool, "--archive", str(archive)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 # -- an index that is none -----------------------------------------------------------------------------------------------------
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
@@ -431,3 +495,60 @@ def test_a_signed_archive_that_gets_a_run_without_a_signature_is_told_at_that_mo
     done = call(archive, *asked)
     assert (done.exit_code, "names cannot be read: No such file" in done.stderr.replace("\n", " ")) == (2, True)
     assert "gone.pem" not in done.stderr
+
+
+def a_link(path: Path) -> None:
+    kept = path.rename(path.parent.parent / "kept.sig")
+    path.symlink_to(kept)
+
+
+def a_dangling_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def a_socket(path: Path) -> None:
+    path.unlink()
+    with closing(socket.socket(socket.AF_UNIX)) as one:
+        here = os.open(path.parent, os.O_RDONLY)
+        try:
+            # A path to a socket may have 107 bytes.
+            one.bind(f"/proc/self/fd/{here}/{path.name}")
+        finally:
+            os.close(here)
+
+
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def a_huge_file(path: Path) -> None:
+    path.chmod(0o600)
+    os.truncate(path, 20 << 20)
+
+
+@pytest.mark.parametrize("make", [a_link, a_dangling_link, a_folder, a_socket, a_pipe, a_huge_file])
+def test_a_signature_that_is_no_file_is_none_and_hides_no_other_problem(
+    tmp_path: Path, archive: Path, make: Callable[[Path], None]
+) -> None:
+    subprocess.run(MAKE_A_KEY, shell=True, check=True, cwd=tmp_path, capture_output=True)
+    signer = load_signer(str(tmp_path / "sign.pem"))
+    runs = []
+    for day in range(3):
+        draft = begin(archive, host="web-3", now=BEGAN + day * DAY, signer=signer)
+        draft.write("evidence.json", dumps(SEEN))
+        runs.append(draft.finish("whole", {}))
+    make(runs[0] / SIGNATURE)
+    (runs[2] / "evidence.json").unlink()
+    done = call(archive, "verify", "--public-key", str(tmp_path / "sign.pub"), "--json", "-")
+    assert done.exit_code == 1, done.exception
+    assert [(one["path"], one["what"]) for one in json.loads(done.stdout)["problems"]] == [
+        (f"{runs[0].relative_to(archive)}/{SIGNATURE}", "is no signature of this manifest by any of the given keys"),
+        (f"{runs[2].relative_to(archive)}/evidence.json", "is missing"),
+    ]

@@ -278,7 +278,7 @@ def prune(
 
     The record is a run of its own in the chain, so `archive verify` still passes and says how many were pruned. When a run began its
     manifest says, if it is as the chain knows it; a run that is not is left, and told. With --keep nothing is removed where the clock may
-    have jumped ahead: where nothing would be left, or only runs that came after a gap of a year that the archive has never had.
+    have jumped ahead: where nothing would be left, or only runs that came after a gap of more than a year that is not usual in this archive.
     """
     from oairunbook.record.archive.find import archive_root
     from oairunbook.record.archive.mirror import address

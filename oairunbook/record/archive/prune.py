@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import socket
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from stat import S_ISDIR
+from statistics import median_low
 
 from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError, Entry, read_chain, read_small, sha256
 from oairunbook.record.archive.draft import begin, is_running
@@ -157,14 +160,16 @@ def _began(entry: Entry) -> datetime | None:
 def _demand_sound_clock(archive: Path, runs: Sequence[datetime], before: datetime, now: datetime) -> None:
     """Refuse where this machine's clock may have jumped ahead.
 
-    Then either nothing is young enough to stay, or only what was archived since the jump: what stays and what goes lie further apart than
-    any two runs before. Runs that were pruned count as well, by their names.
+    Then either nothing is young enough to stay, or only what was archived since the jump: what stays and what goes lie much further apart than
+    runs usually do. What is usual the median says, so that one run by another wrong clock (1970, where a machine has none that runs on)
+    does not make every jump a usual one. Runs that were pruned count as well, by their names.
     """
     old = sorted(began for began in runs if began < before)
     young = min((began for began in runs if began >= before), default=None)
     if not old:
         return
-    usual = max((later - earlier for earlier, later in pairwise(old)), default=timedelta(0))
+    gaps = [later - earlier for earlier, later in pairwise(old)]
+    usual = median_low(gaps) if len(gaps) > 1 else timedelta(0)
     if young is None:
         why = f"every run of {address(archive)} is older than what is to be kept; the newest began at {old[-1]:%Y-%m-%d %H:%M}"
     elif young - old[-1] > max(_LONG_PAUSE, 2 * (now - before), 2 * usual):
@@ -203,23 +208,55 @@ def _remove(archive: Path, removed: Sequence[Removed]) -> None:
         remove_runs(archive, {one.run for one in removed})
     for one in removed:
         folder = archive / one.run
-        try:
-            with folder_of(archive, one.run) as (root, day):
-                waste = f"{_WASTE}{folder.name}"
-                # In one step: a reader sees the whole run or none.
-                os.rename(folder.name, waste, src_dir_fd=day, dst_dir_fd=root)
-                if S_ISDIR(os.lstat(waste, dir_fd=root).st_mode):
-                    shutil.rmtree(waste, dir_fd=root)
-                else:
-                    # A run is a folder; what a link leads to is not the archive's.
-                    os.unlink(waste, dir_fd=root)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
+        with ExitStack() as opened:
+            try:
+                root, day = opened.enter_context(folder_of(archive, one.run))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            if not _take_away(folder.name, root, day):
+                continue
         for empty in folder.parents[:3]:
             try:
                 empty.rmdir()
             except OSError:
                 break
+
+
+def _take_away(name: str, root: int, day: int) -> bool:
+    """Remove a run from the folder *day*; False if there is none.
+
+    Raises:
+        OSError: It is still there, or a part of it under another name; the next prune goes on from there.
+    """
+    waste = f"{_WASTE}{name}"
+    for place in (root, day):
+        # What an earlier prune did not get done, or what somebody has put in its place.
+        _delete(waste, place)
+    for place in (root, day):
+        try:
+            # In one step: a reader sees the whole run or none.
+            os.rename(name, waste, src_dir_fd=day, dst_dir_fd=place)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            # Old years may be kept on another disk, which is mounted in their place.
+            if error.errno == errno.EXDEV and place == root:
+                continue
+            raise
+        _delete(waste, place)
+        break
+    return True
+
+
+def _delete(name: str, place: int) -> None:
+    """Remove what has this name in a folder. What a link leads to is not the archive's."""
+    try:
+        if S_ISDIR(os.lstat(name, dir_fd=place).st_mode):
+            shutil.rmtree(name, dir_fd=place)
+        else:
+            os.unlink(name, dir_fd=place)
+    except FileNotFoundError:
+        return
 
 
 def _is_before(started_at: str, before: datetime) -> bool:

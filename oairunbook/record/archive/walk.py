@@ -242,6 +242,10 @@ class Walk:
             if self.signed or document.get("signed_by"):
                 self.tell(folder, "is not signed, and runs before it are" if self.signed else "has lost its signature")
             return
+        except OSError as error:
+            if error.errno not in _NO_MANIFEST:
+                raise
+            signature = b""
         if any(key.signed(manifest, signature) for key in self.public_keys):
             self.signed += 1
         else:
