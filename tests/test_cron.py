@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -22,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from oairunbook import lab
 from oairunbook.evidence import load_evidence
+from oairunbook.record import cron
 from oairunbook.record.cron import notify
 from oairunbook.record.cron.env_file import read_variables
 from oairunbook.record.cron.state import Job, Remembered
@@ -168,6 +170,48 @@ def test_once_a_day_health_is_archived_again(archive: Path) -> None:
 
     assert turn(archive, "ok").stdout == ""
     assert len(runs(archive)) == 2
+
+
+def test_a_change_that_could_not_be_archived_is_due_and_told_also_where_the_log_cannot_be_written(
+    archive: Path,
+) -> None:
+    lock = archive / ".lock"
+    lock.unlink()
+    lock.mkdir()
+    (archive / "cron.log").unlink()
+    (archive / "cron.log").mkdir()
+    failed = turn(archive, "tcp.refused")
+    finished = [run for run in runs(archive) if not run.name.endswith(".partial")]
+    assert (failed.returncode, len(finished)) == (4, 1)
+    # Neither the archive nor its log can be written, and whoever is to know of the change reads of it.
+    assert "the verdict has changed from ok" in failed.stdout
+    assert "cron.log cannot be written: Is a directory" in failed.stderr
+    # A job that has archived nothing does it in its next turn, and does not wait for a day to go by.
+    assert state(archive)[1]["archived_at"] == ""
+
+
+@pytest.mark.parametrize(
+    ("archived_at", "due"),
+    [
+        ("", True),
+        ("2026-11-30T10:00:00+00:00", False),
+        ("2026-11-29T11:00:00+00:00", True),
+        ("2040-01-01T00:00:00+00:00", True),
+    ],
+)
+def test_a_proof_of_the_future_is_none(archived_at: str, due: bool) -> None:
+    assert cron._is_due(archived_at, "2026-11-30T12:00:00+00:00") is due
+
+
+@pytest.mark.parametrize("wrong", ["yesterday", "2026-11-30T10:00:00", "9" * 400])
+def test_a_state_whose_times_are_none_counts_as_no_turn(tmp_path: Path, wrong: str) -> None:
+    job = Job(tmp_path / "archive", ())
+    with job.turn():
+        job.remember(Remembered(cause="tcp.refused", archived_at="2026-11-30T10:00:00+00:00"))
+        assert job.recall().cause == "tcp.refused"
+        for name in ("since", "checked_at", "last_success", "archived_at", "told_since"):
+            job.remember(replace(Remembered(cause="tcp.refused"), **{name: wrong}))
+            assert job.recall() == Remembered()
 
 
 def test_a_turn_beside_another_one_looks_at_nothing_and_says_so(archive: Path) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, ArchiveError, read_small
+from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, ArchiveError, open_chain, read_small
 from oairunbook.record.archive.draft import is_running
 from oairunbook.record.archive.folders import run_folders
 from oairunbook.record.archive.index_file import INDEX, Budget, open_database
@@ -157,11 +157,14 @@ def open_index(archive: Path) -> Iterator[Index]:
 
 
 def demand_archive(archive: Path) -> None:
-    """Raise ArchiveError where there is no archive; a mirror is brought up to date."""
+    """Raise ArchiveError where there is no archive, or its chain is no file; a mirror is brought up to date."""
     if url_of(archive):
         from oairunbook.record.archive.objects import refresh
 
         refresh(archive)
+    with suppress(FileNotFoundError):
+        # What is no file holds no run, and must not be listed as an archive of none.
+        open_chain(archive).close()
     if not (archive / CHAIN).exists() and not (archive.is_dir() and any(run_folders(archive))):
         raise ArchiveError(f"{address(archive)} is no archive: it holds neither a {CHAIN} nor a run.")
 

@@ -110,7 +110,12 @@ def turn(
     except StillRunningError as error:
         # Its exit status must not say that the path is healthy: nobody has looked.
         taken = Turn(exit_status=EXIT_INCONCLUSIVE, line=f"skipped: {error}")
-    job.note(f"{_now()} {socket.gethostname()} {taken.line}")
+    try:
+        job.note(f"{_now()} {socket.gethostname()} {taken.line}")
+    except OSError as error:
+        # What was seen is told all the same.
+        line = f"{taken.line}; {job.log} cannot be written: {error.strerror}"
+        taken = replace(taken, exit_status=EXIT_TOOL_FAILED, line=line)
     return taken
 
 
@@ -148,6 +153,8 @@ def _take(
         except (BrokenOffError, ValueError, OSError) as error:
             # Whoever has to know of the change is told all the same.
             problems.append(str(error))
+            # And no day goes by before it is tried again: the next turn archives it.
+            this = replace(this, archived_at="")
     document = notify.change(
         verdict,
         changed_from,
@@ -285,7 +292,10 @@ def _tell(
 
 
 def _is_due(archived_at: str, now: str) -> bool:
-    return not archived_at or datetime.fromisoformat(now) - datetime.fromisoformat(archived_at) >= _PROOF_EVERY
+    """Whether the last proof is a day old; one of the future was made by another clock, and is none."""
+    if not archived_at:
+        return True
+    return not timedelta(0) <= datetime.fromisoformat(now) - datetime.fromisoformat(archived_at) < _PROOF_EVERY
 
 
 def _now() -> str:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
+from datetime import datetime
 from pathlib import Path
 from stat import S_ISREG
 
@@ -59,6 +60,10 @@ class Remembered:
         """Whether *verdict* is the one that was reached before: owner, cause, and whether it comes and goes; wording may differ."""
         intermittent = (self.pattern == "intermittent", verdict.pattern == "intermittent")
         return (self.owner, self.cause) == (verdict.owner, verdict.cause) and intermittent[0] == intermittent[1]
+
+    def times(self) -> tuple[str, ...]:
+        """All that are in it."""
+        return self.since, self.checked_at, self.last_success, self.archived_at, self.told_since
 
     def before_untold(self) -> Remembered:
         """The turn before the change that somebody could not be told."""
@@ -121,7 +126,8 @@ class Job:
         if not isinstance(document, dict) or document.get("schema") != STATE_SCHEMA:
             return Remembered()
         known = {field.name for field in fields(Remembered)}
-        return Remembered(**{name: str(value) for name, value in document.items() if name in known})
+        turn = Remembered(**{name: str(value) for name, value in document.items() if name in known})
+        return turn if all(map(_is_time, turn.times())) else Remembered()
 
     def remember(self, turn: Remembered) -> None:
         """Keep this turn for the next one."""
@@ -141,3 +147,11 @@ class Job:
             os.write(descriptor, (inert(" ".join(line.split())) + "\n").encode("utf-8", "backslashreplace"))
         finally:
             os.close(descriptor)
+
+
+def _is_time(text: str) -> bool:
+    """Whether this is a time of a zone, or no time at all."""
+    try:
+        return not text or datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
