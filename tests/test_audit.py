@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ from click.testing import CliRunner
 from oairunbook.cli import cli
 from oairunbook.record.archive import begin, check
 from oairunbook.record.archive.about import about
+from oairunbook.record.archive.index import INDEX
 from oairunbook.record.audit import read_audit, views
 from oairunbook.record.show import RUN_VARIABLE
 from oairunbook.verdict import Verdict
@@ -74,6 +77,21 @@ def test_each_fault_is_told_from_the_first_run_that_saw_it_to_the_first_that_did
     assert "tcp.refused from 2026-11-01 13:00 UTC to 2026-11-01 15:00 UTC, 2 runs." in texts["verdicts"]
     assert "tcp.timeout from 2026-11-01 17:00 UTC to now" in texts["verdicts"]
     assert "Look at the newest run with tcp.timeout" in texts["conclusion"]
+
+
+def test_what_the_audit_takes_from_the_index_and_what_it_has_not_read_stands_in_it(tmp_path: Path) -> None:
+    """Manifests and chain are as they were left, and what is told of the runs is not what they say."""
+    archived(tmp_path, 0, verdict("tcp.refused"))
+    read_audit(str(tmp_path))
+    with closing(sqlite3.connect(tmp_path / INDEX)) as database, database:
+        database.execute("UPDATE runs SET owner = 'none', cause = 'ok', failed = 0")
+    texts = every_text(str(tmp_path))
+    assert "as they were left" in texts["chain"]
+    assert "the index, from which all that follows is taken: who can write the archive can change it" in texts["chain"]
+    assert "the runs' evidence, verdicts and packets, whether they are there" in texts["chain"]
+    assert texts["conclusion"].startswith("Last verdict of each path, as the index has it")
+    (tmp_path / INDEX).unlink()
+    assert "tcp.refused" in every_text(str(tmp_path))["conclusion"], "a removed index is made anew from the manifests"
 
 
 def test_the_run_that_shows_the_audit_is_not_called_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,11 @@ from oairunbook.record.view import View, listing, paragraph, table, together
 
 __all__ = ["chain", "conclusion", "fixes", "header", "periods", "rates", "timings", "unfinished", "verdicts"]
 
+_NOT_READ = (
+    "the runs' evidence, verdicts and packets, whether they are there, and the index, from which all that follows is taken: "
+    "who can write the archive can change it; oairunbook archive verify reads every file and no index"
+)
+
 _MOST_ROWS = 40
 _MOST_PROBLEMS = 30
 
@@ -50,6 +55,7 @@ def chain(audit: Audit) -> View:
         ("Runs in the chain", f"{checked.runs} there, {checked.pruned} pruned"),
         ("Manifests read now", _read_now(checked)),
         ("Unfinished", f"{len(checked.unfinished)}; they are no part of the chain"),
+        ("Not looked at", _NOT_READ),
         ("Newest line of the chain", checked.newest or "none"),
     ]
     parts = [
@@ -170,7 +176,11 @@ def conclusion(audit: Audit) -> View:
         (f"{one.host}{' (practice)' * bool(one.practice)}", one.cause, utc(one.last), str(one.runs), one.base_url)
         for one in audit.series[:_MOST_ROWS]
     ]
-    parts = [table("Last verdict of each path", ("Host", "Cause", "Run of", "Runs", "Base URL"), rows)] if rows else []
+    parts = (
+        [table("Last verdict of each path, as the index has it", ("Host", "Cause", "Run of", "Runs", "Base URL"), rows)]
+        if rows
+        else []
+    )
     if audit.problem:
         parts.append(paragraph(audit.problem, strong=True))
     next_steps = (
