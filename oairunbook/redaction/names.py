@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from oairunbook.redaction.fields import pairs
+
 SECRET_NAME = re.compile(
     r"(KEY|TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|_PASS$|PGPASS|.PWD$|CREDENTIAL|AUTHORIZATION|COOKIE|SIGNATURE|_AUTH$|^IDENTITY_HEADER$)",
     re.IGNORECASE,
@@ -83,8 +85,21 @@ _LONGEST_JUDGED = 128
 _LONGEST_QUOTED = 4096
 
 
-def told(text: str) -> Iterator[tuple[int, int]]:
-    """From where to where the values stand that a text tells under the name of a secret."""
+def told(text: str) -> list[tuple[int, int]]:
+    """From where to where the values stand that a text tells under the name of a secret, in their order."""
+    return sorted({*_behind_names(text), *_in_fields(text)})
+
+
+def _in_fields(text: str) -> Iterator[tuple[int, int]]:
+    for name, found in pairs(text):
+        snake = _snake(name)
+        if _is_secret(snake):
+            begin, end = _place(text, found, whole=False)
+            if _holds(name, snake, text[begin:end], assigned=True, quoted=found["quote"] is not None):
+                yield begin, _end(text, begin, end)
+
+
+def _behind_names(text: str) -> Iterator[tuple[int, int]]:
     behind = last = 0
     for at, word in _words(text):
         if at < behind or at < last:
@@ -124,8 +139,8 @@ _LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 def _value(text: str, first: int, last: int, found: re.Match[str]) -> tuple[int, int] | None:
     """Where the value stands that is told under the name between *first* and *last*; None if it is no secret."""
     name = text[first:last].strip("-")
-    snake = _HUMP.sub("_", name).replace("-", "_").upper()
-    if not SECRET_NAME.search(snake) or (_OF_SOMETHING_ELSE.search(snake) and _ACCESS_KEY_ID not in snake):
+    snake = _snake(name)
+    if not _is_secret(snake):
         return None
     before = text[max(0, first - 24) : first]
     if found["element"] and not before.endswith("<"):
@@ -134,7 +149,7 @@ def _value(text: str, first: int, last: int, found: re.Match[str]) -> tuple[int,
         return None
     if found["sign"] and before.lower().rstrip(" _-").endswith("public"):
         return None
-    is_variable = "_" in name and name == name.upper()
+    is_variable = _is_variable(name)
     tight = found["sign"] == "="
     begin, end = _place(text, found, whole=is_variable and tight)
     value = text[begin:end]
@@ -146,13 +161,34 @@ def _value(text: str, first: int, last: int, found: re.Match[str]) -> tuple[int,
     if (found["sign"] or "").endswith(": ") and not quoted and _MORE_WORDS.match(text, end):
         # The name of an error, and what it says: `UNABLE_TO_VERIFY_LEAF_SIGNATURE: unable to verify the first certificate`.
         assigned = False
-    whatever = assigned and len(value) >= _SHORTEST_VALUE and (is_variable or bool(_STRONG.search(snake)))
-    if not (whatever or looks_random(value)) or _is_none(name, value, quoted=quoted):
+    if not _holds(name, snake, value, assigned=assigned, quoted=quoted):
         return None
-    if len(value) == _LONGEST_JUDGED:
+    return begin, _end(text, begin, end)
+
+
+def _snake(name: str) -> str:
+    return _HUMP.sub("_", name).replace("-", "_").upper()
+
+
+def _is_secret(snake: str) -> bool:
+    return bool(SECRET_NAME.search(snake)) and (not _OF_SOMETHING_ELSE.search(snake) or _ACCESS_KEY_ID in snake)
+
+
+def _is_variable(name: str) -> bool:
+    return "_" in name and name == name.upper()
+
+
+def _holds(name: str, snake: str, value: str, *, assigned: bool, quoted: bool) -> bool:
+    """Whether a value under this name is a secret."""
+    whatever = assigned and len(value) >= _SHORTEST_VALUE and (_is_variable(name) or bool(_STRONG.search(snake)))
+    return (whatever or looks_random(value)) and not _is_none(name, value, quoted=quoted)
+
+
+def _end(text: str, begin: int, end: int) -> int:
+    if end - begin == _LONGEST_JUDGED:
         rest = _BARE.match(text, end)
         end = rest.end() if rest else end
-    return begin, end
+    return end
 
 
 def _place(text: str, found: re.Match[str], *, whole: bool) -> tuple[int, int]:
