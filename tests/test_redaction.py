@@ -34,6 +34,7 @@ def clean(text: str, **environment: str) -> str:
     [
         "OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN", "DATABASE_PASSWORD", "DB_PASS", "MYSQL_PWD", "PGPASSWORD",
         "client_secret", "GOOGLE_CREDENTIALS", "SESSION_COOKIE", "GPG_PASSPHRASE", "GATEWAY_AUTH",
+        "AZURE_DEVOPS_EXT_PAT", "DB_PW",
     ],
 )  # fmt: skip
 def test_the_value_of_a_secret_variable_is_replaced_wherever_it_stands(name: str) -> None:
@@ -108,6 +109,10 @@ SLOW = (
     "value: a1b2c3d4 ",
     '{"name":"api_key","value":',
     "\n - ",
+    "curl -u ",
+    "curl a ",
+    " -u a",
+    "sshpass -p ",
 )
 
 
@@ -371,11 +376,30 @@ TOLD = "3f9a77c2be0d41e58a6612f0cd340617"
         '<add value="{}" key="OpenAIKey" /><add value="a1b2c3d4e5f6" key="build" />',
         "<ApiKey>{}</ApiKey>",
         "| AZURE_KEY | {} |",
+        "AZURE_DEVOPS_EXT_PAT={}",
+        "curl -sS -u user:{} https://gw.example/v1",
+        "curl --proxy-user 'user:{}' https://gw.example/v1",
+        "sshpass -p {} ssh host",
+        "sshpass -p'{}' ssh host",
+        "DB_PW: {}",
+        "db_pw={}",
+        "GATEWAY_AUTH={}",
         "Incorrect API key provided: {}. You can find",
     ],
 )
 def test_a_value_that_is_told_under_the_name_of_a_secret_goes_and_all_around_it_stays(text: str) -> None:
     assert clean(text.format(TOLD)) == text.format("[redacted]")
+
+
+@pytest.mark.parametrize("begin", ["!", "@", "%", "$", "{", "<", "example", "your-", "$$", "!!"])
+def test_a_drawn_value_goes_whatever_it_begins_with(begin: str) -> None:
+    text = f"api_key='{begin}{TOLD}', GATEWAY_TOKEN='{begin}{TOLD}'"
+    assert clean(text) == "api_key='[redacted]', GATEWAY_TOKEN='[redacted]'"
+
+
+@pytest.mark.parametrize("word", ["negotiate", "required", "enabled", "certificate"])
+def test_how_a_proxy_authenticates_is_no_secret(word: str) -> None:
+    assert clean(f"{word} verify failed", PROXY_AUTH=word) == f"{word} verify failed"
 
 
 @pytest.mark.parametrize(
@@ -411,6 +435,13 @@ def test_a_password_may_be_a_word(text: str, shown: str) -> None:
         "CERT_SIGNATURE_FAILURE: certificate, EE_KEY_TOO_SMALL: small, ERR_OSSL_EVP_INVALID_KEY: bad",
         "Error [INVALID_API_KEY]: Incorrect API key provided",
         "MASTER_KEY: is read from the vault, OPENAI_API_KEY=/dev/stdin",
+        "token: gpt-4o-mini-2024-07-18, Unexpected token: DOCTYPE123456, primary key: user_id_12345",
+        "specified secret: prod/openai/key1234, trace_key=a1b2c3d4e5f6, routing key = orders12345678, first_token_ms=123456789012",
+        "PROXY_AUTH=negotiate, PROXY_AUTH=certificate PROXY_AUTH=required PROXY_AUTH: enabled",
+        'api_key="{api_key_1}" api_key="%(key_1)s" token="{{ token1234567 }}" API_KEY=$MY_KEY_2 API_KEY=@key.txt key: !secret x, key: {a1b2c3d4: 1}',
+        'api_key="your-api-key-12345", api_key="example-key-12345"',
+        "curl -u user:$PASS https://gw.example, curl -u https://gw.example/v1, sshpass -p $PASS ssh host",
+        "GITHUB_PATH=/opt/a1b2c3d4, url_pattern=a1b2c3d4e5f6",
         '{"name": "API_KEY", "valueFrom": {"name": "vault-1", "key": "a"}}, {"name": "BUILD", "value": "a1b2c3d4e5f6"}',
         "name: API_KEY\nvalueFrom: x\n\nvalue: a1b2c3d4e5f6",
     ],

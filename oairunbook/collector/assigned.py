@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from oairunbook.redaction import Secrets
-from oairunbook.redaction.names import SECRET_NAME, names_secret
+from oairunbook.redaction.names import SECRET_NAME, is_way_to_authenticate, names_secret
 
 _WORD = re.compile(r"(?:--?[a-z][\w-]*=|-e|--)?([A-Za-z_]\w*)=(.+)", re.DOTALL)
 """`NAME=value`, also as `--env=NAME=value`, `-eNAME=value` and `--token=value`."""
@@ -50,7 +50,8 @@ def _names_secret(name: str) -> bool:
 
 def _secret(name: str, value: str) -> Iterator[str]:
     if _names_secret(name):
-        yield value
+        if not is_way_to_authenticate(name, value):
+            yield value
     elif not SECRET_NAME.search(name):
         # Credentials in the URL of a proxy, or in headers.
         found = Secrets.from_environment({name: value}).values

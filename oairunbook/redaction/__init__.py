@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from oairunbook.redaction.forms import LINE_BREAK, MASK, SHORTEST_SECRET, forms, join, rests, without_rests
-from oairunbook.redaction.names import looks_random, names_secret, told
+from oairunbook.redaction.names import is_way_to_authenticate, looks_random, names_secret, told
 from oairunbook.redaction.pieces import find_pieces
 from oairunbook.redaction.shapes import SHAPES
 from oairunbook.redaction.urls import url_credentials, without_credentials
@@ -65,7 +65,7 @@ class Secrets:
         """Collect the values of variables whose name says that they are secret, and the credentials inside URLs."""
         found: list[str] = []
         for name, value in environment.items():
-            if names_secret(name):
+            if names_secret(name) and not is_way_to_authenticate(name, value):
                 found.append(value)
             if name.upper() == "OPENAI_CUSTOM_HEADERS":
                 found.extend(line.partition(":")[2].strip() for line in value.splitlines())

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from oairunbook.redaction.fields import pairs
 
 SECRET_NAME = re.compile(
-    r"(KEY|TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|_PASS$|PGPASS|.PWD$|CREDENTIAL|AUTHORIZATION|COOKIE|SIGNATURE|_AUTH$|^IDENTITY_HEADER$)",
+    r"(KEY|TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|_PASS$|PGPASS|.PWD$|CREDENTIAL|AUTHORIZATION|COOKIE|SIGNATURE|_AUTH$|_PAT$|_PW$|^IDENTITY_HEADER$)",
     re.IGNORECASE,
 )
 NO_SECRET_NAME = re.compile(r"((_FILE|_DIR|_PATH|_HOME|_URL|_ENDPOINT)$|^OLDPWD$)")
@@ -28,24 +28,35 @@ def names_secret(name: str) -> bool:
     return bool(SECRET_NAME.search(name) and not NO_SECRET_NAME.search(name))
 
 
+def is_way_to_authenticate(name: str, value: str) -> bool:
+    """Whether a variable such as `PROXY_AUTH` holds a word (negotiate, required, certificate) and no secret."""
+    return name.upper().endswith("_AUTH") and value.isalpha() and not looks_random(value)
+
+
 _WORDS = (
     *("key", "token", "secret", "passwd", "password", "passphrase", "pass", "pwd"),
-    *("credential", "authorization", "cookie", "signature", "identity_header", "auth"),
+    *("credential", "authorization", "cookie", "signature", "identity_header", "auth", "_pat", "_pw"),
 )
 """A text is searched for these alone; what stands around one makes it a name, or not."""
 
 # In a text a word of that kind also names what is counted, described, or no secret at all.
 _OF_SOMETHING_ELSE = re.compile(
-    r"(?:MON|TUR|DON|HOC|JOC|HOT)KEY|KEY_?(?:BOARD|WORD|NOTE|CLOAK|SPACE|CHAIN|STROKE|RING|FILE)|PUBLIC|FINGERPRINT|IDEMPOTENCY|(?:CACHE|PARTITION|SORT)_KEY|"
+    r"(?:MON|TUR|DON|HOC|JOC|HOT)KEY|KEY_?(?:BOARD|WORD|NOTE|CLOAK|SPACE|CHAIN|STROKE|RING|FILE)|PUBLIC|FINGERPRINT|IDEMPOTENCY|(?:CACHE|PARTITION|SORT|FOREIGN|SHARD|TRACE)_KEY|"
     r"TOKENI[ZS]|TOKENS(?:_|$)|(?:BOS|EOS|PAD|UNK|STOP|PAGE|CONTINUATION)_TOKEN|ERROR|EXCEPTION|WARNING|"
     # names of errors: UNABLE_TO_VERIFY_LEAF_SIGNATURE, ERR_OSSL_EVP_INVALID_KEY
     r"(?:^|_)(?:ERR|INVALID|INCORRECT|WRONG|BAD|FAIL\w*|MISSING|EXPIRED|UNABLE|UNSUPPORTED|UNKNOWN|MISMATCH|INCOMPATIBLE|REQUIRED|DENIED|NOT_FOUND|TOO_\w+)(?:_|$)|"
-    r"_(?:ID|IDS|IDX|INDEX|COUNT|LIMITS?|TYPE|NAME|LEN|LENGTH|SIZE|USAGE|USED|BUDGET|POLICY|FORMAT|ALGORITHM|STATUS|TTL|VERSION|REF|EXPIRY|EXPIRES\w*|"
+    r"_(?:ID|IDS|IDX|INDEX|COUNT|LIMITS?|TYPE|NAME|LEN|LENGTH|SIZE|USAGE|USED|BUDGET|POLICY|FORMAT|ALGORITHM|STATUS|TTL|VERSION|REF|EXPIRY|EXPIRES\w*|MS|SECONDS|LATENCY|"
     r"FILE|DIR|PATH|HOME|URL|ENDPOINT|METHODS?|SCHEME|AT|IN|ENV|ENV_VAR|VAULT|PROVIDER)$"
 )
+_NO_SECRET_BEFORE = re.compile(
+    r"(?:public[ _-]?|(?:routing|partition|sort|foreign|shard|cache|trace) |(?:unexpected|illegal|next) )\Z",
+    re.IGNORECASE,
+)
+"""Words before a name: keys of a queue or a table, and what a parser calls a token."""
+
 _ACCESS_KEY_ID = "ACCESS_KEY_ID"
 _STRONG = re.compile(
-    r"(?:API_?KEY|(?:ACCESS|PRIVATE|SUBSCRIPTION|ACCOUNT|SHARED|MASTER)_?KEY|SECRET|PASSW(?:OR)?D|PASSPHRASE|PWD|(?:ACCESS|REFRESH|ID|AUTH|SESSION|SECURITY|BEARER|API)_?TOKEN)"
+    r"(?:API_?KEY|(?:ACCESS|PRIVATE|SUBSCRIPTION|ACCOUNT|SHARED|MASTER)_?KEY|(?:^|_)(?:PAT|PW)$|SECRET|PASSW(?:OR)?D|PASSPHRASE|PWD|(?:ACCESS|REFRESH|ID|AUTH|SESSION|SECURITY|BEARER|API)_?TOKEN)"
     r"(?:_\w{1,12})?$"
 )
 """Names whose value is a secret, whatever it looks like."""
@@ -147,7 +158,7 @@ def _value(text: str, first: int, last: int, found: re.Match[str]) -> tuple[int,
         return None
     if found["blank"] and not _BY_COMMAND.search(before + text[first:last]):
         return None
-    if found["sign"] and before.lower().rstrip(" _-").endswith("public"):
+    if found["sign"] and _NO_SECRET_BEFORE.search(before):
         return None
     is_variable = _is_variable(name)
     tight = found["sign"] == "="
@@ -180,8 +191,12 @@ def _is_variable(name: str) -> bool:
 
 def _holds(name: str, snake: str, value: str, *, assigned: bool, quoted: bool) -> bool:
     """Whether a value under this name is a secret."""
-    whatever = assigned and len(value) >= _SHORTEST_VALUE and (_is_variable(name) or bool(_STRONG.search(snake)))
-    return (whatever or looks_random(value)) and not _is_none(name, value, quoted=quoted)
+    if is_way_to_authenticate(snake, value):
+        return False
+    strong = _is_variable(name) or bool(_STRONG.search(snake))
+    whatever = assigned and strong and len(value) >= _SHORTEST_VALUE
+    drawn = looks_random(value) and not (_PATH_OF_WORDS if strong else _WORDS_AND_NUMBERS).match(value)
+    return (whatever or drawn) and not _is_none(name, value, quoted=quoted)
 
 
 def _end(text: str, begin: int, end: int) -> int:
@@ -217,10 +232,17 @@ _LITERAL = re.compile(
     re.IGNORECASE,
 )
 _REFERENCE = re.compile(
-    r"[\[]redacted|[$<{@!%]|\*{3}|\.{3}|\u2022|\u2026|x{4,}|(?:os|process|import|self|this|config|settings|env|ctx|args|options)\b[.\[]|(?:file|env|secret|vault|arn|urn):",
+    # ${KEY}, $(cat key), {{ key }}, <your key>, {key}, %KEY%, %(key)s, $env:KEY, $API_KEY, !secret key, @Microsoft.KeyVault(…)
+    r"[\[]redacted|\$?\$[({]|\{\{|<[^<>]*>|\{[^{}]*\}|%[^%]+%\Z|%\(|\$env:|\$[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z|![A-Za-z]+(?::|\Z)|@Microsoft\.|"
+    r"\*{3}|\.{3}|\u2022|\u2026|x{4,}|(?:os|process|import|self|this|config|settings|env|ctx|args|options)\b[.\[]|(?:file|env|secret|vault|arn|urn):",
     re.IGNORECASE,
 )
 _CODE = re.compile(r"[A-Za-z_]\w*(?:(?:\.|::)[A-Za-z_]\w*)*(?:[(\[{]|\Z)")
+_SIGN_OF_REFERENCE = frozenset("$@!%{<")
+_WORDS_AND_NUMBERS = re.compile(r"[A-Za-z]{2,20}(?:[-_./](?:[A-Za-z]{1,20}|\d{1,5}[a-z]?|[a-z]{1,8}\d{1,3}))+\Z")
+"""A model, the id of a row, the path of a secret: gpt-4o-mini-2024-07-18, user_id_12345."""
+
+_PATH_OF_WORDS = re.compile(r"[a-z]{2,20}(?:[-_][a-z]{2,20})*(?:/[a-z]{2,20}(?:[-_][a-z]{2,20})*\d{0,4})+\Z")
 _FOR_PEOPLE = re.compile(r"your[_ -]?|placeholder|example|changeme|replace[_ -]?me", re.IGNORECASE)
 PATH = re.compile(
     r"(?:~|\.{1,2})?/(?:etc|home|usr|var|srv|opt|app|tmp|root|run|mnt|dev|Users|proc|data|secrets?|certs?)(?:/|\Z)|\.{0,2}/[\w./-]+\.[a-z]{2,4}\Z|[A-Za-z]:\\"
@@ -237,8 +259,18 @@ _JUDGED = 64
 def _is_none(name: str, value: str, *, quoted: bool) -> bool:
     if _LITERAL.match(value) or value.lower() in DUMMY_KEYS or _REFERENCE.match(value) or PATH.match(value):
         return True
-    if "://" in value or _TIME.match(value) or _FOR_PEOPLE.search(value):
+    if "://" in value or _TIME.match(value):
         return True
+    if value[0] in _SIGN_OF_REFERENCE and not looks_random(value[1:]):
+        return True
+    if value[0] == "{" and not (quoted or _is_variable(name)):
+        # An object of a language whose names need no quotes.
+        return True
+    if _FOR_PEOPLE.search(value):
+        # `your-api-key-12345` is for people, a drawn key with the word in it is none.
+        rest = _FOR_PEOPLE.sub("", value).strip("-_.<>{}")
+        if not looks_random(rest) or _WORDS_AND_NUMBERS.match(rest):
+            return True
     if name.lower().endswith(value.lower()):
         return True
     # A name in the place of a value: `api_key=OPENAI_API_KEY`, `KeyError: 'api_key'`.

@@ -43,6 +43,15 @@ SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
         ),
         "",
     ),
+    (
+        "password of a command",
+        # curl -u user:password, sshpass -p password; a variable in its place stays
+        re.compile(
+            r"(?P<keep>\bcurl\b(?:(?!\bcurl\b)[^\n|;]){0,400}?\s(?:-[a-zA-Z]{0,6}[uU]|--user|--proxy-user)[ =]{0,4}[\"']?[^\s:\"'$]{1,64}:"
+            r"|\bsshpass\s{1,9}-p\s{0,9}[\"']?)(?![$%{<]|\[redacted|//)[^\s\"']+"
+        ),
+        "",
+    ),
     # OpenAI's own error text shows a masked key ("sk-ab***yz"); the mask is removed as well
     (
         "openai key",

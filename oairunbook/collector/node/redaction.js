@@ -104,7 +104,9 @@ function secretsIn(environment, job) {
   const dummies = new Set(job.dummy_keys);
   const values = [];
   for (const [name, value] of Object.entries(environment)) {
-    if (secretName.test(name) && !noSecretName.test(name)) values.push(value);
+    // PROXY_AUTH=negotiate tells a way to authenticate.
+    const isWord = /_auth$/i.test(name) && /^\p{L}{1,15}$/u.test(value);
+    if (secretName.test(name) && !noSecretName.test(name) && !isWord) values.push(value);
     if (name.toUpperCase() === 'OPENAI_CUSTOM_HEADERS') values.push(...value.split('\n').map((line) => line.slice(line.indexOf(':') + 1).trim()));
     if (value.includes('@')) values.push(...credentialsIn(value, /_proxy$/i.test(name)));
   }
