@@ -61,8 +61,9 @@ _STRONG = re.compile(
 )
 """Names whose value is a secret, whatever it looks like."""
 
-_QUOTE = r"\\{0,8}[\"'`]"
-_BLANKS = r"[ \t]{0,40}"
+_QUOTE = r"(?:\\{0,8}[\"'`]|&(?:quot|apos|#34|#39);|%2[27])"
+_ANSI = r"\x1b\[[\d;]{0,9}m"
+_BLANKS = rf"(?:[ \t\u00a0]|{_ANSI}){{0,40}}"
 _TOLD = re.compile(
     r"(?:"
     # name: API_KEY … value: …; "Name": "API_KEY", "Value": "…"; key="API_KEY" value="…"
@@ -74,17 +75,22 @@ _TOLD = re.compile(
     # the common case, also with the type of a declaration, a block of YAML, or a word of a sentence between
     rf"|(?P<sign>(?: (?:provided|used|given|value|is|was|set to))?(?:{_QUOTE})?\]?{_BLANKS}"
     rf"(?::{_BLANKS}(?:str|string|String|&str|&'static str|String\?|Optional\[str\]|str \| None){_BLANKS})?"
-    rf"(?::=|=>|==?|:){_BLANKS}(?:[|>][+-]?{_BLANKS}(?=\r?\n))?(?:\r?\n[ \t]{{1,80}})?)"
+    rf"(?::=|=>|==?|:|%3[DdAa]){_BLANKS}(?:\[\s{{0,40}}(?=[bBuU]?{_QUOTE}))?(?:SecretStr\()?(?:[|>][+-]?{_BLANKS}(?=\r?\n))?(?:\r?\n[ \t]{{1,80}})?)"
     # <ApiKey>…</ApiKey>, and a cell of a table
     rf"|(?P<element>>)|(?P<cell>{_BLANKS}[|\u2502]{_BLANKS})"
-    # setx API_KEY …, --api-key …
-    r"|(?P<blank>[ \t]{1,40})"
-    rf")(?:[bBuUrR@]?(?P<quote>{_QUOTE})|(?P<bare>[^\s\"'`<>]{{1,2}}))"
+    # API_KEY is set to …, API key '…' is not valid
+    rf"|(?P<said> (?:(?:is |was )?(?:set to|equal to|equals) |(?:is|was) |(?={_QUOTE})))"
+    # setx API_KEY …, --api-key …, and columns
+    r"|(?P<blank>[ \t\u00a0]{1,40}(?:(?:[Ff]alse|[Tt]rue)[ \t]{1,40})?)"
+    rf")(?:[bBuUrR@]?(?P<quote>{_QUOTE})|(?P<bare>[^\s\"'`<>\x1b]{{1,2}}))"
 )
 _REST = re.compile(r"[\w-]{0,40}")
-_BARE = re.compile(r"[^\s\"'`<>]*")
+_BARE = re.compile(r"[^\s\"'`<>\x1b]*")
 _BY_COMMAND = re.compile(r"(?:^|\s|[\"'`\[(])(?:--?[\w-]*|(?:setx|setenv|ENV|set[ \t]+-\w+)[ \t]+\w*)\Z")
-_ENDS = re.compile(r"[,;&)}\]|]")
+_ENDS = re.compile(r"[,;&)}\]|]|%26|%2[27]")
+_ELEMENT = re.compile(rf"{_QUOTE}\s{{0,80}},\s{{0,80}}[bBuU]?(?P<quote>{_QUOTE})(?P<bare>)")
+_COLOUR = re.compile(_ANSI)
+_COLUMN = re.compile(r"[\t\u00a0]|  ")
 _NEXT = re.compile(r"[,;&|](?=\s*[\w.-]+[=:])")
 _NEXT_NAME = re.compile(rf"(?:{_QUOTE})?\s{{0,9}}[:=]")
 _MORE_WORDS = re.compile(r"[ \t][A-Za-z]")
@@ -123,10 +129,16 @@ def _behind_names(text: str) -> Iterator[tuple[int, int]]:
         first = at
         while first > max(0, at - _LONGEST_NAME) and (text[first - 1].isalnum() or text[first - 1] in "_-"):
             first -= 1
+        colour = _COLOUR.search(text, max(0, first - 12), at)
+        if colour:
+            first = max(first, colour.end())
         place = _value(text, first, last, found)
-        if place is not None:
+        is_array = "[" in (found["sign"] or "")
+        while place is not None:
             behind = place[1]
             yield place
+            more = _ELEMENT.match(text, behind) if is_array else None
+            place = _place(text, more, whole=False) if more else None
 
 
 def _words(text: str) -> list[tuple[int, str]]:
@@ -156,9 +168,12 @@ def _value(text: str, first: int, last: int, found: re.Match[str]) -> tuple[int,
     before = text[max(0, first - 24) : first]
     if found["element"] and not before.endswith("<"):
         return None
-    if found["blank"] and not _BY_COMMAND.search(before + text[first:last]):
+    by_command = bool(found["blank"] or found["said"] == " ") and bool(_BY_COMMAND.search(before + text[first:last]))
+    if found["blank"] and not by_command and not (_is_variable(name) and _COLUMN.search(found["blank"])):
         return None
-    if found["sign"] and _NO_SECRET_BEFORE.search(before):
+    if found["said"] == " " and not by_command and not _is_said(name, snake, before):
+        return None
+    if (found["sign"] or found["said"]) and _NO_SECRET_BEFORE.search(before):
         return None
     is_variable = _is_variable(name)
     tight = found["sign"] == "="
@@ -168,13 +183,18 @@ def _value(text: str, first: int, last: int, found: re.Match[str]) -> tuple[int,
         # The next name of a dictionary.
         return None
     quoted = found["quote"] is not None
-    assigned = bool(found["value"] or found["blank"] or (found["sign"] and (tight or quoted or is_variable)))
+    assigned = bool(found["value"] or by_command or (found["sign"] and (tight or quoted or is_variable)))
     if (found["sign"] or "").endswith(": ") and not quoted and _MORE_WORDS.match(text, end):
         # The name of an error, and what it says: `UNABLE_TO_VERIFY_LEAF_SIGNATURE: unable to verify the first certificate`.
         assigned = False
     if not _holds(name, snake, value, assigned=assigned, quoted=quoted):
         return None
     return begin, _end(text, begin, end)
+
+
+def _is_said(name: str, snake: str, before: str) -> bool:
+    """Whether a sentence that quotes a value speaks of a secret: of a key alone also a dictionary does."""
+    return _is_variable(name) or bool(_STRONG.search(snake)) or before.lower().endswith("api ")
 
 
 def _snake(name: str) -> str:
