@@ -459,6 +459,7 @@ def test_a_password_may_be_a_word(text: str, shown: str) -> None:
         "curl -u user:$PASS https://gw.example, curl -u https://gw.example/v1, sshpass -p $PASS ssh host",
         "OPENAI_API_KEY is set to a value, OPENAI_API_KEY\tpresent, API_KEY is missing12, key 'user_id_1a2b3c4d' not found",
         "API_KEYS=['$ONE', '$TWO'], api_key=SecretStr('**********'), the partition key is a1b2c3d4e5f6, the token is gpt-4o-mini-2024-07-18",
+        "signature is sha256WithRSAEncryption, The signature is ecdsa_secp256r1_sha256, key is AES256-GCM-SHA384, key is ca-bundle2024x",
         "GITHUB_PATH=/opt/a1b2c3d4, url_pattern=a1b2c3d4e5f6",
         '{"name": "API_KEY", "valueFrom": {"name": "vault-1", "key": "a"}}, {"name": "BUILD", "value": "a1b2c3d4e5f6"}',
         "name: API_KEY\nvalueFrom: x\n\nvalue: a1b2c3d4e5f6",

@@ -97,6 +97,8 @@ _MORE_WORDS = re.compile(r"[ \t][A-Za-z]")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LONGEST_NAME = 64
 _SHORTEST_VALUE = 3
+_SHORTEST_SAID = 20
+_ALGORITHM = re.compile(r"sha\d|rsa|dsa|aes|secp|25519|chacha", re.IGNORECASE)
 _LONGEST_JUDGED = 128
 """What a long word is follows from its beginning: to its end for each name in it would take its length squared."""
 _LONGEST_QUOTED = 4096
@@ -171,14 +173,14 @@ def _value(text: str, first: int, last: int, found: re.Match[str]) -> tuple[int,
     by_command = bool(found["blank"] or found["said"] == " ") and bool(_BY_COMMAND.search(before + text[first:last]))
     if found["blank"] and not by_command and not (_is_variable(name) and _COLUMN.search(found["blank"])):
         return None
-    if found["said"] == " " and not by_command and not _is_said(name, snake, before):
-        return None
     if (found["sign"] or found["said"]) and _NO_SECRET_BEFORE.search(before):
         return None
     is_variable = _is_variable(name)
     tight = found["sign"] == "="
     begin, end = _place(text, found, whole=is_variable and tight)
     value = text[begin:end]
+    if found["said"] and not by_command and not (_is_said(name, snake, before) or _is_told_of(found["said"], value)):
+        return None
     if found["pair"] and _NEXT_NAME.match(text, end):
         # The next name of a dictionary.
         return None
@@ -195,6 +197,11 @@ def _value(text: str, first: int, last: int, found: re.Match[str]) -> tuple[int,
 def _is_said(name: str, snake: str, before: str) -> bool:
     """Whether a sentence that quotes a value speaks of a secret: of a key alone also a dictionary does."""
     return _is_variable(name) or bool(_STRONG.search(snake)) or before.lower().endswith("api ")
+
+
+def _is_told_of(words: str, value: str) -> bool:
+    """Of a mere key or signature a sentence tells its kind as well: `signature is sha256WithRSAEncryption`."""
+    return words != " " and len(value) >= _SHORTEST_SAID and not _ALGORITHM.search(value)
 
 
 def _snake(name: str) -> str:
