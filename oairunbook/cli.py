@@ -152,15 +152,14 @@ def check(
 
     near = f"{archive}/check.json"
     show = None if quiet else progress_line()
-    if archive:
-        _refuse_no_archive(archive)
     if options["client"] and options["place"] is None:
         # The application's code may hang, print or end its process: none of that may become this command's answer.
         from oairunbook.collector.place import by_interpreter
 
         options["place"] = by_interpreter(sys.executable)
     try:
-        checked = run_check(base_url or "", model or "", archive=archive, progress=show, **options)
+        with _naming(archive):
+            checked = run_check(base_url or "", model or "", archive=archive, progress=show, **options)
     except CutShortError as cut:
         cut.evidence, _ = _handed(cut.evidence, hide, near)
         keep_cut_short(cut, json_file)
@@ -176,12 +175,16 @@ def check(
     raise SystemExit(checked.verdict.exit_status)
 
 
-def _refuse_no_archive(archive: str) -> None:
+@contextlib.contextmanager
+def _naming(archive: str) -> Iterator[None]:
+    """An archive that is none is a wrong call. Where none is named, what knows archives is not loaded."""
+    if not archive:
+        yield
+        return
     from oairunbook.record.archive.chain import ArchiveError
-    from oairunbook.record.archive.find import archive_root
 
     try:
-        archive_root(archive)
+        yield
     except ArchiveError as error:
         raise click.UsageError(inert(f"{error} Nothing was sent.")) from error
 

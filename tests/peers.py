@@ -37,6 +37,16 @@ class Peer:
         self._listener.close()
 
 
+def redirecting_to(elsewhere: Peer, status: int = 307) -> Answer:
+    """Sends every request on to that server, under another name of this machine, which is another origin (RFC 6454)."""
+
+    def redirect(connection: socket.socket, request: wire.Request) -> None:
+        location = f"http://localhost:{elsewhere.port}{request.target}"
+        wire.send_whole(connection, status, (("location", location),), b"")
+
+    return redirect
+
+
 @pytest.fixture
 def peers() -> Iterator[Callable[[Answer], Peer]]:
     made: list[Peer] = []

@@ -22,7 +22,7 @@ from oairunbook.observe import observe
 from oairunbook.record.run import archive_record
 from oairunbook.redaction import Secrets
 from oairunbook.route import resolve
-from tests.peers import Answer, Peer
+from tests.peers import Answer, Peer, redirecting_to
 from tests.world.canary import Canaries
 
 
@@ -58,12 +58,7 @@ def test_no_credential_follows_a_redirect_to_another_host(
 ) -> None:
     elsewhere = peers(completion)
 
-    def redirect(connection: socket.socket, request: wire.Request) -> None:
-        # Another name is another origin (RFC 6454), also where it leads to the same machine.
-        location = f"http://localhost:{elsewhere.port}{request.target}"
-        wire.send_whole(connection, status, (("location", location),), b"")
-
-    first = peers(redirect)
+    first = peers(redirecting_to(elsewhere, status))
     look({**KEY, "OPENAI_BASE_URL": f"http://127.0.0.1:{first.port}/v1"}, monkeypatch)
 
     # The control: to the endpoint itself, on loopback, the key does go, and the redirect was followed.
@@ -78,11 +73,7 @@ def test_the_header_of_azures_key_follows_no_redirect_either(
     """The transport takes `Authorization` away at another origin, and would send `api-key` along."""
     elsewhere = peers(completion)
 
-    def redirect(connection: socket.socket, request: wire.Request) -> None:
-        location = f"http://localhost:{elsewhere.port}{request.target}"
-        wire.send_whole(connection, 307, (("location", location),), b"")
-
-    first = peers(redirect)
+    first = peers(redirecting_to(elsewhere))
     azure = {
         "AZURE_OPENAI_ENDPOINT": f"http://127.0.0.1:{first.port}",
         "AZURE_OPENAI_API_KEY": KEY["OPENAI_API_KEY"],
@@ -99,11 +90,7 @@ def test_no_header_that_the_application_adds_follows_a_redirect_to_another_host(
 ) -> None:
     elsewhere = peers(completion)
 
-    def redirect(connection: socket.socket, request: wire.Request) -> None:
-        location = f"http://localhost:{elsewhere.port}{request.target}"
-        wire.send_whole(connection, 307, (("location", location),), b"")
-
-    first = peers(redirect)
+    first = peers(redirecting_to(elsewhere))
     own = {
         "OPENAI_CUSTOM_HEADERS": "X-Secret-Thing: canary-of-a-header\napi-key: HdrKeyCanary12",
         "OPENAI_ORG_ID": "org-canary",

@@ -23,7 +23,7 @@ from oairunbook.collector.place import by_command
 from oairunbook.collector.there import bring
 from oairunbook.lab import wire
 from oairunbook.redaction import Secrets
-from tests.peers import Peer
+from tests.peers import Peer, redirecting_to
 from tests.test_redaction import BREAKS, ESCAPED
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js: apt-get install nodejs")
@@ -163,11 +163,7 @@ def test_no_header_of_a_key_follows_a_redirect_to_another_host() -> None:
 
     elsewhere = Peer(complete_it)
 
-    def redirect(connection: socket.socket, request: wire.Request) -> None:
-        location = f"http://localhost:{elsewhere.port}{request.target}"
-        wire.send_whole(connection, 307, (("location", location),), b"")
-
-    first = Peer(redirect)
+    first = Peer(redirecting_to(elsewhere))
     environment = {
         "PATH": os.environ["PATH"],
         "AZURE_OPENAI_ENDPOINT": f"http://127.0.0.1:{first.port}",

@@ -178,15 +178,16 @@ class ForkedProvisioner(LocalProvisioner):
     async def kill(self, restart: bool = False) -> None:
         """And wait for its end: whoever asked for it looks at once, and then only every tenth of a second."""
         await super().kill(restart)
-        last = time.monotonic() + _KILLED_SECONDS
-        while self.process is not None and self.process.poll() is None and time.monotonic() < last:
-            await asyncio.sleep(_POLL_SECONDS)
+        await self._ended(time.monotonic() + _KILLED_SECONDS)
 
     async def wait(self) -> int | None:
         """Without the tenth of a second that the other one always waits."""
-        while self.process is not None and self.process.poll() is None:
-            await asyncio.sleep(_POLL_SECONDS)
+        await self._ended(float("inf"))
         return await super().wait()
+
+    async def _ended(self, last: float) -> None:
+        while self.process is not None and self.process.poll() is None and time.monotonic() < last:
+            await asyncio.sleep(_POLL_SECONDS)
 
 
 class PromptClient(AsyncKernelClient):
