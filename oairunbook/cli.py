@@ -16,6 +16,7 @@ import click
 
 from oairunbook import __version__
 from oairunbook.collector.options import place_options
+from oairunbook.leaving import leave
 from oairunbook.options import client_option, hide_option, look_options
 from oairunbook.output import (
     EXIT_INTERRUPTED,
@@ -286,11 +287,14 @@ def main() -> None:
     """Entry point of the console script."""
     # The imports make some hundred thousand objects that stay. Looking for garbage among them takes a twelfth of their time, and finds none.
     gc.set_threshold(200_000)
-    with _contract():
-        # `timeout 60 oairunbook check` and a stopping service end it as Ctrl-C does, with the contract's status from the first moment on.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        # Not standalone: click would end an interrupted command with 1, which says that a fault was named.
-        raise SystemExit(cli.main(prog_name="oairunbook", standalone_mode=False))
+    try:
+        with _contract():
+            # `timeout 60 oairunbook check` and a stopping service end it as Ctrl-C does, with the contract's status from the first moment on.
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            # Not standalone: click would end an interrupted command with 1, which says that a fault was named.
+            raise SystemExit(cli.main(prog_name="oairunbook", standalone_mode=False))
+    except SystemExit as ended:
+        leave(ended.code if isinstance(ended.code, int) else 0)
 
 
 if __name__ == "__main__":

@@ -141,9 +141,8 @@ HEAVY = (
 def test_a_command_imports_only_what_it_uses(arguments: tuple[str, ...], wanted: set[str]) -> None:
     """A cron job pays for imports a million times."""
     program = (
-        "import sys\nfrom oairunbook.cli import main\nsys.argv = ['oairunbook', *sys.argv[1:]]\n"
-        "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        f"print('loaded', *sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)\n"
+        "import atexit, sys\nfrom oairunbook.cli import main\nsys.argv = ['oairunbook', *sys.argv[1:]]\n"
+        f"atexit.register(lambda: print('loaded', *sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr))\nmain()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import hmac
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -29,12 +30,15 @@ class _Removed:
     """What was removed: by which rule, how often, and in which places of the record."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
+        self._counts: Counter[str] = Counter()
         self._places: dict[str, dict[str, None]] = {}
+        self.texts: dict[str, tuple[str, Counter[str]]] = {}
+        """Each text of the record as it leaves, and what was removed from it: most stand there many times."""
 
-    def note(self, rule: str, place: str, count: int = 1) -> None:
-        self._counts[rule] = self._counts.get(rule, 0) + count
-        self._places.setdefault(rule, {})[place] = None
+    def note(self, counts: Counter[str], place: str) -> None:
+        for rule in counts:
+            self._places.setdefault(rule, {})[place] = None
+        self._counts.update(counts)
 
     def lines(self) -> tuple[str, ...]:
         """One line a rule: `openai key: 3 in observations[sdk].outcome.answer.body, route.base_url.value`."""
@@ -91,32 +95,32 @@ class Secrets:
 
     def redact_text(self, text: str) -> str:
         """Replace every known secret, then everything that has the shape of one."""
-        return self._redact(text, "", _Removed())
+        return self._redact(text, Counter())
 
     def redact(self, record: Record) -> tuple[Record, tuple[str, ...]]:
         """Redact every text inside a frozen record; the second value says which rules removed how much, and where."""
         removed = _Removed()
         return self._redact_item(record, "", removed), removed.lines()
 
-    def _redact(self, text: str, place: str, removed: _Removed) -> str:
+    def _redact(self, text: str, removed: Counter[str]) -> str:
         for form, secret in forms(self.values):
             whole = text.replace(form, self._replacement("", secret)) if form in text else text
             clean = without_rests(whole, form)
             if clean != text:
-                removed.note("known secret", place)
+                removed["known secret"] += 1
                 text = clean
-        text = self._without_masked(self._without_split(text, place, removed), place, removed)
+        text = self._without_masked(self._without_split(text, removed), removed)
         if self.values:
-            text = self._without_parts(text, find_pieces(text, self.values), place, removed)
+            text = self._without_parts(text, find_pieces(text, self.values), removed)
         for rule, shape, kind in SHAPES:
             text, count = shape.subn(lambda match, kind=kind: self._without(match, kind), text)  # type: ignore[misc]
             if count:
-                removed.note(rule, place, count)
-        text = self._without_told(text, place, removed)
+                removed[rule] += count
+        text = self._without_told(text, removed)
         # A variable may hold bytes that are no text; what leaves memory can be written as UTF-8.
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
-    def _without_split(self, text: str, place: str, removed: _Removed) -> str:
+    def _without_split(self, text: str, removed: Counter[str]) -> str:
         """Replace known secrets that line breaks part."""
         if not self.values or not LINE_BREAK.search(text):
             return text
@@ -128,11 +132,11 @@ class Secrets:
                 parts.append((joined.place(at), joined.place(at + len(form) - 1) + 1, secret))
                 at = joined.text.find(form, at + len(form))
             if parts:
-                text = self._without_parts(text, parts, place, removed)
+                text = self._without_parts(text, parts, removed)
                 joined = join(text)
         return text
 
-    def _without_masked(self, text: str, place: str, removed: _Removed) -> str:
+    def _without_masked(self, text: str, removed: Counter[str]) -> str:
         """Replace what a mask leaves of known secrets."""
         masks = tuple(MASK.finditer(text)) if self.values else ()
         secrets = tuple(dict.fromkeys(secret for _, secret in forms(self.values))) if masks else ()
@@ -142,19 +146,18 @@ class Secrets:
                 if left := rests(text, mask, secret):
                     parts.append((*left, secret))
                     break
-        return self._without_parts(text, parts, place, removed)
+        return self._without_parts(text, parts, removed)
 
-    def _without_told(self, text: str, place: str, removed: _Removed) -> str:
+    def _without_told(self, text: str, removed: Counter[str]) -> str:
         """Replace the values that the text tells under the name of a secret."""
         parts = ((first, last, text[first:last]) for first, last in told(text))
-        return self._without_parts(text, parts, place, removed, rule="named secret")
+        return self._without_parts(text, parts, removed, rule="named secret")
 
     def _without_parts(
         self,
         text: str,
         parts: Iterable[tuple[int, int, str]],
-        place: str,
-        removed: _Removed,
+        removed: Counter[str],
         *,
         rule: str = "known secret",
     ) -> str:
@@ -162,7 +165,7 @@ class Secrets:
         pieces: list[str] = []
         behind = 0
         for first, last, secret in parts:
-            removed.note(rule, place)
+            removed[rule] += 1
             if first >= behind:
                 pieces += (text[behind:first], self._replacement("", secret))
             behind = max(behind, last)
@@ -178,7 +181,7 @@ class Secrets:
 
     def _redact_item(self, item: Any, place: str, removed: _Removed) -> Any:
         if isinstance(item, str):
-            return self._redact(item, place, removed) if len(item) >= SHORTEST_SECRET else item
+            return self._redact_once(item, place, removed) if len(item) >= SHORTEST_SECRET else item
         if isinstance(item, tuple):
             return tuple(self._redact_item(part, place + self._index(part), removed) for part in item)
         if dataclasses.is_dataclass(item) and not isinstance(item, type):
@@ -191,6 +194,15 @@ class Secrets:
                 },
             )
         return item
+
+    def _redact_once(self, text: str, place: str, removed: _Removed) -> str:
+        if text not in removed.texts:
+            counts: Counter[str] = Counter()
+            removed.texts[text] = self._redact(text, counts), counts
+        clean, counts = removed.texts[text]
+        if counts:
+            removed.note(counts, place)
+        return clean
 
     def _index(self, part: Any) -> str:
         """How a part of a tuple is named: an observation by its id, anything else not at all."""
