@@ -54,6 +54,12 @@ ENCODED = {
     "a proxy's password": "pa/ss-word",
 }
 FOLDED = base64.b64encode(f"u:{KEY}".encode()).decode()
+LOOK = {
+    "options": {"model": "m", "timeout": 3.0, "budget": 10.0, "control_url": ""},
+    "environment": {},
+    "fingerprint_key": None,
+    "seconds": 20.0,
+}
 
 SPLIT = {
     **{f"in two by {mark!r}": f"{KEY[:11]}{mark}{KEY[11:]}" for mark in BREAKS},
@@ -137,14 +143,8 @@ def test_a_hostile_answer_leaves_no_part_of_the_key_in_what_leaves_the_place() -
     environment = {"PATH": os.environ["PATH"], **SECRETS, "OPENAI_BASE_URL": f"http://127.0.0.1:{peer.port}/v1"}
     del environment["HTTPS_PROXY"]
     place = replace(by_command("node -"), environment=environment)
-    job = {
-        "options": {"model": "m", "timeout": 3.0, "budget": 10.0, "control_url": ""},
-        "environment": {},
-        "fingerprint_key": None,
-        "seconds": 20.0,
-    }
     try:
-        document, _ = bring(place, stream.make, complete(job, place), progress=None, cancelled=None)
+        document, _ = bring(place, stream.make, complete(LOOK, place), progress=None, cancelled=None)
     finally:
         peer.close()
     sent = json.dumps(document, ensure_ascii=False)
@@ -171,14 +171,8 @@ def test_no_header_of_a_key_follows_a_redirect_to_another_host() -> None:
         "OPENAI_API_VERSION": "2024-10-21",
     }
     place = replace(by_command("node -"), environment=environment)
-    job = {
-        "options": {"model": "m", "timeout": 3.0, "budget": 10.0, "control_url": ""},
-        "environment": {},
-        "fingerprint_key": None,
-        "seconds": 20.0,
-    }
     try:
-        bring(place, stream.make, complete(job, place), progress=None, cancelled=None)
+        bring(place, stream.make, complete(LOOK, place), progress=None, cancelled=None)
     finally:
         first.close()
         elsewhere.close()
