@@ -21,7 +21,8 @@ from oairunbook.evidence import dumps
 from oairunbook.record.archive import MANIFEST, ArchiveError, begin, check
 from oairunbook.record.archive.about import about, step_seconds
 from oairunbook.record.archive.chain import CHAIN
-from oairunbook.record.archive.index import INDEX, Wanted, open_index
+from oairunbook.record.archive.index import Wanted, open_index
+from oairunbook.record.archive.index_file import index_path
 from oairunbook.record.archive.prune import prune
 from oairunbook.record.archive.signing import MAKE_A_KEY
 from oairunbook.verdict import Verdict
@@ -61,6 +62,14 @@ def archived(
     draft.write("evidence.json", dumps(SEEN))
     draft.write("verdict.json", dumps(verdict))
     return draft.finish("whole", {"host": host, "notebooks": [], **about(SEEN, verdict)})
+
+
+def kept_index(archive: Path) -> Path:
+    """The file of the index; it lies with this user, and not in the archive."""
+    path = index_path(archive)
+    assert path is not None
+    assert archive not in path.parents
+    return path
 
 
 def call(archive: Path, *arguments: str) -> Result:
@@ -211,12 +220,24 @@ def test_the_index_follows_the_chain_and_may_be_deleted_damaged_or_stale_at_any_
     assert len(names(tmp_path)) == 1
     archived(tmp_path)
     assert len(names(tmp_path)) == 2
-    assert (tmp_path / INDEX).stat().st_mode & 0o777 == 0o600
+    kept = kept_index(tmp_path)
+    assert (kept.stat().st_mode & 0o777, kept.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     for damage in (b"", b"this is no database, and it is longer than a header of SQLite would be" * 20):
-        (tmp_path / INDEX).write_bytes(damage)
+        kept.write_bytes(damage)
         assert len(names(tmp_path)) == 2
-    (tmp_path / INDEX).unlink()
+    kept.unlink()
     assert len(names(tmp_path)) == 2
+
+
+def test_a_page_of_the_index_that_is_damaged_is_told_with_the_file_to_remove(tmp_path: Path) -> None:
+    generate(tmp_path, 300)
+    assert call(tmp_path, "list").exit_code == 0
+    kept = kept_index(tmp_path)
+    whole = kept.read_bytes()
+    # The first pages say what it holds, so that it can be opened.
+    kept.write_bytes(whole[: len(whole) // 2] + b"\xff" * (len(whole) - len(whole) // 2))
+    done = call(tmp_path, "list", "--last", "0")
+    assert (done.exit_code, "remove that file; it is made anew" in " ".join(done.stderr.split())) == (2, True)
 
 
 def test_an_index_of_another_archive_or_of_a_chain_that_was_made_anew_is_not_believed(tmp_path: Path) -> None:
@@ -224,14 +245,14 @@ def test_an_index_of_another_archive_or_of_a_chain_that_was_made_anew_is_not_bel
         archived(tmp_path / "a")
     archived(tmp_path / "b", HEALTHY)
     assert len(names(tmp_path / "a")) == 3
-    shutil.copy(tmp_path / "a" / INDEX, tmp_path / "b" / INDEX)
+    shutil.copy(kept_index(tmp_path / "a"), kept_index(tmp_path / "b"))
     assert [row["cause"] for row in json.loads(call(tmp_path / "b", "list", "--json", "-").stdout)["runs"]] == ["ok"]
 
 
 def test_an_index_that_somebody_filled_with_lies_changes_no_verification(tmp_path: Path) -> None:
     run = archived(tmp_path)
     assert len(names(tmp_path)) == 1
-    with sqlite3.connect(tmp_path / INDEX) as database:
+    with sqlite3.connect(kept_index(tmp_path)) as database:
         database.execute("UPDATE runs SET cause = 'ok', state = 'whole'")
     database.close()
     assert call(tmp_path, "verify").exit_code == 0
@@ -265,12 +286,14 @@ def test_a_manifest_of_strange_types_is_listed_and_harms_nothing(tmp_path: Path)
     assert len(names(tmp_path)) == 1
 
 
-def test_an_archive_that_cannot_be_written_is_listed_from_memory(tmp_path: Path) -> None:
-    """Root may write anything, so the index is where no file can be: a folder stands in its place."""
+@pytest.mark.parametrize("home", ["/proc/nowhere", "/dev/null"])
+def test_where_no_index_can_be_kept_an_archive_is_listed_from_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
     archived(tmp_path)
-    (tmp_path / INDEX).mkdir()
-    assert len(names(tmp_path)) == 1
-    assert list((tmp_path / INDEX).iterdir()) == []
+    monkeypatch.setenv("XDG_STATE_HOME", home)
+    for _ in range(2):
+        assert len(names(tmp_path)) == 1
 
 
 @pytest.mark.skipif(
@@ -397,7 +420,7 @@ def test_prune_removes_the_old_runs_and_the_chain_still_verifies_and_tells_what_
     told = [one["run"] for one in json.loads((tombstone / "removed.json").read_bytes())["runs"]]
     assert told == gone
     assert names(tmp_path) == [str(young.relative_to(tmp_path)), str(tombstone.relative_to(tmp_path))]
-    (tmp_path / INDEX).unlink()
+    kept_index(tmp_path).unlink()
     assert names(tmp_path) == [str(young.relative_to(tmp_path)), str(tombstone.relative_to(tmp_path))]
     assert "pruned    4 runs" in call(tmp_path, "show", "latest").stdout
     assert "0 runs removed" in call(tmp_path, "prune", "--keep", "90d").stdout

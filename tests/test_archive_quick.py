@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import mmap
 import os
@@ -292,11 +293,27 @@ def test_where_nothing_can_be_kept_or_what_was_kept_is_damaged_all_is_read(
         assert read(quick(runs[0])) == 3
 
 
-def test_manifests_that_were_verified_do_not_vouch_for_the_files(runs: list[Path]) -> None:
+def test_what_the_audit_has_only_looked_at_is_read_by_the_next_check(runs: list[Path]) -> None:
     root = runs[0].parents[3]
     check(root, files=False, quick=True)
     assert read(check(root, files=False, quick=True)) == 0
-    assert read(quick(runs[0])) == 3
+    assert read(quick(runs[0])) == 2, "the newest run the audit reads as well"
+    assert read(quick(runs[0])) == 0
+
+
+def test_a_chain_that_was_made_anew_shows_in_the_audit_until_somebody_verifies_it(
+    runs: list[Path], state: Path
+) -> None:
+    root = runs[0].parents[3]
+    audit = functools.partial(check, root, files=False, quick=True)
+    assert audit().intact
+    shutil.rmtree(root)
+    archived(root)
+    [problem] = audit().problems
+    assert (problem.path, "runs were cut off, or it was made anew" in problem.what) == (CHAIN, True)
+    assert not audit().intact
+    assert check(root).intact
+    assert audit().intact
 
 
 def test_a_signature_that_was_verified_counts_by_the_same_key_and_no_other(tmp_path: Path, state: Path) -> None:
@@ -342,10 +359,11 @@ def test_the_command_says_how_much_was_read_and_how_much_was_believed_since_when
 
 def test_the_audit_says_that_it_did_not_read_what_nobody_has_touched(runs: list[Path]) -> None:
     root = str(runs[0].parents[3])
-    assert "Manifests read now" in (text := views.chain(read_audit(root)).text)
+    assert "Runs looked at now" in (text := views.chain(read_audit(root)).text)
     assert "all" in text
-    assert "0; the other 3 have the same inode, size and times as when this user verified them" in " ".join(
-        views.chain(read_audit(root)).text.split()
+    assert (
+        "0; of the other 3 all files have the same inode, size and times as when this user verified them"
+        in " ".join(views.chain(read_audit(root)).text.split())
     )
     manifest_changed(runs[1])
     assert "NOT as they were left" in views.chain(read_audit(root)).text

@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import sqlite3
+import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,15 +20,16 @@ import pytest
 from click.testing import CliRunner
 
 from oairunbook.cli import cli
+from oairunbook.evidence import dumps
 from oairunbook.record.archive import begin, check
 from oairunbook.record.archive.about import about
-from oairunbook.record.archive.index import INDEX
 from oairunbook.record.audit import read_audit, views
 from oairunbook.record.show import RUN_VARIABLE
 from oairunbook.verdict import Verdict
 
 from .benchmarks.generated import HOSTS, generate
 from .recorded import connected, evidence, resolved
+from .test_archive_commands import kept_index
 
 START = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
@@ -52,6 +55,7 @@ def archived(
 ) -> Path:
     draft = begin(archive, host=host, now=START + timedelta(hours=hour), practice=practice)
     seen = evidence(replace(resolved(), seconds=seconds), replace(connected(), seconds=2 * seconds))
+    draft.write("evidence.json", dumps(seen))
     return draft.finish("whole", {"host": host, "notebooks": [], **about(seen, what)})
 
 
@@ -79,19 +83,80 @@ def test_each_fault_is_told_from_the_first_run_that_saw_it_to_the_first_that_did
     assert "Look at the newest run with tcp.timeout" in texts["conclusion"]
 
 
-def test_what_the_audit_takes_from_the_index_and_what_it_has_not_read_stands_in_it(tmp_path: Path) -> None:
-    """Manifests and chain are as they were left, and what is told of the runs is not what they say."""
-    archived(tmp_path, 0, verdict("tcp.refused"))
-    read_audit(str(tmp_path))
-    with closing(sqlite3.connect(tmp_path / INDEX)) as database, database:
+def test_the_audit_tells_what_manifests_say_and_believes_no_index_that_lies_in_the_archive(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    archived(archive, 0, verdict("tcp.refused"))
+    read_audit(str(archive))
+    kept = kept_index(archive)
+    with closing(sqlite3.connect(kept)) as database, database:
         database.execute("UPDATE runs SET owner = 'none', cause = 'ok', failed = 0")
-    texts = every_text(str(tmp_path))
-    assert "as they were left" in texts["chain"]
-    assert "the index, from which all that follows is taken: who can write the archive can change it" in texts["chain"]
-    assert "the runs' evidence, verdicts and packets, whether they are there" in texts["chain"]
-    assert texts["conclusion"].startswith("Last verdict of each path, as the index has it")
-    (tmp_path / INDEX).unlink()
-    assert "tcp.refused" in every_text(str(tmp_path))["conclusion"], "a removed index is made anew from the manifests"
+    shutil.copy(kept, archive / ".index.sqlite")
+    shutil.copy(kept, archive / kept.name)
+    kept.unlink()
+    assert re.search(r"web-3 +tcp\.refused", every_text(str(archive))["conclusion"])
+
+
+def lost(run: Path) -> set[str]:
+    (run / "evidence.json").unlink()
+    return {"is missing"}
+
+
+def linked(run: Path) -> set[str]:
+    (run / "evidence.json").rename(run.parents[4] / "evidence.json")
+    (run / "evidence.json").symlink_to(run.parents[4] / "evidence.json")
+    return {"was changed since it was archived"}
+
+
+def grown(run: Path) -> set[str]:
+    (run / "more.json").write_text("{}")
+    return {"was added since the run was archived"}
+
+
+def unnamed(run: Path) -> set[str]:
+    """Destroyed, and given the name of a run that was never finished."""
+    (run / "evidence.json").unlink()
+    run.rename(f"{run}.partial")
+    return {"is missing"}
+
+
+def edited(run: Path) -> set[str]:
+    (run / "evidence.json").chmod(0o600)
+    (run / "evidence.json").write_text("{}")
+    return {"was changed since it was archived"}
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize(("which", "harm"), [(0, lost), (0, linked), (0, grown), (1, unnamed), (1, edited)])
+def test_files_that_are_gone_or_none_and_a_newest_run_that_was_destroyed_show_in_the_audit(
+    tmp_path: Path, which: int, harm: Callable[[Path], set[str]], before: bool
+) -> None:
+    archive = tmp_path / "archive"
+    runs = [archived(archive, hour, verdict("ok")) for hour in range(2)]
+    if before:
+        assert "as they were left" in every_text(str(archive))["chain"]
+    told = harm(runs[which])
+    checked = read_audit(str(archive)).checked
+    assert checked is not None
+    assert {problem.what for problem in checked.problems} == told
+    assert "NOT as they were left" in every_text(str(archive))["chain"]
+
+
+def test_what_was_changed_in_its_place_shows_if_this_user_has_looked_at_that_run_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the audit says of which files it does not know what stands in them."""
+    monkeypatch.setattr(sys.modules[check.__module__], "_UNSETTLED_NS", 0)
+    old = [archived(tmp_path, hour, verdict("ok")) for hour in range(2)]
+    edited(old[0])
+    told = every_text(str(tmp_path))["chain"]
+    assert "NOT as they were left" not in told
+    assert re.search(r"Not looked at +what stands in the runs' other files", told)
+
+    archived(tmp_path, 2, verdict("ok"))
+    assert "NOT as they were left" not in every_text(str(tmp_path))["chain"]
+    edited(old[1])
+    [problem] = (read_audit(str(tmp_path)).checked or check(tmp_path)).problems
+    assert problem.path == f"{old[1].relative_to(tmp_path)}/evidence.json"
 
 
 def test_the_run_that_shows_the_audit_is_not_called_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

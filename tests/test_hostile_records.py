@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from click.testing import CliRunner, Result
 from oairunbook.cli import cli
 from oairunbook.record.archive import MANIFEST
 from oairunbook.record.archive.chain import CHAIN, ArchiveError
-from oairunbook.record.archive.index import INDEX
 from oairunbook.record.files import read_kept
 from oairunbook.record.run import archive_record
 
@@ -114,7 +112,7 @@ def test_a_file_of_a_run_that_is_none_harms_no_command_and_brings_in_nothing(
 
 
 @pytest.mark.parametrize("evil", EVIL[:4])
-@pytest.mark.parametrize("file", [CHAIN, INDEX, ".fingerprint-key"])
+@pytest.mark.parametrize("file", [CHAIN, ".index.sqlite", ".fingerprint-key"])
 def test_a_file_beside_the_runs_that_is_none_harms_no_command(
     evil: Callable[[Path], None], file: str, tmp_path: Path
 ) -> None:
@@ -132,19 +130,6 @@ def test_a_file_beside_the_runs_that_is_none_harms_no_command(
     if file == CHAIN and evil is not a_huge_file:
         with pytest.raises((ArchiveError, OSError)):
             archive_record(archive, SEEN, FAULT)
-
-
-def test_the_index_of_another_programme_that_a_link_leads_to_is_left_alone(tmp_path: Path) -> None:
-    archive, _ = made(tmp_path)
-    own = tmp_path / "own.sqlite"
-    with sqlite3.connect(own) as database:
-        database.execute("CREATE TABLE runs (mine)")
-        database.execute("INSERT INTO runs VALUES ('kept')")
-    (archive / INDEX).unlink(missing_ok=True)
-    (archive / INDEX).symlink_to(own)
-    assert call("archive", "list", "--archive", str(archive)).exit_code == 0
-    with sqlite3.connect(own) as database:
-        assert database.execute("SELECT mine FROM runs").fetchall() == [("kept",)]
 
 
 def test_names_in_a_manifest_and_in_a_chain_lead_nowhere(tmp_path: Path) -> None:

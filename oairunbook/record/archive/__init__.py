@@ -5,7 +5,6 @@ ARCHIVE/2026/11/24/20261124T140211Z-api-7f9c-1a2b3c4d/
     01_response_evidence.ipynb …  evidence.json  verdict.json  packet.md  packet.json  manifest.json  manifest.sig
 ARCHIVE/chain.jsonl        one line a run, in the order in which they were entered; each holds the hash of the line before
 ARCHIVE/.lock              held while a run is entered
-ARCHIVE/.index.sqlite      made from chain and manifests for listings; never the truth, may be deleted at any time
 ARCHIVE/.fingerprint-key   makes fingerprints of keys comparable within this archive, and useless outside it
 ```
 A run is written to a folder that ends in `.partial` and gets its name when it is finished. What a killed run leaves behind keeps that

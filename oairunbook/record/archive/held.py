@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from stat import S_ISREG
-from typing import Protocol
+from typing import Literal, Protocol
 
 from oairunbook.record.archive.chain import MANIFEST
 from oairunbook.record.archive.signing import SIGNATURE
@@ -29,6 +29,9 @@ class Held(Protocol):
     def hashes(self, run: str) -> dict[str, str | None]:
         """SHA-256 of every file of a run but its manifest and signature, by name; None of what is no file."""
 
+    def kinds(self, run: str) -> dict[str, Literal[True] | None]:
+        """The same names without reading a file: True of a file, None of what is none."""
+
 
 @dataclass(slots=True)
 class InFolders:
@@ -36,7 +39,7 @@ class InFolders:
 
     archive: str
     names: tuple[str, ...]
-    """The files whose state is a run's state; empty for its folder and all that is in it."""
+    """The files whose state is a run's state, and "" for its folder; empty for the folder and all that is in it."""
 
     settled_ns: int
     """Nothing that was changed later than this has a state: a change within one tick of the clock would not show."""
@@ -88,23 +91,21 @@ class InFolders:
         return hashlib.blake2b(told + "/".join(names).encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
     def states(self, runs: Iterable[str]) -> Iterator[bytes | None]:
-        """`state` of each. Where it is that of one file, a call for each of 100,000 runs would take as long as the looks at them."""
-        if len(self.names) != 1:
-            yield from map(self.state, runs)
-            return
-        (name,), archive, settled_ns = self.names, self.archive, self.settled_ns
-        for run in runs:
-            try:
-                one = os.lstat(f"{archive}/{run}/{name}")
-            except OSError:
-                yield None
-                continue
-            settled = one.st_ctime_ns <= settled_ns and S_ISREG(one.st_mode)
-            yield _PACK(one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns) if settled else None
+        """`state` of each."""
+        return map(self.state, runs)
 
     def hashes(self, run: str) -> dict[str, str | None]:
         """All files are read."""
         return hashes_in(f"{self.archive}/{run}")
+
+    def kinds(self, run: str) -> dict[str, Literal[True] | None]:
+        """The folder's entries say it."""
+        with os.scandir(f"{self.archive}/{run}") as items:
+            return {
+                item.name: True if item.is_file(follow_symlinks=False) else None
+                for item in items
+                if item.name not in (MANIFEST, SIGNATURE)
+            }
 
 
 def hashes_in(folder: str) -> dict[str, str | None]:

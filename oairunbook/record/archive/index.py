@@ -1,4 +1,4 @@
-"""The index: one SQLite table beside the archive, made from chain and manifests. It is never the truth, and may be deleted at any time.
+"""The index: one SQLite table of this user about the archive, made from chain and manifests. It is never the truth, and may be deleted at any time.
 
 It is brought up to date from the lines that were added to the chain since it was last read; if those before are no longer the same, or
 the file is damaged, it is made anew.
@@ -18,11 +18,9 @@ from typing import Any
 from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, ArchiveError, open_chain, read_small
 from oairunbook.record.archive.draft import is_running
 from oairunbook.record.archive.folders import run_folders
-from oairunbook.record.archive.index_file import INDEX, Budget, open_database
+from oairunbook.record.archive.index_file import index_path, open_database
 from oairunbook.record.archive.mirror import address, url_of
 from oairunbook.record.archive.row import COLUMNS, Row, document, object_of, row_of
-
-_SEQUENCE, _NUMBERS = 0, frozenset(COLUMNS.index(name) for name in ("failed", "tried", "seconds", "proved"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,21 +63,18 @@ class Wanted:
 class Index:
     """An index that is up to date; see `open_index`."""
 
-    def __init__(self, archive: Path, database: sqlite3.Connection, budget: Budget) -> None:
+    def __init__(self, archive: Path, database: sqlite3.Connection) -> None:
         self.archive = archive
         self._database = database
-        self._budget = budget
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """What SQLite refuses of a file that is ours by its tables is damage, or somebody's work."""
+        """What SQLite cannot read of a file that it could open is damaged."""
         try:
-            with self._budget.interruptible():
-                yield
+            yield
         except sqlite3.DatabaseError as error:
-            path = self.archive / INDEX
             raise ArchiveError(
-                f"{path} is damaged, or no index that this tool has made: {error}. Next: remove that file; it is made anew."
+                f"{index_path(self.archive)} is damaged: {error}. Next: remove that file; it is made anew."
             ) from error
 
     def runs(self, wanted: Wanted = Wanted(), *, last: int | None = None) -> list[Row]:
@@ -88,13 +83,7 @@ class Index:
 
     def each(self, wanted: Wanted = Wanted(), *, last: int | None = None) -> Iterator[Row]:
         """As `runs`, one after the other: of 100,000 of them none stays in memory."""
-        kinds: set[tuple[type, ...]] = set()
         for row in self._select(", ".join(COLUMNS), wanted, last):
-            kind = tuple(map(type, row))
-            if kind not in kinds:
-                with self._reading():
-                    _demand_types(kind)
-                kinds.add(kind)
             yield Row(*row)
 
     def each_as_json(self, wanted: Wanted = Wanted(), *, last: int | None = None) -> Iterator[str]:
@@ -113,8 +102,7 @@ class Index:
     def count(self, wanted: Wanted = Wanted()) -> int:
         """How many runs of the chain are wanted."""
         where, values = wanted.where()
-        # Not of all columns: that would be one step of SQLite, however long it takes, and nothing could end it.
-        [[count]] = self.query(f"SELECT count(sequence) FROM runs WHERE {where}", values)  # noqa: S608
+        [[count]] = self.query(f"SELECT count(*) FROM runs WHERE {where}", values)  # noqa: S608
         return int(count)
 
     def newest_fault(self, **known: str | None) -> Row | None:
@@ -144,16 +132,15 @@ class Index:
 
 @contextmanager
 def open_index(archive: Path) -> Iterator[Index]:
-    """The index of this archive, brought up to date; in memory where the archive cannot be written.
+    """The index of this archive, brought up to date; in memory where nothing can be kept.
 
     Raises:
         ArchiveError: There is no archive.
         OSError: The archive cannot be read.
     """
     demand_archive(archive)
-    database, budget = open_database(archive)
-    with closing(database):
-        yield Index(archive, database, budget)
+    with closing(open_database(archive)) as database:
+        yield Index(archive, database)
 
 
 def demand_archive(archive: Path) -> None:
@@ -216,14 +203,6 @@ def as_it_is(archive: Path, row: Row) -> Row:
 def moment(at: datetime) -> str:
     """A time as manifests hold it: UTC, whole seconds."""
     return at.astimezone(UTC).isoformat(timespec="seconds")
-
-
-def _demand_types(kinds: tuple[type, ...]) -> None:
-    """Raise `sqlite3.DatabaseError` for a row that this tool has not written: SQLite keeps anything in any column."""
-    for place, kind in enumerate(kinds):
-        allowed = (int,) if place == _SEQUENCE else (int, float, type(None)) if place in _NUMBERS else (str, type(None))
-        if kind not in allowed:
-            raise sqlite3.DatabaseError(f"its column {COLUMNS[place]} holds {kind.__name__}")
 
 
 def _read(path: Path) -> bytes | None:

@@ -1,19 +1,17 @@
-"""The file of the index: read where it is ours to the letter, brought up to date from the chain, and written anew as a whole.
+"""The file of the index: brought up to date from the chain, and written anew as a whole.
 
-Somebody else may have made the archive, and the file with it. It is never written in place, so nothing that lies beside it, such as a journal, is
-read or followed. It counts only with exactly our tables, and SQLite does no more than so large a file can ask for.
+It lies with the user who made it, in `$XDG_STATE_HOME/oairunbook/index`, and never in the archive: whoever writes the archive could otherwise say
+of its runs what no record says.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import cache
+from collections.abc import Sequence
+from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
 from oairunbook.record.archive.about import STEPS
@@ -28,26 +26,20 @@ from oairunbook.record.archive.chain import (
     read_small,
     sha256,
 )
+from oairunbook.record.archive.mirror import own_file
 from oairunbook.record.archive.row import COLUMNS, document, number, object_of, row_of
 from oairunbook.record.archive.tombstone import read_tombstone
-from oairunbook.record.files import write_whole
+from oairunbook.record.files import make_private, write_whole
 
-INDEX = ".index.sqlite"
+INDEX = "index"
+"""Folder of all indexes of a user."""
 
 _VERSION = 6
 _BATCH = 5000
 _WORTH_WRITING = 100
 """A file is written anew once so many-th of its runs are new; fewer are read from their manifests each time, which costs less."""
 
-_HEADER = b"SQLite format 3\0"
-_LONGEST_VALUE_BYTES = 1 << 20
 _LONGEST_LINE_BYTES = 8192
-_LARGEST_BYTES, _LARGEST_RATIO = 4 << 20, 8
-"""Of the file, beside the chain that it was made from; of ours the ratio is little more than 1."""
-
-_STEPS_AT_ONCE = 200_000
-_STEPS, _STEPS_A_BYTE = 200_000_000, 50
-"""What SQLite may do in all. An honest archive of 100,000 runs needs a hundredth of it; a tree of pages that leads in circles never ends."""
 
 _SCHEMA = (
     f"CREATE TABLE runs ({', '.join(COLUMNS)}, {', '.join(f'{step}_seconds REAL' for step in STEPS)})",
@@ -59,54 +51,27 @@ _SCHEMA = (
 _values_of = attrgetter(*COLUMNS)
 
 
-class Budget:
-    """What SQLite may still do for one index."""
-
-    def __init__(self, size_bytes: int) -> None:
-        self._left = (_STEPS + _STEPS_A_BYTE * size_bytes) // _STEPS_AT_ONCE
-
-    def __call__(self) -> bool:
-        """Called by SQLite now and then: whether it has to stop."""
-        self._left -= 1
-        return self._left < 0
-
-    def limit(self, database: sqlite3.Connection) -> None:
-        """Set the limits of a connection."""
-        database.set_progress_handler(self, _STEPS_AT_ONCE)
-        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE_BYTES)
-
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """SQLite keeps to itself what a signal's handler has raised inside it, and says that it was interrupted."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT and self._left >= 0:
-                raise KeyboardInterrupt from None
-            raise
+def index_path(archive: Path) -> Path | None:
+    """The file of this user's index of the archive; None where nothing can be kept."""
+    return own_file(INDEX, archive)
 
 
-def open_database(archive: Path) -> tuple[sqlite3.Connection, Budget]:
+def open_database(archive: Path) -> sqlite3.Connection:
     """The index of this archive, up to date: its file, or a copy in memory.
 
     Raises:
         OSError: The archive cannot be read.
     """
-    size = chain_size(archive)
-    try:
-        budget = Budget(size)
-        with budget.interruptible():
-            database = _of_file(archive, size, budget)
-    except (OSError, sqlite3.DatabaseError):
-        # It is damaged, or somebody has made it so that it is never read to its end.
-        database = None
-    if database is None:
-        budget = Budget(size)
-        database = _in_memory(budget)
-        with budget.interruptible():
-            _make(database)
-            _update(archive, database, 0)
-    return database, budget
+    path = index_path(archive)
+    # One that is not there, cannot be read or is damaged is an error of SQLite.
+    with suppress(sqlite3.DatabaseError):
+        if path and (database := _of_file(archive, path)):
+            return database
+    database = sqlite3.connect(":memory:")
+    for statement in _SCHEMA:
+        database.execute(statement)
+    _update(archive, database, 0)
+    return database
 
 
 def chain_size(archive: Path) -> int:
@@ -117,25 +82,20 @@ def chain_size(archive: Path) -> int:
         return 0
 
 
-def _of_file(archive: Path, size: int, budget: Budget) -> sqlite3.Connection | None:
-    path = archive / INDEX
-    if not _is_ours(path, _LARGEST_BYTES + _LARGEST_RATIO * size):
-        return None
+def _of_file(archive: Path, path: Path) -> sqlite3.Connection | None:
     # Immutable: no journal is looked for, and nothing is locked. Whoever writes the file anew gives another one its name.
-    there = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    there = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
     keep = False
     try:
-        budget.limit(there)
-        there.execute("PRAGMA trusted_schema = OFF")
-        if _schema_of(there) != _our_schema() or there.execute("PRAGMA user_version").fetchone() != (_VERSION,):
+        if there.execute("PRAGMA user_version").fetchone() != (_VERSION,):
             return None
         end = _known_end(archive, there)
         if end is None:
             return None
-        if end == size:
+        if end == chain_size(archive):
             keep = True
             return there
-        database = _in_memory(budget)
+        database = sqlite3.connect(":memory:")
         there.backup(database)
         _update(archive, database, end)
         return database
@@ -144,52 +104,12 @@ def _of_file(archive: Path, size: int, budget: Budget) -> sqlite3.Connection | N
             there.close()
 
 
-def _is_ours(path: Path, most_bytes: int) -> bool:
-    """Whether this is a file, and by its header one of SQLite with a rollback journal, as this tool leaves it."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        status = os.fstat(descriptor)
-        if not S_ISREG(status.st_mode) or status.st_size > most_bytes:
-            return False
-        header = os.read(descriptor, 20)
-    finally:
-        os.close(descriptor)
-    return header[:16] == _HEADER and header[18:20] == b"\1\1"
-
-
-def _in_memory(budget: Budget) -> sqlite3.Connection:
-    database = sqlite3.connect(":memory:")
-    budget.limit(database)
-    return database
-
-
-def _make(database: sqlite3.Connection) -> None:
-    for statement in _SCHEMA:
-        database.execute(statement)
-
-
-@cache
-def _our_schema() -> list[tuple[Any, ...]]:
-    database = sqlite3.connect(":memory:")
-    _make(database)
-    return _schema_of(database)
-
-
-def _schema_of(database: sqlite3.Connection) -> list[tuple[Any, ...]]:
-    return database.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name LIMIT 9").fetchall()
-
-
 def _known_end(archive: Path, database: sqlite3.Connection) -> int | None:
     """Up to where the index knows the chain; None if that is no longer the chain."""
-    known = database.execute("SELECT end, line_sha256 FROM read LIMIT 2").fetchall()
-    if len(known) != 1:
+    known = database.execute("SELECT end, line_sha256 FROM read").fetchone()
+    if known is None:
         return None
-    [(end, digest)] = known
-    if type(end) is not int or end <= 0:
-        return None
+    end, digest = known
     try:
         with open_chain(archive) as file:
             start = max(0, end - _LONGEST_LINE_BYTES)
@@ -227,10 +147,12 @@ def _update(archive: Path, database: sqlite3.Connection, offset: int) -> None:
         database.execute("INSERT INTO read VALUES (?, ?)", (last.end, last.sha256))
     database.commit()
     [(runs,)] = database.execute("SELECT count(sequence) FROM runs")
-    if new * _WORTH_WRITING >= runs:
-        # A read-only archive or a full disk: the copy in memory is as good, for once.
+    path = index_path(archive)
+    if path and new * _WORTH_WRITING >= runs:
+        # No home folder that can be written, or a full disk: the copy in memory is as good, for once.
         with suppress(OSError):
-            write_whole(archive / INDEX, database.serialize())
+            make_private(path.parent)
+            write_whole(path, database.serialize())
 
 
 def _insert(database: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:

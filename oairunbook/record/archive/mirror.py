@@ -96,3 +96,22 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     # The specification: a relative path is to be ignored.
     base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
     return base / "oairunbook"
+
+
+def own_file(kind: str, archive: Path, *what: str, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Where this user keeps something about an archive, and never in the archive, whose writers could otherwise speak for it.
+
+    Args:
+        kind: Folder of all files of this kind.
+        archive: Its root; of one on object storage its mirror.
+        what: Tells files of one kind about the same archive apart.
+        environment: Says where it is kept.
+
+    None where nothing can be kept: there is no home folder.
+    """
+    about = "\n".join((os.path.realpath(archive), *what))
+    name = hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    try:
+        return state_folder(environment).absolute() / kind / f"{name}.sqlite"
+    except (OSError, RuntimeError):
+        return None

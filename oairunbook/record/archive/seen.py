@@ -7,7 +7,6 @@ in the archive, whose writers could otherwise vouch for themselves. It may be de
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,13 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from oairunbook.record.archive.chain import Entry
-from oairunbook.record.archive.mirror import state_folder
+from oairunbook.record.archive.mirror import own_file
 from oairunbook.record.files import PRIVATE_FILE, make_private
 
-_VERSION = 3
+_VERSION = 4
 _SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS runs (line_sha256 TEXT PRIMARY KEY, state BLOB, signed INTEGER, read_at TEXT) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS whole (chain_bytes, chain_sha256, states, runs, pruned, signed, since)",
+    "CREATE TABLE IF NOT EXISTS runs (line_sha256 TEXT PRIMARY KEY, state BLOB, signed INTEGER, verified_at TEXT, read INTEGER) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS whole (chain_bytes, chain_sha256, states, runs, pruned, signed, since, read)",
 )
 
 
@@ -45,7 +44,10 @@ class Whole:
     pruned: int
     signed: int
     since: str
-    """When the files of the runs were read, at the earliest."""
+    """When the runs were verified, at the earliest."""
+
+    read: bool
+    """Whether every file was read; of some it was only looked whether they are there, if not."""
 
 
 @dataclass
@@ -56,82 +58,86 @@ class Seen:
     """Where it is kept; None where nothing can be."""
 
     believed: bool
-    """Whether what is unchanged need not be read."""
+    """Whether what is unchanged need not be verified again."""
+
+    files: bool
+    """Whether that counts alone of which every file was read."""
 
     now: str
-    fresh: list[tuple[str, bytes, int, str]] = field(default_factory=list)
+    fresh: list[tuple[str, bytes, bool, str, bool]] = field(default_factory=list)
     unchanged: int = 0
     since: str | None = None
-    """When the files of the unchanged runs were read, at the earliest."""
+    """When the unchanged runs were verified, at the earliest."""
 
     whole: Whole | None = None
     """The archive as this check found it; None while it has not found it whole."""
 
     @functools.cached_property
     def known(self) -> Mapping[str, tuple[bytes, int, str]]:
-        """Of each line of the chain: state, whether it was signed, and when its files were read."""
-        rows = self._select("line_sha256, state, signed, read_at FROM runs")
+        """Of each line of the chain: state, whether it was signed, and when it was verified."""
+        rows = self._select("line_sha256, state, signed, verified_at FROM runs WHERE read >= ?")
         return {line: (state, signed, at) for line, state, signed, at in rows}
 
     def whole_before(self) -> Whole | None:
-        """The archive as it was found whole before; None if it need not be believed, or was not."""
-        return next((Whole(*row) for row in self._select("* FROM whole")), None)
+        """The archive as it was last found whole; None if it need not be believed, or was not."""
+        return next((Whole(*row) for row in self._select("* FROM whole WHERE read >= ? ORDER BY rowid DESC")), None)
 
     def _select(self, what: str) -> list[tuple[Any, ...]]:
-        if not self.believed or self.kept is None or not self.kept.exists():
+        if not self.believed or self.kept is None:
             return []
         try:
-            with closing(sqlite3.connect(f"file:{self.kept}?mode=ro", uri=True)) as database:
+            with closing(sqlite3.connect(f"{self.kept.as_uri()}?mode=ro", uri=True)) as database:
                 if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
                     return []
-                return database.execute(f"SELECT {what}").fetchall()
+                return database.execute(f"SELECT {what}", (self.files,)).fetchall()
         except sqlite3.Error:
-            # Damaged: all is read.
+            # Not there, not to be read, or damaged: all is read.
             return []
 
     def knows(self, entry: Entry, state: bytes | None) -> bool:
-        """Whether a run need not be read: it was verified before, and its files have the same state."""
+        """Whether a run need not be verified again: it was verified before, and its files have the same state."""
         return self.believed and state is not None and self.known.get(entry.sha256, (None,))[0] == state
 
+    def touched(self, entry: Entry, state: bytes | None) -> bool:
+        """Whether a run was verified before, and its files have another state by now."""
+        return entry.sha256 in self.known and not self.knows(entry, state)
+
     def skip(self, entry: Entry) -> int:
-        """Count a run that need not be read. 1 if its signature was verified, else 0."""
+        """Count a run that need not be verified again. 1 if its signature was verified, else 0."""
         _, signed, at = self.known[entry.sha256]
         self.unchanged += 1
         self.since = min(self.since or at, at)
         return signed
 
-    def read(self, entry: Entry, state: bytes | None, signed: bool) -> None:
-        """A run that was read, and is as it was left; its state was taken before."""
+    def verified(self, entry: Entry, state: bytes | None, *, signed: bool, read: bool) -> None:
+        """A run that is as it was left; its state was taken before that was looked at."""
         if state is not None:
-            self.fresh.append((entry.sha256, state, int(signed), self.now))
+            self.fresh.append((entry.sha256, state, signed, self.now, read))
 
 
 @contextmanager
 def seen_before(
-    archive: str,
-    what: Sequence[str],
+    archive: Path,
+    key_ids: Sequence[str],
     *,
     believed: bool,
+    files: bool,
     environment: Mapping[str, str] = os.environ,
 ) -> Iterator[Seen]:
     """What was verified of this archive before; at the end what was read now is kept with it.
 
     Args:
-        archive: Its address, or its path.
-        what: What was verified: the same archive is known apart for each.
-        believed: Whether what is unchanged need not be read.
+        archive: Its root.
+        key_ids: Whose signatures were verified: the same archive is known apart for each.
+        believed: Whether what is unchanged need not be verified again.
+        files: Whether that counts alone of which every file was read.
         environment: Says where it is kept.
 
-    Where nothing can be kept, nothing is known, and all is read.
+    Where nothing can be kept, nothing is known, and all is verified.
     """
+    path = own_file("verified", archive, *key_ids, environment=environment)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    name = hashlib.sha256("\n".join((archive, *what)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    try:
-        path: Path | None = state_folder(environment) / "verified" / f"{name}.sqlite"
-    except (OSError, RuntimeError):
-        # RuntimeError: there is no home folder.
-        path = None
-    seen = Seen(path, believed, now)
+    seen = Seen(path, believed, files, now)
     yield seen
     if path and (seen.fresh or seen.whole):
         try:
@@ -152,7 +158,8 @@ def _keep(path: Path, seen: Seen) -> None:
             database.execute(f"PRAGMA user_version = {_VERSION}")
         for table in _SCHEMA:
             database.execute(table)
-        database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?)", seen.fresh)
+        database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?)", seen.fresh)
         if seen.whole:
-            database.execute("DELETE FROM whole")
-            database.execute("INSERT INTO whole VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(seen.whole))
+            # What was read counts for both kinds of check, what was only looked at for one.
+            database.execute("DELETE FROM whole WHERE read <= ?", (seen.whole.read,))
+            database.execute("INSERT INTO whole VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(seen.whole))

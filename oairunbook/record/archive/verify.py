@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import functools
-import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from oairunbook.record.archive.chain import CHAIN, MANIFEST, ArchiveError, read_bytes, sha256
+from oairunbook.record.archive.chain import CHAIN, ArchiveError, read_bytes, sha256
 from oairunbook.record.archive.folders import look_through
 from oairunbook.record.archive.held import InFolders
 from oairunbook.record.archive.mirror import url_of
 from oairunbook.record.archive.seen import Whole, seen_before
-from oairunbook.record.archive.signing import SIGNATURE, PublicKey
+from oairunbook.record.archive.signing import PublicKey
 from oairunbook.record.archive.untouched import names_in, untouched
 from oairunbook.record.archive.walk import Problem, Walk
 from oairunbook.records import dataclass
@@ -74,7 +73,8 @@ def check(
     Args:
         archive: Root of the archive.
         public_keys: Whose signatures count. With a key, every run from the first signed one on must be signed.
-        files: Whether to hash every file of every run; without, only manifests and chain are checked.
+        files: Whether to hash every file of every run. Without, that is done for the newest run, and for those that were touched since this user
+            verified them; of the others it is looked whether the files that the manifest names are there.
         knows: SHA-256 of a line that the chain must still hold; empty for none.
         quick: Leave out reading the runs that this user has verified before, and whose files have the same state since (see `seen`, `held`).
             Chain, names and places of all runs are checked all the same.
@@ -86,14 +86,13 @@ def check(
         oairunbook.record.archive.ArchiveError: Its bucket does not exist.
     """
     url = url_of(archive)
-    what = ("files" if files else "manifests", *sorted(key.key_id for key in public_keys))
-    with seen_before(url or os.path.realpath(archive), what, believed=quick) as seen:
+    key_ids = sorted(key.key_id for key in public_keys)
+    with seen_before(archive, key_ids, believed=quick, files=files) as seen:
         if url:
             from oairunbook.record.archive.verify_objects import check_objects
 
             return check_objects(archive, public_keys, files=files, knows=knows, seen=seen)
-        names = () if files else (MANIFEST, SIGNATURE) if public_keys else (MANIFEST,)
-        held = InFolders(str(archive), names, time.time_ns() - _UNSETTLED_NS)
+        held = InFolders(str(archive), (), time.time_ns() - _UNSETTLED_NS)
         walk = functools.partial(Walk, archive, public_keys, files, held, seen)
         return (None if knows else _as_before(walk(), held)) or _from_the_first(walk(), held, knows)
 
@@ -105,13 +104,11 @@ def _from_the_first(walk: Walk, held: InFolders, knows: str) -> Checked:
     before = archived.state("")
     checked = walk_through(walk, knows=knows)
     last = walk.before
-    if (
-        checked.intact
-        and walk.files
-        and (whole := walk.seen.whole_before())
-        and not _still_begins_with(walk.archive, whole)
-    ):
-        again = f"is not the one that you found whole at {whole.since}: runs were cut off, or it was made anew; without --quick it counts as it is"
+    if checked.intact and (whole := walk.seen.whole_before()) and not _still_begins_with(walk.archive, whole):
+        again = (
+            f"is not the one that you found whole at {whole.since}: runs were cut off, or it was made anew; "
+            "oairunbook archive verify without --quick takes it as it is"
+        )
         return replace(checked, problems=(Problem(path=CHAIN, what=again),))
     if checked.intact and last and checked.runs + checked.pruned == last.sequence:
         # One that is too large to be held is read from its first run each time.
@@ -174,6 +171,7 @@ def _whole(walk: Walk, chain: bytes, checked: Checked) -> Whole:
         pruned=checked.pruned,
         signed=checked.signed,
         since=checked.unchanged_since or walk.seen.now,
+        read=walk.files,
     )
 
 

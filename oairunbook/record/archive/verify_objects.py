@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from oairunbook.record.archive.bucket import Bucket, Listed
 from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError, Entry, newest, read_chain, sha256
@@ -35,7 +36,7 @@ def check_objects(mirror: Path, public_keys: Sequence[PublicKey], *, files: bool
     with bucket_of(mirror) as bucket, tempfile.TemporaryDirectory(prefix="oairunbook-verify-") as folder:
         copy = Path(folder)
         # Before the chain: a run that is entered meanwhile is in the chain by then.
-        held = InBucket(copy, bucket, files=files)
+        held = InBucket(copy, bucket)
         copy_chain(copy, bucket, verbatim=True)
         known = [entry for entry in read_chain(copy) if isinstance(entry, Entry)]
         held.ahead = dict.fromkeys(one.run for one in known if not seen.knows(one, held.state(one.run)))
@@ -58,8 +59,8 @@ def check_objects(mirror: Path, public_keys: Sequence[PublicKey], *, files: bool
 class InBucket:
     """The files of the runs of a bucket; those of runs that will be asked for next are fetched with the one that is asked for."""
 
-    def __init__(self, copy: Path, bucket: Bucket, *, files: bool) -> None:
-        self._copy, self._bucket, self._files = copy, bucket, files
+    def __init__(self, copy: Path, bucket: Bucket) -> None:
+        self._copy, self._bucket = copy, bucket
         self.listed: dict[str, list[Listed]] = {}
         """By run."""
 
@@ -70,7 +71,7 @@ class InBucket:
         """Runs that will be asked for, in this order."""
 
         self._hashes: dict[str, dict[str, str | None]] = {}
-        for item in bucket.listed() if files else ():
+        for item in bucket.listed():
             if run := run_of(item.key):
                 self.listed.setdefault(run, []).append(item)
             elif not is_known(item.key):
@@ -93,6 +94,11 @@ class InBucket:
         if run not in self._hashes:
             self._fetch(run)
         return self._hashes.pop(run)
+
+    def kinds(self, run: str) -> dict[str, Literal[True] | None]:
+        """The listing names them; whatever is there is a file."""
+        items = self.listed.get(run) or self._bucket.listed(f"{run}/")
+        return {name: True for item in items if (name := file_name(item.key, run))}
 
     def _fetch(self, run: str) -> None:
         # Of a run that was entered after the listing, the listing knows nothing: it is listed by itself, when it is asked for.

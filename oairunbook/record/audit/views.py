@@ -18,8 +18,8 @@ from oairunbook.record.view import View, listing, paragraph, table, together
 __all__ = ["chain", "conclusion", "fixes", "header", "periods", "rates", "timings", "unfinished", "verdicts"]
 
 _NOT_READ = (
-    "the runs' evidence, verdicts and packets, whether they are there, and the index, from which all that follows is taken: "
-    "who can write the archive can change it; oairunbook archive verify reads every file and no index"
+    "what stands in the runs' other files, but for the newest run and for those that were touched since this user verified them; signatures. "
+    "oairunbook archive verify reads every file, and checks signatures with --public-key"
 )
 
 _MOST_ROWS = 40
@@ -43,23 +43,23 @@ def header(audit: Audit) -> View:
 
 
 def chain(audit: Audit) -> View:
-    """Whether manifests and chain are as they were left; the files of the runs are for `oairunbook archive verify`."""
+    """Whether chain and manifests are as they were left, and all files are there; what stands in them is for `oairunbook archive verify`."""
     checked = audit.checked
     if checked is None:
         return paragraph(audit.problem)
     rows = [
         (
-            "Manifests and chain",
+            "Chain, manifests, files that are there",
             "as they were left" if checked.intact else f"NOT as they were left: {len(checked.problems)} found",
         ),
         ("Runs in the chain", f"{checked.runs} there, {checked.pruned} pruned"),
-        ("Manifests read now", _read_now(checked)),
+        ("Runs looked at now", _looked_at(checked)),
         ("Unfinished", f"{len(checked.unfinished)}; they are no part of the chain"),
         ("Not looked at", _NOT_READ),
         ("Newest line of the chain", checked.newest or "none"),
     ]
     parts = [
-        table("The chain, and each manifest against it; the runs' other files were not read", ("Item", "Value"), rows)
+        table("The chain, each manifest against it, and whether each file of it is there", ("Item", "Value"), rows)
     ]
     if checked.problems:
         told = [(problem.path, problem.what) for problem in checked.problems[:_MOST_PROBLEMS]]
@@ -71,12 +71,12 @@ def chain(audit: Audit) -> View:
     return together(*parts)
 
 
-def _read_now(checked: Checked) -> str:
-    """How many manifests were read, and of how many it is only known that nobody has touched them."""
+def _looked_at(checked: Checked) -> str:
+    """How many runs were looked at, and of how many it is only known that nobody has touched them."""
     if not checked.unchanged:
         return "all"
     return (
-        f"{checked.runs - checked.unchanged}; the other {checked.unchanged} have the same inode, size and times as when this user "
+        f"{checked.runs - checked.unchanged}; of the other {checked.unchanged} all files have the same inode, size and times as when this user "
         f"verified them, the first of them at {utc(checked.unchanged_since or '')}"
     )
 
@@ -176,11 +176,7 @@ def conclusion(audit: Audit) -> View:
         (f"{one.host}{' (practice)' * bool(one.practice)}", one.cause, utc(one.last), str(one.runs), one.base_url)
         for one in audit.series[:_MOST_ROWS]
     ]
-    parts = (
-        [table("Last verdict of each path, as the index has it", ("Host", "Cause", "Run of", "Runs", "Base URL"), rows)]
-        if rows
-        else []
-    )
+    parts = [table("Last verdict of each path", ("Host", "Cause", "Run of", "Runs", "Base URL"), rows)] if rows else []
     if audit.problem:
         parts.append(paragraph(audit.problem, strong=True))
     next_steps = (
