@@ -225,6 +225,25 @@ def test_a_link_above_a_run_that_a_record_names_leads_prune_nowhere(
     assert any("says that 1/1/1/15main was removed" in what for what in told(archive))
 
 
+def test_a_run_that_a_record_of_a_prune_names_and_that_is_still_there_is_told_and_breaks_nothing(
+    runs: list[Path], archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A prune was cut off, or its record lies: either way somebody should look before the next one removes it."""
+    assert check(archive).still_there == ()
+    monkeypatch.setattr("oairunbook.record.archive.prune._remove", lambda archive, removed: None)
+    prune(archive, before=BEGAN + DAY)
+    monkeypatch.undo()
+    name = str(runs[0].relative_to(archive))
+    for quick in (False, True, True):
+        checked = check(archive, quick=quick)
+        assert (checked.problems, checked.still_there) == ((), (name,))
+    done = call(archive, "verify")
+    assert (done.exit_code, f"{name}: a record of a prune says that it was removed" in done.stdout) == (0, True)
+    assert json.loads(call(archive, "verify", "--json", "-").stdout)["still_there"] == [name]
+    prune(archive, before=BEGAN - DAY)
+    assert (runs[0].exists(), check(archive).still_there) == (False, ())
+
+
 def test_a_record_of_a_prune_removes_only_what_the_chain_knows_so(runs: list[Path], archive: Path) -> None:
     forge(archive, *(str(run.relative_to(archive)) for run in runs), manifest="0" * 64)
     prune(archive, before=BEGAN - DAY)
@@ -381,6 +400,32 @@ def test_a_packet_that_was_edited_is_not_handed_over_without_a_word(archive: Pat
     assert (done.exit_code, f"{run.name}/{file}: was changed since" in done.stderr) == (1, True)
     shown = call(archive, "show", str(run))
     assert (shown.exit_code, f"PROBLEM   {run.name}/{file}" in shown.stdout) == (1, True)
+    page = CliRunner().invoke(cli, ["report", str(run), "-o", "-"])
+    assert (page.exit_code, f"{run.name}/{file}: was changed since" in page.stderr) == (1, True)
+    assert "Not as it was archived" in page.stdout
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_what_a_link_in_the_place_of_a_run_leads_to_is_never_handed_over(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
+    """Neither where it is a run of another archive, nor where it is any folder with such a file."""
+    monkeypatch.chdir(tmp_path)
+    run = archive_record(archive, SEEN, FAULT)
+    place = (run, *run.parents)[depth]
+    (tmp_path / "elsewhere").mkdir()
+    place.rename(tmp_path / "elsewhere" / place.name)
+    place.symlink_to(tmp_path / "elsewhere" / place.name)
+    for asked in (str(run), run.name, "latest"):
+        for command in (["packet", asked], ["report", asked, "-o", "-"], ["archive", "show", asked]):
+            done = CliRunner().invoke(cli, command)
+            told = " ".join(done.stderr.split())
+            assert (done.exit_code, done.stdout, "holds no run" in told or "behind a link" in told) == (2, "", True)
+    inside = tmp_path / "elsewhere" / run.relative_to(place.parent)
+    (tmp_path / "short").symlink_to(inside)
+    assert CliRunner().invoke(cli, ["packet", str(tmp_path / "short")]).exit_code == 0, (
+        "the control: a link of one's own"
+    )
 
 
 # -- signatures ------------------------------------------------------------------------------------------------------------------

@@ -142,7 +142,7 @@ def test_names_in_a_manifest_and_in_a_chain_lead_nowhere(tmp_path: Path) -> None
         line = {"sequence": 2, "run": "2026/../../own", "manifest_sha256": "0" * 64, "previous_sha256": None}
         chain.write(json.dumps(line) + "\n")
     report = call("report", str(run), "-o", "-")
-    assert report.exit_code == 0
+    assert report.exit_code == 1
     assert report.output.count(">missing<") == 2, (
         "of a name that leads out only its last part is looked for, in the run's own folder"
     )

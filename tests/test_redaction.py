@@ -94,6 +94,8 @@ SLOW = (
     "sk-",
     "x://[redacted",
     "cookie:\n",
+    "cookie:\n ",
+    "basic\n \t",
     "\n \n",
     f"{KEY[:9]}***",
     f"{KEY[:9]}\n{KEY[9:]} ",
@@ -124,7 +126,7 @@ SLOW = (
 def test_a_text_made_to_be_slow_takes_no_more_than_its_length(piece: str) -> None:
     """Each of these took the square of its length: 16 kB of blanks took 16 seconds."""
     text = piece * (100_000 // len(piece))
-    shown = clean(f"begun {text} ended https://u:{KEY}@host/", OPENAI_API_KEY=KEY)
+    shown = clean(f"begun {text}\nended https://u:{KEY}@host/", OPENAI_API_KEY=KEY)
     assert KEY[:9] not in shown
     assert shown.startswith("begun")
     assert shown.endswith("@host/")
@@ -607,3 +609,34 @@ def test_a_fingerprint_says_same_or_not_within_one_archive_and_nothing_across_tw
     assert fingerprint(KEY, b"archive one") != fingerprint(KEY + "x", b"archive one")
     assert fingerprint(KEY, b"archive one") != fingerprint(KEY, b"archive two")
     assert len(fingerprint(KEY, b"archive one")) == 12
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "WWW-Authenticate: Negotiate\r\nContent-Length: 0\r\n",
+        "  proxy-authenticate: Basic\n  proxy-agent: squid/6.6\n",
+        "www-authenticate: Digest\n127.0.0.1 answered\n",
+        "Set-Cookie:\r\nServer: nginx/1.25\r\n",
+        "  set-cookie:\n  server: nginx/1.25\n",
+        "curl https://api.example.test/\n-u means: user and password\n",
+    ],
+)
+def test_a_shape_ends_with_its_line_where_the_next_one_is_a_line_of_its_own(text: str) -> None:
+    assert clean(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Negotiate\r\n YIIJvwYGKwYBBQUCoIIJszCCCa8\r\n",
+        "proxy-authorization:\n  Basic\n  dXNlcjpQdDlNYmJXcTRu\n",
+        "api-key:\r\n\t0123456789abcdef0123\r\n",
+        "curl https://api.example.test/ \\\n  -H 'accept: */*' \\\n  -u app:YIIJvwYGKw\n",
+        "curl https://api.example.test/ \\\r\n--proxy-user app:dXNlcjpQdDlNYmJXcTRu\r\n",
+    ],
+)
+def test_a_folded_header_and_a_command_over_several_lines_are_one(text: str) -> None:
+    shown = clean(text)
+    assert not any(secret in shown for secret in ("YIIJvwYGKw", "dXNlcjpQ", "0123456789abcdef"))
+    assert "[redacted" in shown

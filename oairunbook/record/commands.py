@@ -16,6 +16,7 @@ from oairunbook.options import Seconds, client_option, hide_option
 from oairunbook.output import examples, inert, json_option, say, write_json
 from oairunbook.record import runbooks
 from oairunbook.record.running import (
+    end_if_changed,
     end_if_not_whole,
     path_options,
     progress,
@@ -261,7 +262,7 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
     from oairunbook.diagnose import diagnose
     from oairunbook.evidence import EvidenceError, load_evidence
     from oairunbook.record import packet as packets
-    from oairunbook.record.archive.chain import MANIFEST, ArchiveError
+    from oairunbook.record.archive.chain import ArchiveError
     from oairunbook.record.archive.find import archive_root, run_folder_of
     from oairunbook.record.archive.mirror import address
     from oairunbook.record.archive.show import problems_of
@@ -281,10 +282,10 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
             markdown, document = packets.to_markdown(built), json.loads(packets.to_json(built))
         if hidden := hidden_of(hide, run_folder):
             markdown, document = hidden.text(markdown), hidden.document(document)
-        kept = run_folder / MANIFEST
-        whole = problems_of(run_folder, read_kept(kept) if os.path.lexists(kept) else None)
         # What else was added to the run is in no packet.
-        problems = [one for one in whole if "/" not in one.path or one.path.rpartition("/")[2] in _HANDED_OVER]
+        problems = [
+            one for one in problems_of(run_folder) if "/" not in one.path or one.path.rpartition("/")[2] in _HANDED_OVER
+        ]
     except ArchiveError as error:
         raise click.UsageError(inert(str(error))) from error
     except (OSError, EvidenceError, ValueError, RecursionError) as error:
@@ -300,12 +301,7 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
         write_json(document, json_file)
     if json_file != "-":
         say(markdown)
-    if problems:
-        for problem in problems:
-            text = f"{problem.path}: {problem.what}"
-            click.echo(inert(hidden.text(text) if hidden else text), err=True)
-        click.echo("This run is not as it was archived: look at it before you hand this over.", err=True)
-        raise SystemExit(1)
+    end_if_changed(problems, hidden)
 
 
 def _of_a_fleet(folder: Path, root: Path, archive: str) -> str:

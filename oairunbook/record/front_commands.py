@@ -13,6 +13,7 @@ import click
 
 from oairunbook.options import hide_option
 from oairunbook.output import NotWrittenError, examples, inert, say
+from oairunbook.record.running import end_if_changed
 from oairunbook.record.working import Copies, copy_notebooks
 
 DEFAULT_FOLDER = "oairunbook-work"
@@ -93,9 +94,12 @@ def report(run: str, out: str | None, archive: str, hide: frozenset[str]) -> Non
     Verdict first, then each notebook, the packet and the manifest. It opens offline and loads nothing; what a hostile server put into the
     record can neither run nor lead anywhere in it. RUN is a run's folder, its name or a part of it, or latest. With --hide it leaves your
     company without the names of your network, and its file is named after the run's id alone.
+
+    Exit status: 0, or 1 if something of the run is not as it was archived; what, is told in the report and on standard error.
     """
     from oairunbook.record.archive import ArchiveError
     from oairunbook.record.archive.find import archive_root, run_folder_of
+    from oairunbook.record.archive.show import problems_of
     from oairunbook.record.files import write_whole
     from oairunbook.record.hidden import hidden_of
     from oairunbook.record.report import ReportError
@@ -103,7 +107,8 @@ def report(run: str, out: str | None, archive: str, hide: frozenset[str]) -> Non
 
     try:
         folder = run_folder_of(archive_root(archive), run)
-        text = render(folder)
+        problems = problems_of(folder)
+        text = render(folder, problems)
         if hidden := hidden_of(hide, folder):
             text = hidden.page(text)
     except (ArchiveError, ReportError) as error:
@@ -112,6 +117,7 @@ def report(run: str, out: str | None, archive: str, hide: frozenset[str]) -> Non
         raise click.UsageError(inert(f"{error.filename or run} cannot be read: {error.strerror}")) from error
     if out == "-":
         say(text, "utf-8")
+        end_if_changed(problems, hidden)
         return
     name = folder.resolve().name
     identity = re.search("-([0-9a-f]{8})(?:-|$)", name)
@@ -121,6 +127,7 @@ def report(run: str, out: str | None, archive: str, hide: frozenset[str]) -> Non
     except OSError as error:
         raise NotWrittenError(inert(f"{target} cannot be written: {error.strerror}")) from error
     say(f"{inert(str(target))}\n")
+    end_if_changed(problems, hidden)
 
 
 def _copied(folder: Path) -> Copies:

@@ -17,6 +17,7 @@ from oairunbook.record import packet as packets
 from oairunbook.record import show
 from oairunbook.record.archive import MANIFEST
 from oairunbook.record.archive.chain import sha256
+from oairunbook.record.archive.walk import Problem
 from oairunbook.record.files import read_kept
 from oairunbook.record.source import EVIDENCE_FILE
 from oairunbook.record.view import View, clean, inert, paragraph, table, together
@@ -47,8 +48,12 @@ class ReportError(ValueError):
     """A folder is no run that a report can be made of. The text says why."""
 
 
-def report(run: Path) -> str:
+def report(run: Path, problems: Sequence[Problem] = ()) -> str:
     """The HTML of the run in this folder. What is missing or unreadable in it is told in its place.
+
+    Args:
+        run: Its folder.
+        problems: What of it is not as it was archived (`problems_of`).
 
     Raises:
         ReportError: There is neither evidence nor a notebook in it.
@@ -66,6 +71,9 @@ def report(run: Path) -> str:
         _section("packet", "Packet", _packet(run)),
         _section("manifest", "Manifest", _view(_manifest(run, manifest))),
     ]
+    if problems:
+        told = table("Not as it was archived", ("Where", "What"), [(one.path, one.what) for one in problems])
+        parts[0] += _view(told)
     title = f"oairunbook run {run.name}"
     contents = "".join(
         f'<li><a href="#{inert(anchor)}">{inert(words)}</a></li>'
@@ -153,7 +161,7 @@ def _manifest(run: Path, manifest: dict[str, Any]) -> View:
         if ran
         else paragraph("No notebook was run for it: one record was archived."),
         table("Its files, as this report found them", ("File", "State", "SHA-256 in the manifest"), rows),
-        paragraph("Whether the manifest itself is as it was left is for oairunbook archive verify to say."),
+        paragraph("Whether the archive that it came from is as it was left is for oairunbook archive verify to say."),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from oairunbook.output import EXIT_INTERRUPTED, EXIT_TOOL_FAILED, Command, NotWr
 from oairunbook.record.archive.mirror import address
 
 if TYPE_CHECKING:
+    from oairunbook.record.archive.walk import Problem
+    from oairunbook.record.hidden import Hidden
     from oairunbook.record.run import Run
 
 
@@ -82,6 +84,16 @@ def told() -> Iterator[None]:
         raise click.UsageError(inert(str(error))) from error
     except BrokenOffError as error:
         raise NotWrittenError(inert(str(error))) from error
+
+
+def end_if_changed(problems: Sequence[Problem], hidden: Hidden | None) -> None:
+    """End the command that has handed over a run which is not as it was archived: what it is, is told, without what is hidden."""
+    for problem in problems:
+        text = f"{problem.path}: {problem.what}"
+        click.echo(inert(hidden.text(text) if hidden else text), err=True)
+    if problems:
+        click.echo("This run is not as it was archived: look at it before you hand this over.", err=True)
+        raise SystemExit(1)
 
 
 def end_if_not_whole(done: Run, *, whole: bool, notebook: str) -> None:

@@ -10,6 +10,9 @@ _PARAMETERS = (
 )
 _HEADERS = r"api-key|x-api-key|authorization|proxy-authorization|ocp-apim-subscription-key|cf-aig-authorization|set-cookie|cookie"
 
+_BLANKS = r"(?:[ \t]{1,99}|[ \t]{0,99}\r?\n[ \t]{1,99}(?![ \t]{0,99}[\w-]{1,64}[ \t]?[:=]))"
+"""Between a scheme and its credentials, or a header's name and its value: a line that was folded goes on, and one that is a header of its own does not."""
+
 SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     # userinfo of a URL, up to the last @ before the path; the host behind it stays
     (
@@ -27,7 +30,8 @@ SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     (
         "authorization",
         re.compile(
-            r"(?P<keep>\b(?:bearer|basic|digest|negotiate)\s+)(?=[A-Za-z0-9+/=._~-]{8,})"
+            rf"(?P<keep>\b(?:bearer|basic|digest|negotiate){_BLANKS})"
+            r"(?=[A-Za-z0-9+/=._~-]{8,})"
             # words of a sentence and parameters of a challenge stay: `Basic realm=…`, `basic authentication`
             r"(?!realm|token\b|(?-i:[A-Z]?[a-z]+)(?![A-Za-z0-9+/=_~]|[.-]\w))[^\s\"',;]+",
             re.IGNORECASE,
@@ -38,7 +42,7 @@ SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
         "secret header",
         # `name: value`, `"name": "value"`, and the pairs that transports print: (b'name', b'value')
         re.compile(
-            rf"(?P<keep>\b(?:{_HEADERS})(?:['\"]?\s{{0,99}}[:=]\s{{0,99}}(?:b?['\"])?|['\"],\s{{0,99}}b?['\"]))(?!\s{{0,99}}(?:[A-Za-z]{{1,20}}\s)?\[redacted)[^\r\n'\"]+",
+            rf"(?P<keep>\b(?:{_HEADERS})(?:['\"]?\s{{0,99}}[:=](?:\s{{0,99}}b?['\"]|{_BLANKS}?)|['\"],\s{{0,99}}b?['\"]))(?!\s{{0,99}}(?:[A-Za-z]{{1,20}}\s)?\[redacted)[^\r\n'\"]+",
             re.IGNORECASE,
         ),
         "",
@@ -47,8 +51,9 @@ SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
         "password of a command",
         # curl -u user:password, sshpass -p password; a variable in its place stays
         re.compile(
-            r"(?P<keep>\bcurl\b(?:(?!\bcurl\b)[^\n|;]){0,400}?\s(?:-[a-zA-Z]{0,6}[uU]|--user|--proxy-user)[ =]{0,4}[\"']?[^\s:\"'$]{1,64}:"
-            r"|\bsshpass\s{1,9}-p\s{0,9}[\"']?)(?![$%{<]|\[redacted|//)[^\s\"']+"
+            r"(?P<keep>\bcurl\b(?:(?!\bcurl\b)(?:\\\r?\n|[^\n|;])){0,400}?(?:[ \t]|\\\r?\n)"
+            r"(?:-[a-zA-Z]{0,6}[uU]|--user|--proxy-user)[ =]{0,4}[\"']?[^\s:\"'$]{1,64}:"
+            r"|\bsshpass[ \t]{1,9}-p[ \t]{0,9}[\"']?)(?![$%{<]|\[redacted|//)[^\s\"']+"
         ),
         "",
     ),

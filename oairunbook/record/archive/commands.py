@@ -212,7 +212,7 @@ def show(run: str, root: str, hide: frozenset[str], json_file: str | None) -> No
     help="Do not read again the runs that you have verified before and whose files look the same since: inode, size, times.",
 )
 @json_option(
-    '{"archive", "intact", "problems", "runs", "pruned", "unfinished", "signed", "newest", "unchanged", "unchanged_since"}'
+    '{"archive", "intact", "problems", "runs", "pruned", "unfinished", "signed", "newest", "still_there", "unchanged", "unchanged_since"}'
 )
 def verify(root: str, public_keys: tuple[str, ...], knows: str, quick: bool, json_file: str | None) -> None:
     """Check every file, every manifest, the chain, and signatures.
@@ -243,6 +243,11 @@ def verify(root: str, public_keys: tuple[str, ...], knows: str, quick: bool, jso
         write_json({"archive": address(folder), "intact": checked.intact, **asdict(checked)}, json_file)
     if json_file != "-":
         lines = [f"{problem.path}: {problem.what}" for problem in checked.problems]
+        lines += [
+            f"{name}: a record of a prune says that it was removed, and it is still there: that prune was cut off, or somebody made up its record. "
+            "Look at it now, if you would miss it: the next archive prune removes it."
+            for name in checked.still_there
+        ]
         told = [_number(checked.runs, "run"), f"{checked.pruned} pruned", f"{len(checked.unfinished)} unfinished"]
         told += [f"{checked.signed} signed"] * bool(keys)
         end = "intact" if checked.intact else f"NOT intact, {_number(len(checked.problems), 'problem')}"

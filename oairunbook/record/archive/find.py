@@ -7,9 +7,19 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError, Entry, lines_of, newest, pending
+from oairunbook.record.archive.chain import (
+    CHAIN,
+    MANIFEST,
+    UNFINISHED,
+    ArchiveError,
+    Entry,
+    is_run_name,
+    lines_of,
+    newest,
+    pending,
+)
 from oairunbook.record.archive.fingerprint import KEY_FILE, fingerprint_key
-from oairunbook.record.archive.folders import run_folders
+from oairunbook.record.archive.folders import behind_a_link, run_folders
 from oairunbook.record.archive.mirror import address, is_url, mirror, url_of
 
 ARCHIVE_VARIABLE = "OAIRUNBOOK_ARCHIVE"
@@ -55,7 +65,7 @@ def find_run(archive: Path, text: str) -> Path:
         url, *last = text.rstrip("/").rsplit("/", 4)
         archive, text = mirror(url), "/".join(last)
     if not url_of(archive):
-        return _find(archive, text)
+        return _own(_find(archive, text))
     from oairunbook.record.archive.objects import fetch_run, refresh
 
     folder = Path(text)
@@ -111,4 +121,20 @@ def run_folder_of(archive: Path, text: str) -> Path:
         ArchiveError: As `find_run`.
         OSError: As `find_run`.
     """
-    return Path(text) if Path(text).is_dir() else find_run(archive, text)
+    return _own(Path(text)) if Path(text).is_dir() else find_run(archive, text)
+
+
+def _own(folder: Path) -> Path:
+    """The folder of a run, if no link leads to it from the place of a run in an archive: what is behind one is no record of that archive.
+
+    Raises:
+        ArchiveError: It is behind a link.
+    """
+    parts = folder.absolute().parts
+    archive, run = Path(*parts[:-4]), "/".join(parts[-4:])
+    if is_run_name(run) and os.path.lexists(archive / CHAIN) and behind_a_link(archive, run):
+        raise ArchiveError(
+            f"{folder} lies behind a link, and in no folder of the archive {archive}: what is there is no record of it. "
+            f"Next: oairunbook archive verify --archive {shlex.quote(str(archive))}"
+        )
+    return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -71,20 +72,23 @@ def read_run(folder: Path) -> Shown:
         manifest=manifest,
         verdict=_verdict(folder),
         notebooks=tuple(_notebook(path) for path in sorted(folder.glob("*.ipynb"))),
-        problems=problems_of(folder, data),
+        problems=problems_of(folder),
     )
 
 
-def problems_of(folder: Path, manifest: bytes | None) -> tuple[Problem, ...]:
+def problems_of(folder: Path) -> tuple[Problem, ...]:
     """What of a run is not as it was archived: its files by its manifest, and that by the chain, if the run still lies in an archive.
 
     Args:
         folder: Of the run; of an unfinished one nothing is known.
-        manifest: What is in it as its manifest; None if there is none.
+
+    Raises:
+        OSError: It cannot be read.
     """
     if folder.name.endswith(UNFINISHED):
         return ()
     problems = []
+    manifest = read_kept(folder / MANIFEST) if os.path.lexists(folder / MANIFEST) else None
     told = document(manifest or b"").get("files")
     try:
         archive = folder.resolve().parents[3]

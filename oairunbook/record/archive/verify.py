@@ -43,6 +43,9 @@ class Checked:
     newest: str | None
     """SHA-256 of the last line of the chain. Whoever keeps it elsewhere notices when the newest runs are cut off."""
 
+    still_there: tuple[str, ...] = ()
+    """Runs that a record of a prune says were removed, and that are there: it was cut off, or its record lies. They count as runs."""
+
     unchanged: int = 0
     """Runs that were not read again: this user has verified them before, and their files have the same state since."""
 
@@ -116,7 +119,8 @@ def _from_the_first(walk: Walk, held: InFolders, knows: str) -> Checked:
             chain = read_bytes(walk.archive)
             # The lines that are hashed here must be those that were looked at.
             same = before is not None and archived.state("") == before and names_in(chain) == list(walk.numbers)
-            if same and walk.states.without == checked.pruned:
+            # Where a run is still there that should not be, that is to be told each time.
+            if same and walk.states.without == checked.pruned and not checked.still_there:
                 walk.seen.whole = _whole(walk, chain, checked)
     return checked
 
@@ -193,6 +197,7 @@ def walk_through(walk: Walk, *, knows: str = "") -> Checked:
         unfinished=tuple(folders.unfinished),
         signed=walk.signed,
         newest=entries[-1].sha256 if entries else None,
+        still_there=tuple(walk.still_there),
         unchanged=walk.seen.unchanged,
         unchanged_since=walk.seen.since,
     )

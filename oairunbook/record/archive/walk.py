@@ -59,6 +59,9 @@ class Walk:
     repeats: set[int] = field(default_factory=set)
     """Where lines end that name a run which an earlier line names: nothing was archived with them."""
 
+    still_there: list[str] = field(default_factory=list)
+    """Runs that a record of a prune says were removed."""
+
     meanwhile: set[tuple[str, str | None]] | None = None
     there: int = 0
     pruned: int = 0
@@ -168,6 +171,7 @@ class Walk:
             self.tell(link, "is a link, and no folder of the archive")
         if present and not (self.archive / CHAIN).exists():
             self.tell(CHAIN, "is missing, so nothing says which runs there were, and in which order")
+        self.still_there = sorted(self.removed.keys() & (present | set(folders.unfinished)))
         known = {entry.run for entry in entries}
         for name in sorted(present - known):
             inserted = "was inserted: no line of the chain names it"

@@ -55,6 +55,7 @@ def chain(audit: Audit) -> View:
         ("Runs in the chain", f"{checked.runs} there, {checked.pruned} pruned"),
         ("Runs looked at now", _looked_at(checked)),
         ("Unfinished", f"{len(checked.unfinished)}; they are no part of the chain"),
+        ("Said to be pruned, and still there", ", ".join(checked.still_there[:_MOST_PROBLEMS]) or "none"),
         ("Not looked at", _NOT_READ),
         ("Newest line of the chain", checked.newest or "none"),
     ]
