@@ -292,6 +292,29 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ('{"type":"error","error":{"type":"not_found_error","message":"model: claude-x"}}', "api.model_not_found"),
         # Whose list of names is too old; which failure it would have named is not said.
         ("ValueError: BadGatewayError is in litellm but not in aider's exceptions list", "client.sdk_incompatible"),
+        # The error objects of Ruby, Elixir and Rust, and their code.
+        ('OpenAI HTTP Error: {"error"=>{"message"=>"No such parameter.", "type"=>"invalid_request_error", "param"=>nil, "code"=>nil}}', "api.bad_request"),
+        ('%{"error" => %{"message" => "x", "type" => "insufficient_quota", "param" => nil, "code" => "insufficient_quota"}}', "api.insufficient_quota"),
+        ('rescue => error\nputs error["message"]', "unknown"),
+        ('Server error: Some(Object {"error": Object {"message": String("do load request: Post \\"http://127.0.0.1:52960/load\\": EOF"), "type": String("api_error"), "param": Null, "code": Null}})', "api.server_error"),
+        ('do load request: Post "http://127.0.0.1:52960/load": EOF', "http.disconnected"),
+        ("dev.langchain4j.exception.InvalidRequestException: null\n\tat dev.langchain4j.internal.ExceptionMapper.map(E.java:71)", "api.bad_request"),
+        ("dev.langchain4j.exception.InvalidRequestException: the tool is not known\n\tat com.example.Mine.map(E.java:71)", "unknown"),
+        ('the response is 500 {\n "detail": "Server error"\n}', "api.server_error"),
+        ("the response is 500 tokens long", "unknown"),
+        # A part of the URL that the client had to be given.
+        ("Error: Azure OpenAI API instance name not found", "client.base_url_invalid"),
+        ("An error occurred while processing the request: terminated", "http.truncated"),
+        ("The session of the user was terminated", "unknown"),
+        # Who tells what a server uses, and what its certificate was found to be.
+        ("Our server runs with a self-signed certificate.\nConnection error.", "unknown"),
+        ("Error: self-signed certificate", "tls.self_signed"),
+        # LM Studio: a preflight that was taken for a call, beside a path that it does not know; and that path alone.
+        ("[ERROR] Unexpected endpoint or method. (GET /api/tags). Returning 200 anyway\n[INFO] Received OPTIONS request to /v1/chat/completions with body: {}", "browser.cors_blocked"),
+        ("[ERROR] Unexpected endpoint or method. (GET /api/tags). Returning 200 anyway\n[INFO] Received POST request to /v1/chat/completions with body: {}", "http.not_an_api"),
+        # A relay that tells of the answer it got, and the API's own.
+        ('base_url=https://relay.example.net/v1\n{"message": "500 \\"HTTP Error: 400\\"", "status": 500, "error": "HTTP Error: 400"}', "api.gateway_upstream_failed"),
+        ('{"message": "500 \\"HTTP Error: 400\\"", "status": 500, "error": "HTTP Error: 400"}', "api.server_error"),
         # Prose that a terminal broke begins like code.
         ("error sending request\nfor url (https://api.openai.com/v1): connection refused", "tcp.refused"),
     ],
@@ -390,6 +413,26 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
             "Connection error.\n- [x] I have searched the issues about one-api\nOllama (if applicable): none",
             "connection_path",
         ),
+        # Prose without spaces goes on behind a URL, stands for a host in it, or tells what one looks like.
+        ("接口地址设置为https://****.example.net:7077。****为自己的域名\nFailed to fetch", "route_provider"),
+        ("请求https://api.openai.com/v1/models时报错\nFailed to fetch", "connection_path"),
+        ("请求https://你的域名.example.net/v1/chat/completions时报错\nFailed to fetch", "route_provider"),
+        ("使用自定义接口 域名类似https://api.openai.com时\nFailed to fetch", "route_provider"),
+        # An answer is from whom it was got; a neighbour has no dots in its name.
+        ("HTTP 404 Not Found from http://localhost:8080/completion", "route_provider"),
+        ("HTTP 404 Not Found from https://api.openai.com/completion", "client_config"),
+        ('new WebSocket("wss://llm/v1/realtime")\nError: Unexpected server response: 404', "route_provider"),
+        ('new WebSocket("wss://api.openai.com/v2/realtime")\nError: Unexpected server response: 404', "client_config"),
+        ("### Provider / model\n\nDeepSeek\nConnection error.", "route_provider"),
+        ("### Provider / model\n\nOpenAI\nConnection error.", "connection_path"),
+        # The route of a web application's page, and the one that Ollama has by the same path.
+        ("POST https://www.example.net/api/chat 504 (Gateway Timeout)", "connection_path"),
+        ("POST https://ollama.example.net/api/chat 504 (Gateway Timeout)", "route_provider"),
+        ("POST http://192.168.1.7:8000/api/chat 504 (Gateway Timeout)", "route_provider"),
+        ("Connection error.\n\tat io.github.pigmesh.ai.deepseek.core.Utils.run(U.java:1)", "route_provider"),
+        ("Connection error.\n\tat io.github.pigmesh.ai.core.Utils.run(U.java:1)", "connection_path"),
+        ("Error 502 of the Azure-hosted model", "route_provider"),
+        ("Error 502 of the hosted model", "connection_path"),
     ],
 )
 def test_the_route_is_what_the_text_names_and_not_what_a_form_asks(text: str, owner: str) -> None:

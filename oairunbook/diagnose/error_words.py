@@ -221,6 +221,9 @@ def _openai(status: int, error: ApiError, words: str) -> str | None:
         return "api.endpoint_not_found"
     if status in (0, 400, 404, 409, 413, 422) and _has(words, _REQUEST):
         return "api.bad_request" if status != 404 else "api.endpoint_not_found"
+    if not status and kind == "api_error":
+        # Ollama's and Anthropic's type of a 500, where nothing else is said of it.
+        return "api.server_error"
     return None
 
 

@@ -27,7 +27,7 @@ from oairunbook.read.errors import Chain, chains
 from oairunbook.read.quoted import introduces, is_introduced, is_quoted
 from oairunbook.read.settings import called, resolve_route, stopped_elsewhere
 from oairunbook.read.shown import Shown
-from oairunbook.read.text import normalise, unescaped, without_gutters
+from oairunbook.read.text import as_json, normalise, unescaped, without_gutters
 from oairunbook.redaction import Secrets
 
 PROBE = "pasted"
@@ -101,7 +101,7 @@ def read(
     if status and not 100 <= status <= 599:
         raise ValueError(f"{status} is no HTTP status (RFC 9110 section 15)")
     raw = without_conversation(normalise(data))
-    lines = without_gutters(raw)
+    lines = as_json(without_gutters(raw))
     whole = unescaped(lines)
     known = "\n".join((*headers, body[:4000]))
     route = resolve_route(f"{whole}\n{known}", base_url=base_url, model=model, family=family, environment=environment)

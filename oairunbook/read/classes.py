@@ -11,6 +11,8 @@ from oairunbook.phrases import Phrases
 _NAMES = {
     "badrequest": 400, "unauthorized": 401, "paymentrequired": 402, "forbidden": 403, "resourcenotfound": 404, "notfound": 404, "proxyauth": 407, "proxyauthenticationrequired": 407,
     "conflict": 409, "unprocessableentity": 422, "unprocessablecontent": 422, "toomanyrequests": 429, "ratelimit": 429, "ratelimited": 429, "ratelimitexceeded": 429,
+    # LangChain4j's `ExceptionMapper`
+    "authentication": 401, "modelnotfound": 404, "invalidrequest": 400, "internalserver": 500,
     "internalservererror": 500, "badgateway": 502, "serviceunavailable": 503, "gatewaytimeout": 504,
 }  # fmt: skip
 
@@ -23,11 +25,13 @@ _CLASSES = Phrases(
     rf"|{_NOT_IN_CODE}(?<![\w/(\[.:$\\])(?:\w{{1,40}}(?:\.|::|\\{{1,2}}|\$)){{0,8}}(?P<named>TooManyRequests|PaymentRequired|UnprocessableEntity|BadGateway|ServiceUnavailable|GatewayTimeout|RateLimit(?:ed|Exceeded)?)(?:Exception|(?<!RateLimit)Error)\b(?=[`'\"):]|\s|$)(?!\s?[({{])"
     # Spring: the exceptions of one status are classes inside the family's.
     r"|\b(?:HttpClientErrorException|HttpServerErrorException|WebClientResponseException)[$.](?P<spring>BadRequest|Unauthorized|Forbidden|NotFound|Conflict|TooManyRequests|InternalServerError|BadGateway|ServiceUnavailable|GatewayTimeout)\b"
+    # LangChain4j maps statuses to classes of its own; where the answer had no body, nothing stands behind the class.
+    r"|\bdev\.langchain4j\.exception\.(?P<langchain4j>InvalidRequest|Authentication|RateLimit|ModelNotFound|InternalServer)Exception: (?:null\b|$)"
     # .NET prints the constant.
     r"|\bstatus ?code(?: of| is|:|=)? {0,2}['\"]?(?:HttpStatusCode\.)?(?-i:(?P<constant>BadRequest|Unauthorized|PaymentRequired|Forbidden|NotFound|ProxyAuthenticationRequired|Conflict|UnprocessableEntity|TooManyRequests|InternalServerError|BadGateway|ServiceUnavailable|GatewayTimeout))\b"
     # Alamofire
     r"|unacceptableStatusCode\(code: (?P<number>\d{3})",
-    flags=re.IGNORECASE,
+    flags=re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -41,5 +45,5 @@ def told(text: str) -> Iterator[tuple[int, int]]:
         if groups.get("number"):
             yield match.start(), int(groups["number"])
             continue
-        name = next(groups[k] for k in ("ruby", "named", "spring", "constant") if groups.get(k))
+        name = next(groups[k] for k in ("ruby", "named", "spring", "langchain4j", "constant") if groups.get(k))
         yield match.start(), _NAMES[name.lower()]

@@ -32,7 +32,7 @@ _FRAME = (
     rf"|(?P<jvm_azure>dev\.langchain4j\.model\.azure|org\.springframework\.ai\.azure|com\.azure\.ai\.openai)"
     rf"|(?P<jvm_ollama>(?:dev\.langchain4j\.model|org\.springframework\.ai)\.ollama)"
     rf"|(?P<jvm_compatible>dev\.langchain4j\.model\.localai)"
-    rf"|(?P<jvm_other>(?:dev\.langchain4j\.model|org\.springframework\.ai)\.(?:{_OTHERS_OF_JVM})\.|com\.zhipu\.oapi\.|com\.alibaba\.(?:cloud\.ai\.)?dashscope\.))"
+    rf"|(?P<jvm_other>(?:dev\.langchain4j\.model|org\.springframework\.ai)\.(?:{_OTHERS_OF_JVM})\.|com\.zhipu\.oapi\.|com\.alibaba\.(?:cloud\.ai\.)?dashscope\.|(?:[a-z]\w{{0,30}}\.){{1,4}}(?:{_OTHERS_OF_JVM})\.))"
 )
 _FRAME_NEEDS = (
     "node_modules",
@@ -43,6 +43,7 @@ _FRAME_NEEDS = (
     "com.openai",
     "zhipu",
     "dashscope",
+    ".deepseek.",
 )
 _NAMES = {
     "compatible": ("", "a client for OpenAI-compatible services"),

@@ -33,9 +33,9 @@ _SETTING = Phrases(
     r"""(?P<value>https?://[^\s"'`,;<>(){}|\\]{3,300})""",
     flags=re.IGNORECASE,
 )
-# In prose: `can openai_api_base support https://…`.
+# In prose: `can openai_api_base support https://…`, `接口地址设置为https://…`.
 _SAID_SETTING = Phrases(
-    r"""(?<![\w.-])["'`]?(?P<name>(?:openai[_ ])?(?:api[_ ])?base(?:[_ ]?url)?|base[_ -]?url)["'`]? (?:\w{1,12} ){1,3}["'`]?(?P<value>https?://[^\s"'`,;<>(){}|\\]{3,300})""",
+    r"""(?:(?<![\w.-])["'`]?(?P<name>(?:openai[_ ])?(?:api[_ ])?base(?:[_ ]?url)?|base[_ -]?url)["'`]? (?:\w{1,12} ){1,3}|(?P<label>(?:接口|API|主机|服务器?) ?地址)[^\n/]{0,16}?)["'`]?(?P<value>https?://[^\s"'`,;<>(){}|\\\u3000-\u9fff\uff00-\uffef]{3,300})""",
     flags=re.IGNORECASE,
 )
 _VARIABLE = re.compile(
@@ -56,7 +56,7 @@ _CALLED = Phrases(
     r"""|Cannot connect to host (?P<aio_host>[\w.:\[\]-]{1,253}):(?P<aio_port>\d{1,5})"""
     r"""|(?:Connection to|getaddrinfo(?:\s\w+)?|ENOTFOUND|EAI_AGAIN|lookup|Connected to|Host|Could not resolve host:|Failed to resolve|Failed to connect to|attempted address:) ['"]?(?P<name>[a-z0-9](?:[a-z0-9-]{0,62}\.){1,8}[a-z]{2,24})(?::(?P<name_port>\d{1,5}))?"""
     r"""|https://www\.cloudflare\.com/5xx-error-landing\?utm_source=errorcode_\d{3}&(?:amp;)?utm_campaign=(?P<campaign>(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24})"""
-    r"""|(?P<url>https?://[^\s"'`,;<>(){}|\\\]]{3,300})"""
+    r"""|(?P<url>(?:https?|wss?)://[^\s"'`,;<>(){}|\\\]]{3,300})"""
     r"""|(?:ECONNREFUSED|ETIMEDOUT|ECONNRESET|EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL|connect to|dial tcp) (?!127\.0\.0\.1:(?:7890|7891|7897|1080|10808|10809)\b)(?P<address>\[?[0-9a-f:.]{3,45}\]?):(?P<address_port>\d{1,5})"""
     r"""|Failed to connect to (?P<curl_host>[\w.-]{1,253}) port (?P<curl_port>\d{1,5})"""
     # Dart; the port beside it is often that of its own end.
@@ -120,18 +120,18 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
     (
         Phrases(
             rf"\b(?:{_VENDORS})(?:_?AI)?Exception\b|\b(?:by|on|from|via|through|with) (?:NVIDIA NIM|SiliconFlow|DashScope|Bailian|Together ?AI|Fireworks ?AI|DeepInfra|Cerebras|SambaNova|Groq ?Cloud|Novita ?AI|Hyperbolic|NVIDIA'?s? API)\b|\b(?:us(?:e|es|ing)|via|through|calls?|calling) (?:the |my |a )?(?:official |native )?(?:Google )?(?:{_VENDORS}) (?:(?:API|models?)\b|for the model\b)|(?<![A-Za-z])(?:{_VENDORS})(?:_?AI)?(?: API ?(?:error|request|call|请求|报错)| provider\b|:listModels)|"
-            rf"\bprovider[\"']?\s?[:=]\s?[\"'`*]{{0,3}}(?:xai-|builtin:)?(?:{_VENDORS})\b|\[(?:{_VENDORS})\] (?:\w{{1,40}})?Error\b",
+            rf"\bprovider[\"']?(?: ?(?:&|and|/|\|) ?model)?\s?[:=]\s?[\"'`*]{{0,3}}(?:xai-|builtin:)?(?:{_VENDORS})\b|(?m:^)#{{1,4}} [^\n]{{0,30}}\bprovider\b[^\n]{{0,20}}\n{{1,3}}[ \t]{{0,4}}(?:{_VENDORS})\b|\[(?:{_VENDORS})\] (?:\w{{1,40}})?Error\b",
             flags=re.IGNORECASE,
         ),
         "",
         "another provider",
     ),
-    (Phrases(r"\b(?:open ?|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bOpenAI[- ](?:format|style) (?:API|provider|endpoint|server)|兼容 ?OpenAI|OpenAI ?兼容|中转 ?(?:站|平台|服务|地址|接口|api|key|网站|商|节点|代理|渠道)|(?:代理|接口|api|第三方) ?中转|第三方(?:的|平台的)? ?(?:(?:open ?ai|(?:chat)?gpt|大模型) ?)?(?:api|接口|平台|渠道|代理|网关|供应商)|\b(?:us(?:e|es|ing)|for|via|through|calls?|calling) (?:a |an |the |my |some )?third[- ]party (?:OpenAI |API |LLM )?(?:APIs?|relay|proxy|endpoint|gateway|provider|service)\b|反代|转发服务|(?:修改|改|更换|换)[过了]{0,2} ?(?:OPENAI_)?(?:BASE_URL|API_BASE)\b|\bopenai[-_]forward\b|\bapi2d\b|\baihubmix\b|(?<![\w.:])/api/chat/completions\b|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\b(?:for|us(?:e|es|ing)|run(?:s|ning)?|host(?:s|ing)?|serv(?:e|es|ing)|connect(?:s|ed|ing)? to|call(?:s|ed|ing)?|against|via|through) (?:the |my |a |an |our )?(?:own )?(?:local|locally[- ](?:hosted|deployed|running|served)|self[- ]?hosted) (?:\w{1,20} )?(?:LLMs?|(?:language )?models?|inference server|LLM server)\b(?! works?\b)|\b(?:the|my|our|a) local (?:LLM|(?:language )?model)s? (?:(?:is|are|does|do|did|was|were|has|will|could|can) ?(?:not|n't)|isn't|doesn't|fails|keeps|times out|returns|throws|gives)\b", flags=re.IGNORECASE), "", "an OpenAI-compatible service"),
+    (Phrases(r"\b(?:open ?|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bOpenAI[- ](?:format|style) (?:API|provider|endpoint|server)|自定义(?:的)? ?(?:OpenAI ?)?(?:代理|API|接口|端点|服务商|供应商)|\bcustom (?:OpenAI )?(?:API )?(?:endpoints?|providers?|base ?URLs?)\b|兼容 ?OpenAI|OpenAI ?兼容|中转 ?(?:站|平台|服务|地址|接口|api|key|网站|商|节点|代理|渠道)|(?:代理|接口|api|第三方) ?(?:中转|转接|转发)|第三方(?:的|平台的)? ?(?:(?:open ?ai|(?:chat)?gpt|大模型) ?)?(?:api|接口|平台|渠道|代理|网关|供应商)|\b(?:us(?:e|es|ing)|for|via|through|calls?|calling) (?:a |an |the |my |some )?third[- ]party (?:OpenAI |API |LLM )?(?:APIs?|relay|proxy|endpoint|gateway|provider|service)\b|反代|转发服务|(?:修改|改|更换|换)[过了]{0,2} ?(?:OPENAI_)?(?:BASE_URL|API_BASE)\b|\bopenai[-_]forward\b|\bapi2d\b|\baihubmix\b|(?<![\w.:])/api/chat/completions\b|api\.openai\.com`?[\"']? ?(?:换成|改成|替换)|\b(?:for|us(?:e|es|ing)|run(?:s|ning)?|host(?:s|ing)?|serv(?:e|es|ing)|connect(?:s|ed|ing)? to|call(?:s|ed|ing)?|against|via|through) (?:the |my |a |an |our )?(?:own )?(?:local|locally[- ](?:hosted|deployed|running|served)|self[- ]?hosted) (?:\w{1,20} )?(?:LLMs?|(?:language )?models?|inference server|LLM server)\b(?! works?\b)|\b(?:the|my|our|a) local (?:LLM|(?:language )?model)s? (?:(?:is|are|does|do|did|was|were|has|will|could|can) ?(?:not|n't)|isn't|doesn't|fails|keeps|times out|returns|throws|gives)\b", flags=re.IGNORECASE), "", "an OpenAI-compatible service"),
 )  # fmt: skip
 _AZURE = Phrases(
     r"AzureOpenAI|AzureChatOpenAI|Azure(?:AI)?(?:Chat|Text)(?:Completion|Embedding|Generation)|azure_(?:chat|text)_(?:completion|embedding)|\bprovider[\"']?\s?[:=]\s?[\"'`*]{0,3}azure\b|AzureException|azure[_ -]openai|\bazure/|Azure\.RequestFailedException|Azure\.AI\.OpenAI|apim-request-id|DeploymentNotFound|"
     r"API deployment for this resource|subscription key or wrong API endpoint|\bunder Azure OpenAI|Virtual Network/Firewall|"
-    r"openai/deployments/|AZURE_OPENAI|lib[/\\]azure\.py|Service request failed\.\s{1,3}Status: \d{3}|Status: \d{3} \([^)\n]{1,60}\)\s{1,4}ErrorCode: |CognitiveServices|Azure Open ?AI|Azure\b[^\n]{0,200}\bprivate endpoints?\b|\bprivate endpoints?\b[^\n]{0,200}\bAzure\b",
+    r"openai/deployments/|AZURE_OPENAI|lib[/\\]azure\.py|Service request failed\.\s{1,3}Status: \d{3}|Status: \d{3} \([^)\n]{1,60}\)\s{1,4}ErrorCode: |CognitiveServices|Azure[- ]hosted\b|Azure Open ?AI|Azure\b[^\n]{0,200}\bprivate endpoints?\b|\bprivate endpoints?\b[^\n]{0,200}\bAzure\b",
     flags=re.IGNORECASE,
 )
 # Whose client called stands in its frames, whatever the file is called.
@@ -195,7 +195,7 @@ class Called:
 
 
 _CALLS = re.compile(
-    r"(?:request(?:ing)? (?:to|for)|\b(?:POST|GET|PUT|Post|Get)|for url|\burl|reach|connect(?:ing|ion)? to|fetch(?: at| failed)?|resource at|endpoint|load|sending request for url|calling|failed for|-> ?)[\s:'\"(=]{1,6}$",
+    r"(?:request(?:ing)? (?:to|for)|\b(?:POST|GET|PUT|Post|Get)|for url|\burl|reach|connect(?:ing|ion)? to|fetch(?: at| failed)?|resource at|endpoint|load|sending request for url|calling|failed for|-> ?|\b[45]\d\d [A-Z][A-Za-z ]{2,24} from)[\s:'\"(=]{1,6}$",
 )
 
 
@@ -206,6 +206,7 @@ def called(text: str) -> tuple[Called, ...]:
         groups = match.groupdict()
         url = groups.get("url")
         if url:
+            url = _PROSE_BEHIND.sub(r"\1", url)
             parts = _split(url)
             host, port = parts if parts else ("", None)
         else:
@@ -240,8 +241,8 @@ def called(text: str) -> tuple[Called, ...]:
             )
             port = int(number) if number and int(number) < 65536 else None
         host = host.lower().strip("[].")
-        # A name without dots is a neighbour's (compose, Kubernetes) where the text gives it with its port, or somebody blotted it out.
-        dotted = "." in host or ":" in host or host == "localhost" or port is not None or _blotted_out(host, url)
+        # A name without dots is a neighbour's (compose, Kubernetes) where the text gives it with its port or a path of an API.
+        dotted = "." in host or ":" in host or host == "localhost" or port is not None or _at_an_api_path(url)
         named = url is None or (
             bool(_CALLS.search(text[max(0, match.start() - 40) : match.start()]))
             and not _STOPPED.match(text, match.end(), match.end() + 60)
@@ -255,6 +256,8 @@ def called(text: str) -> tuple[Called, ...]:
     return tuple(found)
 
 
+# Chinese, Japanese and Korean prose goes on right behind a URL, without a blank; it may also stand for a host (`https://你的域名/v1`).
+_PROSE_BEHIND = re.compile(r"(://[\x21-\x7e]+)[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef].*", re.DOTALL)
 # A page's policy stops telemetry as well: only what is an API by its own address was a call of ours.
 _STOPPED = re.compile(r"[^\n]{0,20} (?:because it )?violates the|[^\n]{0,6} ?net::ERR_BLOCKED_BY_")
 
@@ -268,11 +271,9 @@ def stopped_elsewhere(text: str) -> bool:
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def _blotted_out(host: str, url: str | None) -> bool:
-    return url is not None and _BLOTTED.fullmatch(host) is not None and _API_PATH.search(url) is not None
+def _at_an_api_path(url: str | None) -> bool:
+    return url is not None and _API_PATH.search(url) is not None
 
-
-_BLOTTED = re.compile(r"[x*]{3,40}")
 
 _CALL_WORDS = (
     "://",
@@ -382,6 +383,10 @@ def _gateway(text: str, whole: str) -> tuple[str, str] | None:
     return named or clients.of_a_gateway(whole)
 
 
+# `a domain like https://api.openai.com` tells how one looks.
+_EXAMPLE = re.compile(
+    r"(?:\blike|such as|for example|e\.g\.|类似于?|例如|比如|譬如)[\s:\uff1a'\"`(]{0,4}\Z", re.IGNORECASE
+)
 # Where a redirect leads is not what was called.
 _LEADS_TO = re.compile(r"^[< \t]{0,8}location:[^\n]{0,2000}$", re.IGNORECASE | re.MULTILINE)
 
@@ -390,20 +395,27 @@ def _from_text(text: str, proxies: tuple[str, ...] = ()) -> tuple[str | None, st
     """The base URL that a setting in the text names, else the one of the failing call itself."""
     with_urls = "\n".join(line for line in text.split("\n") if "://" in line)
     named = [m for m in _SETTING.finditer(with_urls) if not _is_page(_legible(m["value"]))]
-    calls = called(_LEADS_TO.sub("", text))
-    named = named or [m for m in _SAID_SETTING.finditer(with_urls) if not _is_page(m["value"])]
+    without_ways = _LEADS_TO.sub("", text)
+    calls = [
+        call
+        for call in called(without_ways)
+        if not (
+            _OWN_HOSTS.search(call.host) and _EXAMPLE.search(without_ways[max(0, call.position - 30) : call.position])
+        )
+    ]
+    named = named or [m for m in _SAID_SETTING.finditer(with_urls) if not _is_page(_legible(m["value"]))]
     broken = None if named else _BROKEN_SETTING.search(text)
     if broken is not None:
         return broken["value"], f"the text: {broken['name']}"
     direct = [c for c in calls if _OWN_HOSTS.search(c.host)]
     if named:
         match = named[-1]
-        name = match["name"] or f"--{match['flag']}"
+        name = match["name"] or match.groupdict().get("label") or f"--{match['flag']}"
         return _legible(match["value"]).rstrip(".?"), f"the text: {name}"
     for call in reversed(calls):
         if call.port and any(f"{call.host}:{call.port}" in value for value in proxies):
             continue
-        if OTHER_SERVICES.search(call.host) or _only_address(call, direct):
+        if OTHER_SERVICES.search(call.host) or _only_address(call, direct) or _of_a_site(call):
             continue
         if call in direct:
             return _own_base_of(call), "the text names the host"
@@ -439,6 +451,27 @@ def _of_an_api(call: Called) -> bool:
     if parts is None or _OF_A_PAGE.search(parts.path):
         return False
     return bool(_API_PATH.search(parts.path) or _API_HOST.search(call.host))
+
+
+def _of_a_site(call: Called) -> bool:
+    """Whether a URL is that of a web application's own route (`https://www.example.com/api/chat`): its server calls the API, its page does not.
+
+    Ollama has such paths too, on a port of its own or under a name that tells.
+    """
+    parts = urlsplit(call.url) if call.url else None
+    return (
+        parts is not None
+        and call.port is None
+        and parts.path.startswith("/api/")
+        and "." in call.host
+        and not _A_NUMBER.fullmatch(call.host)
+        and not _OPENAI_PATH.search(parts.path)
+        and not _API_HOST.search(call.host)
+    )
+
+
+_A_NUMBER = re.compile(r"[\d.:]+")
+_OPENAI_PATH = re.compile(r"/v\d|completions\b|/embeddings\b|/responses\b|/openai\b|/conversation\b", re.IGNORECASE)
 
 
 def _looks_served(host: str) -> bool:

@@ -31,7 +31,7 @@ STATUS = Phrases(
     r"""|(?<![\d.,:])\b(?P<u>[45]\d{2}) ?(?:(?:time-?out|gateway|server|internal|internal server|not found|auth\w{0,10}|unauthorized|forbidden|bad request|HTTP|API) )?(?:errors?\b|错误|报错|异常)"""
     r"""|\b(?:GET|POST|PUT|OPTIONS) https?://[^\s"']{3,300} (?P<s>[45]\d{2})\b"""
     r"""|\bhttp(?:_?(?:status|code))?=(?P<n>[1-5]\d{2})\b"""
-    r"""|\bResponse:? (?P<o>[45]\d{2})\b"""
+    r"""|\bResponse(?::| is| was)? {1,2}(?P<o>[45]\d{2})\b(?! ?(?:ms|tokens|words|characters|bytes|lines)\b)"""
     r"""|b'HTTP/[\d.]{1,3}', (?P<p>\d{3}),"""
     r"""|Error reference number: (?P<q>5\d{2})"""
     r"""|(?:状态码|错误码|报错|返回|显示|提示|都是)\s?(?:为|是)?\s?[:\uff1a]?\s?(?P<r>[45]\d{2})(?!\d)"""

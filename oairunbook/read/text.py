@@ -97,6 +97,24 @@ def unescaped(text: str) -> str:
     return text.replace('\\"', '"').replace("\\'", "'")
 
 
+# Hashes of Ruby (`"error"=>{"code"=>nil}`), maps of Elixir (`%{"error" => …}`) and what Rust's serde prints for debugging (`Object {"error": String("…")}`).
+_ARROW = re.compile(
+    r"""%?(?P<open>\{?)(?P<key>(["'])(?:error|message|type|param|code|status|detail)\3)\s?=>\s?(?P<nil>nil\b)?"""
+)
+_SERDE = re.compile(
+    r"""\bObject (?=\{)|\b(?:String|Number|Bool)\((?P<value>"(?:[^"\\]|\\.)*"|\d+|true|false)\)|(?<=: )(?P<null>Null)\b"""
+)
+
+
+def as_json(text: str) -> str:
+    """The text with the error objects of other languages in the dress of JSON."""
+    if "=>" in text:
+        text = _ARROW.sub(lambda found: f"{found['open']}{found['key']}: {'null' if found['nil'] else ''}", text)
+    if "Object {" in text:
+        text = _SERDE.sub(lambda found: "null" if found["null"] else found["value"] or "", text)
+    return text
+
+
 def _decode(data: bytes) -> str:
     for mark, encoding in _BOMS:
         if data.startswith(mark):

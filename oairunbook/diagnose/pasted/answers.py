@@ -82,6 +82,8 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
         if not status and not error.type and _OF_ITSELF.fullmatch(f"{error.code or ''} {error.message or ''}"):
             # What a web application answers to its own pages: no envelope, no code but a catch-all, and a reason phrase.
             return reading("unknown", VAGUE, owner="unknown", missing=fetch.STATUS)
+        if family == "gateway" and status >= 500 and _ANOTHER_STATUS.fullmatch(error.message or ""):
+            return reading("api.gateway_upstream_failed", ANSWER)
         cause = _of_the_provider_behind(status, error, body.sample)
         if cause is not None:
             return reading(cause, ANSWER + 1)
@@ -209,6 +211,8 @@ _BROKE_OFF_INSIDE = re.compile(
     r"\bstream (?:closed|ended) before (?:response\.completed|completion|(?:a )?finish_reason)"
 )
 _SERVER_NOT_REACHED = re.compile(r"(?:\w[\w -]{1,30}: )?Server Connection Error\b", re.IGNORECASE)
+# A relay's own failure that tells nothing but a status: that of the answer it got.
+_ANOTHER_STATUS = re.compile(r"\W*HTTP (?:error|status)(?: code)?\W{1,3}[45]\d\d\W*", re.IGNORECASE)
 _STATUS_INSIDE = re.compile(
     r"[^{}]{0,120}\bstatus code:? (?P<status>[45]\d\d)\W*|error code: (?P<edge>5\d\d)\W*", re.IGNORECASE
 )

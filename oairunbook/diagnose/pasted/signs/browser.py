@@ -70,10 +70,10 @@ SIGNS = (
         r"\b(?:POST|GET) https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]):11434/\S{0,80} 403\b",
         r"\[GIN\] .{0,40}\| 403 \|.{0,80}\"/api/(?:chat|generate|tags|embed|embeddings|show)\"",
     ),
-    # LM Studio with CORS switched off takes the preflight for a call.
+    # LM Studio with CORS switched off takes the preflight for a call; the client may ask for paths that it does not know besides.
     sign(
         "browser.cors_blocked",
-        EXCHANGE,
+        EXCHANGE + 6,
         r"Received OPTIONS request to /v1/\S{1,60} with body: \{\}",
     ),
     # Told, not shown.

@@ -133,6 +133,8 @@ SIGNS = (
         r"No connection adapters were found",
         r"Failed to parse URL from",
         r"ERR_INVALID_URL",
+        # LangChain.js makes the URL of a call to Azure of these.
+        r"Azure OpenAI API (?:instance name|deployment name|version) not found",
         r"Only absolute URLs are supported",
         r"unsupported protocol scheme",
         r"URI (?:with undefined scheme|is not absolute)",

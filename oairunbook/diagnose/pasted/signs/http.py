@@ -336,6 +336,8 @@ SIGNS = (
         "http.truncated",
         EXCHANGE,
         r"TypeError: terminated\b",
+        # An application that shows the message alone.
+        r"\b(?:error|fail(?:ed|ure)?)\b.{0,60}\b(?:request|stream|response|completion): terminated\b",
     ),
     # Bun says so of a reset as well, and then names ECONNRESET.
     sign(

@@ -147,7 +147,8 @@ SIGNS = (
         TLS + 3,
         r"DEPTH_ZERO_SELF_SIGNED",
         # Not of certificates, which is prose.
-        r"(?:18 )?\(?self[- ]signed certificate\b\)?(?! in)",
+        # Who says that a server uses one tells of the server, and not of what failed.
+        r"(?<!\buse a )(?<!\buses a )(?<!\busing a )(?<!\bwith a )(?<!\bhas a )(?<!\bhave a )(?:18 )?\(?self[- ]signed certificate\b\)?(?! in)",
         # rustls: a certificate authority's certificate as the server's own.
         r"CaUsedAsEndEntity",
         r"\bselfsigned_peer\b",
