@@ -9,6 +9,7 @@ import pytest
 from oairunbook.diagnose import diagnose
 from oairunbook.evidence import (
     Body,
+    ConnectFailed,
     ErrorLink,
     Evidence,
     HttpAnswer,
@@ -19,6 +20,7 @@ from oairunbook.evidence import (
     Stopped,
     TlsHandshake,
 )
+from tests.cases import cases
 from tests.recorded import answer, connected, evidence, observation, resolved, sdk_answered, sdk_failed
 
 ADDRESS = "162.159.140.245"
@@ -205,3 +207,58 @@ def test_a_walk_whose_request_went_to_another_address_is_no_second_failure() -> 
 
     assert verdict.cause == "ok"
     assert (twice.cause, twice.failed) == ("api.server_error", 2)
+
+
+def given_up(identity: str, *steps: str) -> Observation:
+    return observation(identity, Stopped(reason="no answer in time", seen=steps), layer="api")
+
+
+CONNECTING = "connection.connect_tcp.started"
+SENT = (CONNECTING, "connection.connect_tcp.complete", "http11.send_request_headers.complete")
+
+
+def test_a_stream_that_was_given_up_before_it_was_sent_has_not_stalled_and_one_that_was_sent_has() -> None:
+    alone = [
+        replace(own(f"{kind}:apart", None), changed="with nothing else under way") for kind in ("sdk", "sdk.stream")
+    ]
+    unsent = seen(own("sdk", None), given_up("sdk.stream", CONNECTING), *all_good(range(2, 14)))
+    sent = seen(own("sdk", None), given_up("sdk.stream", *SENT), *all_good(range(2, 14)))
+
+    assert diagnose(replace(unsent, observations=(*unsent.observations, *alone))).cause == "ok"
+    assert diagnose(unsent).cause == "unknown"
+    assert diagnose(sent).cause == "http.stream_stalled"
+    assert diagnose(replace(sent, observations=(*sent.observations, *alone))).cause == "http.stream_stalled"
+
+
+def test_a_request_that_was_given_up_before_it_was_sent_is_no_read_timeout_and_one_that_was_sent_is() -> None:
+    assert diagnose(seen(given_up("sdk", CONNECTING), *all_good(range(2, 14)))).cause == "unknown"
+    assert diagnose(seen(given_up("sdk", *SENT), *all_good(range(2, 14)))).cause == "http.read_timeout"
+
+
+def unconnected(number: int, errno_name: str = "ETIMEDOUT") -> tuple[Observation, ...]:
+    link = ErrorLink(type="OSError", text=errno_name, errno=110, errno_name=errno_name)
+    return (
+        replace(resolved(), id=f"dns.system#{number}", attempt=number),
+        observation(
+            f"tcp:{ADDRESS}#{number}",
+            ConnectFailed(address=ADDRESS, port=443, errors=(link,)),
+            layer="tcp",
+            attempt=number,
+        ),
+    )
+
+
+def test_a_fault_that_some_meet_comes_before_a_certificate_that_the_others_meet() -> None:
+    """Once alone it may be this machine's load; and a reset or a silence further on may be the same trouble at another step."""
+    expired, shaking = (
+        next(c.evidence for c in cases() if c.name == n) for n in ("tls_expired", "tls_silence_after_hello")
+    )
+
+    def judged(seen: Evidence, *lost: int) -> tuple[str, str | None]:
+        more = tuple(o for number in lost for o in unconnected(number))
+        verdict = diagnose(replace(seen, observations=(*seen.observations, *more)))
+        return verdict.cause, verdict.pattern
+
+    assert judged(expired, 97, 98, 99) == ("tcp.timeout", "intermittent")
+    assert judged(expired) == judged(expired, 99) == ("tls.expired", "steady")
+    assert judged(shaking, 98, 99)[0] == "tls.timeout"

@@ -32,7 +32,9 @@ from oairunbook.diagnose.reading import (
     repeat_that_broke_off,
     request_succeeded,
     stream_failed,
+    with_unsent_made_again,
     without_isolating_tests,
+    without_own,
 )
 from oairunbook.evidence import Evidence, HttpAnswer, NotTried, SdkAnswered, Stopped, quoted_id
 from oairunbook.verdict import Also, Because, Owner, Verdict
@@ -113,12 +115,18 @@ def _of_probes(evidence: Evidence) -> Verdict:
     A path on which the application's own minimal request succeeded is healthy, whatever else was odd beside it, unless attempts of the
     same path failed, or a counter-test showed what a tiny request does not meet.
     """
+    evidence = with_unsent_made_again(evidence)
     without_ours = apart.alone(evidence, find) or apart.guarded(evidence, find)
     if without_ours is not None:
         verdict = _of_probes(without_ours.evidence)
         because = tuple(without_ours.cited(reason) for reason in verdict.because)
         return dataclasses.replace(verdict, because=because, also=(without_ours.also, *verdict.also))
     tries = _compared_with_others(evidence, attempted(evidence, find))
+    first = pattern.before_a_steady_one(tries)
+    if first is not None:
+        # The SDK's own requests, which all failed, met either.
+        counted = pattern.count(without_own(evidence), first, None)
+        return _fault(evidence, first.most_common(), find(evidence), counted)
     comes_and_goes = tries.intermittent and tries.certain
     findings = find(without_isolating_tests(evidence) if comes_and_goes else evidence)
     if request_succeeded(evidence) is not None and stream_failed(evidence) is None:

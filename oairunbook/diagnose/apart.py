@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from oairunbook.diagnose.catalogue import Cause, Finding
-from oairunbook.diagnose.reading import attempts, path_alone
+from oairunbook.diagnose.reading import APART, attempts, path_alone
 from oairunbook.evidence import Evidence, HttpAnswer, Observation, SdkAnswered
 from oairunbook.records import dataclass
 from oairunbook.verdict import Also, Because
 
 Find = Callable[[Evidence], "list[tuple[Cause, Finding]]"]
 
-_ALONE, _SLOWLY, _SEVERAL, _OWN = "alone.", "slowly.", "several.", ":apart"
-"""How the ids begin of attempts that were made one at a time, of those with pauses between, and of those made at the same moment after them;
-and how those of the application's own requests end that were made with nothing else under way."""
+_ALONE, _SLOWLY, _SEVERAL = "alone.", "slowly.", "several."
+"""How the ids begin of attempts that were made one at a time, of those with pauses between, and of those made at the same moment after them."""
 
 _BY_CHANCE = 0.05
 
@@ -73,7 +72,7 @@ def guarded(evidence: Evidence, find: Find) -> Apart | None:
     None unless an attempt failed before those requests and another one after them.
     """
     single = list(_attempts_of(evidence, _ALONE))
-    own = [o for o in evidence.observations if o.id.endswith(_OWN)]
+    own = [o for o in evidence.observations if o.id.endswith(APART)]
     if len(single) < 2 or not own or any(_ended(one, find) is None for one in single):
         return None
     begins = [one.observations[0].started_seconds for one in single]
@@ -146,12 +145,12 @@ def _as_a_walk(evidence: Evidence, kind: str) -> list[tuple[Observation, Observa
     single = [o for o in evidence.observations if o.id.startswith(kind)]
     first = min(o.attempt for o in single)
     # What the application's own requests met at first counts where they were not made again.
-    own = [o for o in evidence.observations if o.id.endswith(_OWN)]
+    own = [o for o in evidence.observations if o.id.endswith(APART)]
     own = own or [o for o in evidence.observations if o.probe == "sdk" and o.changed is None]
     kept = [o for o in evidence.observations if o.probe in ("client", "status") or o.id.startswith("control.")]
     return [
         *((o, o) for o in kept),
-        *((replace(o, changed=None, id=o.id.removesuffix(_OWN)), o) for o in own),
+        *((replace(o, changed=None, id=o.id.removesuffix(APART)), o) for o in own),
         *((_on_the_path(o, kind, first), o) for o in single),
     ]
 

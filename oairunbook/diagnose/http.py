@@ -218,7 +218,7 @@ def _truncated(evidence: Evidence) -> Finding | None:
 def _read_timeout(evidence: Evidence) -> Finding | None:
     if request_succeeded(evidence):
         # Of the application's own requests one was answered and one waits in vain, as some of the attempts do.
-        waiting = stopped(evidence, "sdk.stream")
+        waiting = stopped(evidence, "sdk.stream", sent=True)
         if waiting is None or not _silent_attempts(evidence):
             return None
         fact = (
@@ -234,7 +234,7 @@ def _read_timeout(evidence: Evidence) -> Finding | None:
         if answer.ended == "silence":
             fact = f"status {answer.status} came, and then no more: {words(answer.errors)}"
             return Finding(because=(cite(observation, fact),), certainty="likely")
-    given_up = stopped(evidence, "sdk")
+    given_up = stopped(evidence, "sdk", sent=True)
     if given_up is not None and any(evidence.of(HttpAnswer, "http")):
         fact = f"the SDK's own request got no whole answer in {given_up.seconds:.0f} s; smaller ones are answered"
         posts = _posts_without_answer(evidence)
@@ -276,22 +276,23 @@ def _stream_stalled(evidence: Evidence) -> Finding | None:
     buffered = _in_one_piece(evidence)
     if buffered is not None:
         return buffered
-    for observation in evidence.observations:
-        outcome = observation.outcome
-        stalled = (
-            isinstance(outcome, SdkFailed)
-            and outcome.stream
-            and outcome.answer is None
-            and _request_was_sent(outcome.trace)
-            and _mentions(outcome.errors, "Timeout")
-        )
-        given_up = observation.id == "sdk.stream" and outcome.kind == "stopped"
-        if stalled or given_up:
-            fact = "the whole answer came, and the same request streamed stopped arriving"
+    fact = "the whole answer came, and the same request streamed stopped arriving"
+    for observation, failed in evidence.of(SdkFailed):
+        if (
+            failed.stream
+            and failed.answer is None
+            and _request_was_sent(failed.trace)
+            and _mentions(failed.errors, "Timeout")
+        ):
             # Where not one event came it may as well be a request that gets no answer now and then.
-            begun = stalled and bool(getattr(outcome, "chunks", 0))
-            return Finding(because=(cite(observation, fact),), certainty="proven" if begun else "likely")
-    return None
+            return Finding(because=(cite(observation, fact),), certainty="proven" if failed.chunks else "likely")
+    given_up = stopped(evidence, "sdk.stream", sent=True)
+    if given_up is None:
+        return None
+    seen = getattr(given_up.outcome, "seen", ())
+    if seen and not seen[-1].endswith(" events"):
+        fact = f"the whole answer came, and of the same request streamed no event did in {given_up.seconds:.0f} s"
+    return Finding(because=(cite(given_up, fact),), certainty="likely")
 
 
 _PIECES, _LATE_SECONDS, _ONE_PIECE_SECONDS = 3, 0.5, 0.02

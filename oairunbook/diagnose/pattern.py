@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal
 
 from oairunbook.diagnose.catalogue import LAYERS, Cause, Finding
@@ -74,6 +75,39 @@ class Attempted:
             # The same reset can come before or after this side's first bytes.
             counted["tcp.reset"] += counted.pop("tls.reset", 0)
         return min(self.failed, key=lambda item: (-counted[item[0].id], LAYERS.index(item[0].layer or "api")))
+
+
+def before_a_steady_one(tries: Attempted) -> Attempted | None:
+    """The fault that some attempts met, where all the others met one and the same further on; None if that is not what was seen.
+
+    None passed, but of two faults the first on the path comes and goes. Only what cannot be the same trouble at another step counts: what name
+    servers said, or a step that ended more than once before a verdict on a certificate, which no load and no limit makes.
+    """
+    if not tries.failed or len(tries.failed) < tries.tried:
+        return None
+    steady = max((cause for cause, _ in tries.failed), key=lambda cause: _place(cause))
+    early = tuple((cause, finding) for cause, finding in tries.failed if cause.id != steady.id)
+    further = len(tries.failed) - len(early)
+    if min(len(early), further) < _SEVERAL or any(_place(cause) >= _place(steady) for cause, _ in early):
+        return None
+    told = all(cause.id in _TOLD_BY_SERVERS for cause, _ in early)
+    if not told and steady.id not in _ON_A_CERTIFICATE:
+        return None
+    why = f"{further} of {tries.tried} attempts got further, and each of them ended so"
+    also = ((steady.id, why),)
+    return replace(tries, failed=tuple((cause, replace(found, also=(*found.also, *also))) for cause, found in early))
+
+
+def _place(cause: Cause) -> int:
+    return LAYERS.index(cause.layer or "api")
+
+
+_SEVERAL = 2
+
+_ON_A_CERTIFICATE = (
+    *("tls.untrusted_issuer", "tls.trust_store_mismatch", "tls.self_signed", "tls.incomplete_chain"),
+    *("tls.expired", "tls.not_yet_valid", "tls.clock_skew", "tls.hostname_mismatch"),
+)
 
 
 def interval(failed: int, tried: int) -> tuple[float, float]:

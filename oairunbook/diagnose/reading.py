@@ -137,6 +137,11 @@ def without_isolating_tests(evidence: Evidence) -> Evidence:
     return replace(evidence, observations=kept)
 
 
+def without_own(evidence: Evidence) -> Evidence:
+    """The record without the SDK's own requests."""
+    return replace(evidence, observations=tuple(o for o in evidence.observations if o.probe != "sdk"))
+
+
 CONTROL = "control."
 
 
@@ -279,6 +284,36 @@ def in_its_first_place(evidence: Evidence, repeat: Observation) -> Evidence:
     return replace(evidence, observations=(*kept, replace(repeat, id=first, changed=None)))
 
 
+def with_unsent_made_again(evidence: Evidence) -> Evidence:
+    """The record with the SDK's requests that were made again by themselves in the place of those that were given up before they had been sent.
+
+    Those say nothing of an answer, and their connection may only have waited for what was beside them.
+    """
+    again = {o.id.removesuffix(APART): o for o in evidence.observations if o.id.endswith(APART)}
+    unsent = {
+        o.id
+        for o in evidence.observations
+        if o.id in again and isinstance(o.outcome, Stopped) and not was_sent(o.outcome)
+    }
+    if not unsent:
+        return evidence
+    told = tuple(
+        replace(o, changed=None) if o.id.removesuffix(APART) in unsent else o
+        for o in evidence.observations
+        if o.id not in unsent
+    )
+    return replace(evidence, observations=told)
+
+
+APART = ":apart"
+"""How the ids end of the SDK's requests that were made with nothing else under way."""
+
+
+def was_sent(given_up: Stopped) -> bool:
+    """Whether a request had been sent when it was given up; also where the record does not say how far it got."""
+    return not given_up.seen or any("send_request_headers" in step for step in given_up.seen)
+
+
 def _refused(evidence: Evidence, failed: SdkFailed) -> bool:
     """Whether the API itself refused."""
     return failed.answer is not None and failed.answer.status < 500 and is_api_answer(evidence, failed.answer)
@@ -370,10 +405,10 @@ def one_path_away(evidence: Evidence) -> tuple[tuple[Because, ...], tuple[str, .
     return (cite(observation, fact),), (f"Set the base URL to {where}: an API answers there.",)
 
 
-def stopped(evidence: Evidence, identity: str) -> Observation | None:
-    """The observation of that id, if it was given up."""
-    for observation, _ in evidence.of(Stopped):
-        if observation.id == identity:
+def stopped(evidence: Evidence, identity: str, *, sent: bool = False) -> Observation | None:
+    """The observation of that id, if it was given up; with *sent* only if it is a request that may have been sent by then."""
+    for observation, given_up in evidence.of(Stopped):
+        if observation.id == identity and (not sent or was_sent(given_up)):
             return observation
     return None
 

@@ -27,6 +27,7 @@ class OwnRequests:
         self._collection = collection
         self._timeout = timeout
         self._until = until
+        self._under_way: dict[Task, sdk.UnderWay] = {}
 
     def begin(
         self,
@@ -55,7 +56,8 @@ class OwnRequests:
         beside = second or 1 < number < 2 + _MORE_OF_EACH
         seconds = self._timeout if beside else self._timeout + ANSWER_SECONDS
         what = "POST, streamed" if stream else ("POST" if model else "GET, no model named")
-        return self._collection.begin(
+        under_way = sdk.UnderWay()
+        task = self._collection.begin(
             identity,
             "sdk",
             "api",
@@ -67,9 +69,24 @@ class OwnRequests:
                 own_credential=own,
                 timeout=self._timeout,
                 deadline=self._collection.deadline.sooner(seconds),
+                under_way=under_way,
             ),
             changed=changed,
         )
+        self._under_way[task] = under_way
+        return task
+
+    def give_up(self, task: Task) -> None:
+        """Record that nobody waits for a request any longer, and how far it had got."""
+        task.stop("no answer in time", self._under_way[task].steps())
+
+    def unsent(self, task: Task) -> bool:
+        """Whether a request has not been sent yet."""
+        return not task.done and self._under_way[task].unsent
+
+    def arrives(self, task: Task) -> bool:
+        """Whether an answer has begun and is not done, and its next part may still come."""
+        return not task.done and self._under_way[task].arrives(self._timeout)
 
     def once_more(self, client: clients.Client, model: str, whole: Task, streamed: Task, second: Task | None) -> None:
         """Make both requests some more times, where one of them failed at once or somebody was told to slow down.
@@ -90,7 +107,7 @@ class OwnRequests:
             for stream in (number % 2 == 0, number % 2 == 1):
                 task = self.begin(client, model, stream=stream, own=True, number=number)
                 if not self._until(lambda task=task: task.done, self._timeout + PATIENCE_SECONDS):  # type: ignore[misc]
-                    task.stop("no answer in time")
+                    self.give_up(task)
                     return
                 if self._stopped_arriving(task):
                     # Each further one would take as long.

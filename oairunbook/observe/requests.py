@@ -41,6 +41,7 @@ class Requests:
         self._own = OwnRequests(path.route, collection, timeout, until)
         # Not time.sleep: it fails under libfaketime, with which people test clocks.
         self._pause = threading.Event()
+        self._any_unsent = False
 
     def make(self, address: str, stream: Stream, attempts: Attempts, *, addresses: int) -> bool:
         """One request without credentials and the SDK's own, side by side. True if the SDK's own succeeded.
@@ -102,9 +103,12 @@ class Requests:
         if second is not None and not self._until(lambda: second.done, PATIENCE_SECONDS) and streamed[0].done:
             # It began beside one that has long come: to its own time limit, which tells whether it had begun to arrive.
             self._until(lambda: second.done, self._timeout)
+        # A first event may take long, and whoever sends one after the other has not stopped.
+        self._until(lambda: not any(self._own.arrives(task) for task in streamed), last.left)
+        self._any_unsent = any(self._own.unsent(task) for task in tasks)
         for task in (*tasks, *((second,) if second else ()), *beside):
             if not task.done:
-                task.stop("no answer in time")
+                self._own.give_up(task)
         if own and model is not None:
             self._own.once_more(client, model, whole, streamed[0], second)
         return all(getattr(task.outcome, "kind", "") == "sdk_answered" for task in tasks)
@@ -119,6 +123,7 @@ class Requests:
 
     def apart(self, pause: float) -> None:
         """The application's own requests once more, one after the other, with nothing else under way."""
+        self._any_unsent = False
         client = self._client()
         if client is None or client.of_the_application:
             return
@@ -128,8 +133,13 @@ class Requests:
             self._pause.wait(pause)
             task = self._own.begin(client, model, stream=stream, own=own, apart=True)
             if not self._until(lambda task=task: task.done, self._timeout + ANSWER_SECONDS):  # type: ignore[misc]
-                task.stop("no answer in time")
+                self._own.give_up(task)
                 return
+
+    def unsent_again(self) -> None:
+        """Where one was given up before it had been sent: made by themselves, they tell of the path and not of what was beside them."""
+        if self._any_unsent:
+            self.apart(0.0)
 
     def _models(self, client: clients.Client) -> tuple[str, ...]:
         """The models that this key sees; none if they do not come within one step's time."""
@@ -162,7 +172,7 @@ class Requests:
         model = self._route.model.value if self._route.model else sdk.PREFERRED_MODELS[0]
         task = self._own.begin(client, model, stream=False, own=client.of_the_application)
         if not self._until(lambda: task.done, min(self._timeout, 3.0)):
-            task.stop("no answer in time")
+            self._own.give_up(task)
 
     def _keeps_its_key(self) -> None:
         reason = "the application's client would send its key where no certificate is verified"

@@ -44,6 +44,34 @@ NO_CHAT = (
 )
 
 
+class UnderWay:
+    """How far one request has got, for whoever waits for it while another thread makes it."""
+
+    def __init__(self) -> None:
+        self.trace = Trace(time.monotonic())
+        self.chunks = 0
+        self._last_chunk = 0.0
+
+    def chunk_came(self) -> None:
+        """Note one more event of a stream."""
+        self.chunks, self._last_chunk = self.chunks + 1, time.monotonic()
+
+    def steps(self) -> tuple[str, ...]:
+        """What has been seen by now: names of the trace's events, and how many events a stream brought. Nothing where the transport has no trace."""
+        return (*(event.name for event in self.trace.events()), *([f"{self.chunks} events"] if self.chunks else []))
+
+    @property
+    def unsent(self) -> bool:
+        """Whether the transport was still on its way to the server: a name, a connection or a handshake."""
+        steps = self.steps()
+        return bool(steps) and not any("send_request_headers" in step for step in steps)
+
+    def arrives(self, silence_seconds: float) -> bool:
+        """Whether an answer has begun, and its next part may still come: nothing is silent before the first event of a stream."""
+        begun = any(step.endswith("receive_response_headers.complete") for step in self.steps())
+        return begun and (not self.chunks or time.monotonic() - self._last_chunk < silence_seconds)
+
+
 def minimal_request(
     client: Client,
     *,
@@ -52,6 +80,7 @@ def minimal_request(
     own_credential: bool,
     timeout: float,
     deadline: Deadline,
+    under_way: UnderWay | None = None,
 ) -> SdkAnswered | SdkFailed:
     """One minimal request by the SDK: a POST of a few tokens, or a listing of models where no model is known.
 
@@ -62,9 +91,11 @@ def minimal_request(
         own_credential: False sends a placeholder key.
         timeout: Seconds for connecting.
         deadline: When reading gives up.
+        under_way: Told how far it has got.
     """
-    began = time.monotonic()
-    trace = Trace(began)
+    under_way = under_way or UnderWay()
+    trace = under_way.trace
+    began = trace.began
     ended: Ending | None = None
 
     def record_with_end(name: str, info: Mapping[str, Any]) -> None:
@@ -87,7 +118,6 @@ def minimal_request(
         "stream": stream,
         "credential": "own" if own_credential else "placeholder",
     }
-    chunks = 0
     try:
         WATCHED.set(watched)
         raw = _send(client, sdk, model, stream)
@@ -102,7 +132,8 @@ def minimal_request(
                 now = time.monotonic()
                 first = now - began if first is None else first
                 spread = now - began - first
-                gap, last, chunks = max(gap or 0.0, now - last), now, chunks + 1
+                gap, last = max(gap or 0.0, now - last), now
+                under_way.chunk_came()
                 choices = getattr(chunk, "choices", None) or ()
                 completed = completed or any(choice.finish_reason for choice in choices)
             shape = "stream" if "event-stream" in (content_type or "") else (content_type or "")
@@ -115,7 +146,7 @@ def minimal_request(
             errors=error_chain(error),
             trace=trace.events(),
             answer=answer,
-            chunks=chunks if stream else None,
+            chunks=under_way.chunks if stream else None,
             ended=ended,
         )
     finally:
@@ -128,7 +159,7 @@ def minimal_request(
         headers=headers,
         trace=trace.events(),
         shape=shape,
-        chunks=chunks if stream else None,
+        chunks=under_way.chunks if stream else None,
         completed=completed,
         longest_gap_seconds=round(gap, 6) if gap is not None else None,
         first_chunk_seconds=round(first, 6) if first is not None else None,

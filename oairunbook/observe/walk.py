@@ -388,6 +388,7 @@ class Walk:
         differ = healthy or (not reached and attempts.some_passed)
         attempts.wait(max(quiet.left, patience), silent_seconds=self._timeout if differ else 0.0)
         attempts.apart(requests.apart, walk_failed=not reached and self._turned_away())
+        requests.unsent_again()
         for thread in self._walkers:
             thread.join(max(0.0, quiet.left))
         for task in (*self._side, *self._tests.values()):

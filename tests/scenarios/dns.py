@@ -460,6 +460,16 @@ def dns_servfail_now_and_then_and_a_wrong_key(world: World) -> Steps:
     world.client.environment["OPENAI_API_KEY"] = key
 
 
+@scenario("dns.servfail", intermittent=True)
+def dns_servfail_now_and_then_and_an_expired_certificate(world: World) -> Steps:
+    """Two faults, and no request gets through: the name is met first, and the certificate by those that have it."""
+    world.dns.fail("SERVFAIL", API, every=2)
+    world.api.serve(certificate=world.certificate(API, expired=True))
+    yield sdk_raises("certificate has expired|name resolution")
+    world.dns.mend()
+    world.api.serve()
+
+
 def _refused_or_without_a_name(world: World) -> None:
     ends = ["401" in world.client.sdk() for _ in range(8)]
     assert len(set(ends)) == 2, f"eight requests ended alike: {ends}"

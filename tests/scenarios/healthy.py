@@ -2,9 +2,12 @@
 
 import itertools
 import json
+import socket
 import ssl
+import time
 from collections.abc import Callable
 
+from oairunbook.lab import wire
 from oairunbook.lab.certificates import sign
 from oairunbook.lab.listener import reset
 from tests.scenarios.dns import resolves_to
@@ -559,3 +562,29 @@ def healthy_gateway_with_a_limit_of_requests(world: World) -> Steps:
     yield sdk_answers
     world.gateway.stop(daemon)
     world.gateway.serve("gateway_ok")
+
+
+@healthy()
+def healthy_stream_that_is_thought_about(world: World) -> Steps:
+    """The whole answer comes at once, and the stream brings nothing but comments for longer than a step may take."""
+
+    def think(connection: socket.socket) -> None:
+        connection.sendall(wire.head(200, (("content-type", "text/event-stream"), ("transfer-encoding", "chunked"))))
+        for _ in range(4):
+            connection.sendall(wire.chunk(b": thinking\n\n"))
+            time.sleep(0.8)
+        choice = {"index": 0, "delta": {"content": "pong"}, "finish_reason": "stop"}
+        event = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "choices": [choice]}
+        connection.sendall(wire.chunk(f"data: {json.dumps(event)}\n\ndata: [DONE]\n\n".encode()) + b"0\r\n\r\n")
+
+    world.api.spoil(lambda request: b'"stream":true' in request.body.replace(b" ", b""), think)
+    yield sdk_answers
+    world.api.serve()
+
+
+@healthy(packets=True)
+def healthy_with_a_limit_of_new_connections_a_second(world: World) -> Steps:
+    """What is over the limit is lost and comes through when it is sent again; this test alone makes so many, and its own streams are among them."""
+    world.middle.rule("tcp dport 443 tcp flags & (syn | ack) == syn limit rate over 6/second burst 6 packets drop")
+    yield sdk_answers
+    world.middle.mend()
