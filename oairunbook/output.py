@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -131,6 +131,17 @@ def keep_cut_short(cut: CutShortError, json_file: str | None) -> None:
         # How the look ended stays what happened, and the exit status says so.
         kept = f"They could not be kept: {lost.message}"
     click.echo(f"\n{cut}. {kept}", err=True)
+
+
+@contextlib.contextmanager
+def shown_progress() -> Iterator[Callable[[str], None] | None]:
+    """`progress_line` while something is under way; what it shows is gone at the end."""
+    show = progress_line()
+    try:
+        yield show
+    finally:
+        if show:
+            show("")
 
 
 def progress_line() -> Callable[[str], None] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -157,6 +158,30 @@ def test_the_list_as_json_comes_in_pieces_and_is_one_document_also_in_a_file(tmp
     assert written.stderr == "1203 runs; 0 unfinished\n"
     none = json.loads(call(tmp_path / "archive", "list", "--cause", "nothing", "--json", "-").stdout)
     assert (none["runs"], none["matching"]) == ([], 0)
+
+
+def test_what_takes_long_tells_a_terminal_how_far_it_is_and_leaves_nothing_of_that_there(tmp_path: Path) -> None:
+    generate(tmp_path, 1203)
+    for command, far in (
+        (("list", "--last", "1"), b"making the index: 1,000 runs read"),
+        (("verify",), b"1,000 of 1,203 runs"),
+    ):
+        shown, terminal = os.openpty()
+        call = [sys.executable, "-P", "-m", "oairunbook.cli", "archive", *command, "--archive", str(tmp_path)]
+        with (
+            os.fdopen(shown, "rb", buffering=0) as screen,
+            subprocess.Popen(call, stdout=subprocess.PIPE, stderr=terminal) as process,
+        ):
+            os.close(terminal)
+            said = b""
+            # Linux ends a terminal that nobody writes to any more with EIO.
+            with contextlib.suppress(OSError):
+                while part := screen.read(4096):
+                    said += part
+            assert process.stdout
+            assert b"\x1b" not in process.stdout.read()
+        assert far in said
+        assert said.rpartition(b"\r\x1b[K")[2] in (b"", b"1 run, the newest of 1203; 0 unfinished\r\n")
 
 
 def test_what_is_asked_for_is_data_and_never_a_part_of_the_query(tmp_path: Path) -> None:

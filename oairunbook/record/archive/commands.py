@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from oairunbook.options import hide_option
-from oairunbook.output import NotWrittenError, examples, inert, json_option, say, write_json, write_pieces
+from oairunbook.output import (
+    NotWrittenError,
+    examples,
+    inert,
+    json_option,
+    say,
+    shown_progress,
+    write_json,
+    write_pieces,
+)
 from oairunbook.verdict import Owner
 
 if TYPE_CHECKING:
@@ -121,7 +130,10 @@ def list_runs(
     from oairunbook.record.archive.mirror import address
 
     wanted = Wanted(since=since, until=until, host=host, owner=owner or "", cause=cause, route=route, practice=practice)
-    with _wrong_calls(), open_index(folder := archive_root(root)) as index:
+    with _wrong_calls(), ExitStack() as opened:
+        folder = archive_root(root)
+        with shown_progress() as progress:
+            index = opened.enter_context(open_index(folder, progress))
         matching = index.count(wanted)
         unfinished = [
             row
@@ -238,7 +250,8 @@ def verify(root: str, public_keys: tuple[str, ...], knows: str, quick: bool, jso
             refresh(folder)
         if not folder.is_dir() or not ((folder / CHAIN).exists() or any(run_folders(folder))):
             raise click.UsageError(inert(f"{address(folder)} is no archive: it holds neither a {CHAIN} nor a run."))
-        checked = check(folder, keys, knows=knows, quick=quick)
+        with shown_progress() as progress:
+            checked = check(folder, keys, knows=knows, quick=quick, progress=progress)
     if json_file:
         write_json({"archive": address(folder), "intact": checked.intact, **asdict(checked)}, json_file)
     if json_file != "-":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -131,15 +131,15 @@ class Index:
 
 
 @contextmanager
-def open_index(archive: Path) -> Iterator[Index]:
-    """The index of this archive, brought up to date; in memory where nothing can be kept.
+def open_index(archive: Path, progress: Callable[[str], None] | None = None) -> Iterator[Index]:
+    """The index of this archive, brought up to date; in memory where nothing can be kept. *progress* is told now and then how far it is.
 
     Raises:
         ArchiveError: There is no archive.
         OSError: The archive cannot be read.
     """
     demand_archive(archive)
-    with closing(open_database(archive)) as database:
+    with closing(open_database(archive, progress)) as database:
         yield Index(archive, database)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
@@ -40,6 +40,7 @@ _WORTH_WRITING = 100
 """A file is written anew once so many-th of its runs are new; fewer are read from their manifests each time, which costs less."""
 
 _LONGEST_LINE_BYTES = 8192
+_TOLD_EVERY = 1000
 
 _SCHEMA = (
     f"CREATE TABLE runs ({', '.join(COLUMNS)}, {', '.join(f'{step}_seconds REAL' for step in STEPS)})",
@@ -56,8 +57,8 @@ def index_path(archive: Path) -> Path | None:
     return own_file(INDEX, archive)
 
 
-def open_database(archive: Path) -> sqlite3.Connection:
-    """The index of this archive, up to date: its file, or a copy in memory.
+def open_database(archive: Path, progress: Callable[[str], None] | None = None) -> sqlite3.Connection:
+    """The index of this archive, up to date: its file, or a copy in memory. *progress* is told now and then how far it is.
 
     Raises:
         OSError: The archive cannot be read.
@@ -65,12 +66,12 @@ def open_database(archive: Path) -> sqlite3.Connection:
     path = index_path(archive)
     # One that is not there, cannot be read or is damaged is an error of SQLite.
     with suppress(sqlite3.DatabaseError):
-        if path and (database := _of_file(archive, path)):
+        if path and (database := _of_file(archive, path, progress)):
             return database
     database = sqlite3.connect(":memory:")
     for statement in _SCHEMA:
         database.execute(statement)
-    _update(archive, database, 0)
+    _update(archive, database, 0, progress)
     return database
 
 
@@ -82,7 +83,7 @@ def chain_size(archive: Path) -> int:
         return 0
 
 
-def _of_file(archive: Path, path: Path) -> sqlite3.Connection | None:
+def _of_file(archive: Path, path: Path, progress: Callable[[str], None] | None) -> sqlite3.Connection | None:
     # Immutable: no journal is looked for, and nothing is locked. Whoever writes the file anew gives another one its name.
     there = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)
     keep = False
@@ -97,7 +98,7 @@ def _of_file(archive: Path, path: Path) -> sqlite3.Connection | None:
             return there
         database = sqlite3.connect(":memory:")
         there.backup(database)
-        _update(archive, database, end)
+        _update(archive, database, end, progress)
         return database
     finally:
         if not keep:
@@ -121,7 +122,7 @@ def _known_end(archive: Path, database: sqlite3.Connection) -> int | None:
     return end if same and len(before) == end - start else None
 
 
-def _update(archive: Path, database: sqlite3.Connection, offset: int) -> None:
+def _update(archive: Path, database: sqlite3.Connection, offset: int, progress: Callable[[str], None] | None) -> None:
     """Read what the chain has got since, and write the file anew if that is worth it."""
     last: Entry | None = None
     new = 0
@@ -130,6 +131,8 @@ def _update(archive: Path, database: sqlite3.Connection, offset: int) -> None:
         if isinstance(entry, str):
             # What cannot be read is for `archive verify` to tell; a listing shows the rest.
             continue
+        if progress and new % _TOLD_EVERY == 0:
+            progress(f"making the index: {new:,} runs read")
         values = _values(archive, entry)
         if values is None:
             break

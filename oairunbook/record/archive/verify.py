@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -70,6 +70,7 @@ def check(
     files: bool = True,
     knows: str = "",
     quick: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> Checked:
     """Check the whole archive; nothing of it is changed.
 
@@ -81,6 +82,7 @@ def check(
         knows: SHA-256 of a line that the chain must still hold; empty for none.
         quick: Leave out reading the runs that this user has verified before, and whose files have the same state since (see `seen`, `held`).
             Chain, names and places of all runs are checked all the same.
+        progress: Told now and then how far it is.
 
     Of an archive on object storage the bucket is checked, and not its mirror: all of it is fetched anew.
 
@@ -94,9 +96,9 @@ def check(
         if url:
             from oairunbook.record.archive.verify_objects import check_objects
 
-            return check_objects(archive, public_keys, files=files, knows=knows, seen=seen)
+            return check_objects(archive, public_keys, files=files, knows=knows, seen=seen, progress=progress)
         held = InFolders(str(archive), (), time.time_ns() - _UNSETTLED_NS)
-        walk = functools.partial(Walk, archive, public_keys, files, held, seen)
+        walk = functools.partial(Walk, archive, public_keys, files, held, seen, progress=progress)
         return (None if knows else _as_before(walk(), held)) or _from_the_first(walk(), held, knows)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -27,7 +27,15 @@ _LARGEST_AT_ONCE_BYTES = 4 << 20
 """A larger one goes over the disk, by itself: whoever writes the bucket decides how large."""
 
 
-def check_objects(mirror: Path, public_keys: Sequence[PublicKey], *, files: bool, knows: str, seen: Seen) -> Checked:
+def check_objects(
+    mirror: Path,
+    public_keys: Sequence[PublicKey],
+    *,
+    files: bool,
+    knows: str,
+    seen: Seen,
+    progress: Callable[[str], None] | None,
+) -> Checked:
     """See `oairunbook.record.archive.verify.check`. Of the mirror itself nothing is believed.
 
     Files of a run that no object of the chain names count for nothing, as those of a killed run in a folder: somebody is putting them,
@@ -40,7 +48,7 @@ def check_objects(mirror: Path, public_keys: Sequence[PublicKey], *, files: bool
         copy_chain(copy, bucket, verbatim=True)
         known = [entry for entry in read_chain(copy) if isinstance(entry, Entry)]
         held.ahead = dict.fromkeys(one.run for one in known if not seen.knows(one, held.state(one.run)))
-        checked = walk_through(Walk(copy, public_keys, files, held, seen), knows=knows)
+        checked = walk_through(Walk(copy, public_keys, files, held, seen, progress=progress), knows=knows)
         lost = held.listed.keys() - {entry.run for entry in known}
         pruned = _pruned_since(copy, bucket) if checked.problems else set()
         problems = [one for one in checked.problems if "/".join(one.path.split("/")[:4]) not in pruned]

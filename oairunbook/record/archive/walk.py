@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +21,9 @@ from oairunbook.record.archive.untouched import States
 
 _NO_MANIFEST = frozenset({errno.EFBIG, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EAGAIN})
 """What is too large, a folder, a link, a socket or a pipe, this tool has not written."""
+
+_TOLD_EVERY = 500
+"""Of a slow disk these runs take a second or two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,8 @@ class Walk:
 
     still_there: list[str] = field(default_factory=list)
     """Runs that a record of a prune says were removed."""
+    progress: Callable[[str], None] | None = None
+    """Told now and then how far this is; None if nobody watches."""
 
     meanwhile: set[tuple[str, str | None]] | None = None
     there: int = 0
@@ -107,7 +112,9 @@ class Walk:
 
     def runs(self, entries: Sequence[Entry], present: set[str]) -> None:
         """The runs of these lines, up to the newest one of the chain; *present* are those that had a folder before it was read."""
-        for entry in entries:
+        for number, entry in enumerate(entries):
+            if self.progress and number % _TOLD_EVERY == 0:
+                self.progress(f"{number:,} of {len(entries):,} runs")
             self._run(entry, newest=entry is entries[-1], present=present)
 
     def _run(self, entry: Entry, *, newest: bool, present: set[str]) -> None:
