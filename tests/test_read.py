@@ -315,6 +315,34 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         # A relay that tells of the answer it got, and the API's own.
         ('base_url=https://relay.example.net/v1\n{"message": "500 \\"HTTP Error: 400\\"", "status": 500, "error": "HTTP Error: 400"}', "api.gateway_upstream_failed"),
         ('{"message": "500 \\"HTTP Error: 400\\"", "status": 500, "error": "HTTP Error: 400"}', "api.server_error"),
+        # The numbers that a notebook gives to lines of code are no statuses; the same number without its neighbours is one.
+        ("--> 409     result = fn()\n410 except BaseException:  # noqa: B902\n    411     raise", "unknown"),
+        ("410 except that nothing is here any more", "api.bad_request"),
+        # A notebook's head of a traceback that is cut off.
+        ("Error: AuthenticationError                Traceback (most recent call last)\nCell In[1]", "api.invalid_key"),
+        # The SDK's own class comes of an answer; litellm gives its own to a connection that failed.
+        ("openai.InternalServerError: dial tcp [::1]:11434: connection refused", "api.gateway_upstream_failed"),
+        ("litellm.InternalServerError: dial tcp [::1]:11434: connection refused", "tcp.refused"),
+        # What an answer says of a key, and what the SDK says of its own, before anything is sent.
+        (
+            "base_url=http://localhost:8000/v1\nError code: 500 - {'error': 'OpenAIException - The api_key client option must be set'}",
+            "api.gateway_upstream_failed",
+        ),
+        (
+            "base_url=http://localhost:8000/v1\nlitellm.AuthenticationError: The api_key client option must be set",
+            "client.api_key_missing",
+        ),
+        ("TypeError: HTTPSConnection.__init__() got an unexpected keyword argument 'key_file'", "client.sdk_incompatible"),
+        ("TypeError: Spinner.__init__() got an unexpected keyword argument 'key_file'", "unknown"),
+        # A vendor's documented path is there, so the model is not; another path is not.
+        ('POST https://api.groq.com/openai/v1/chat/completions "HTTP/1.1 404 Not Found"', "api.model_not_found"),
+        ('POST https://api.groq.com/v1/chat/completions "HTTP/1.1 404 Not Found"', "http.not_an_api"),
+        ("Unknown request URL: POST /openai/v1/embeddings. Please check the URL", "api.endpoint_not_found"),
+        ("Error: Our services aren't available right now We're working to restore all", "http.gateway_error"),
+        ("openai.error.RateLimitError - exceeded limit for OAI S0 pricing tier", "api.rate_limited"),
+        ('text:"message":"Bad Request","domain":"LLM"', "api.bad_request"),
+        ('text:"title":"Bad Request","domain":"LLM"', "unknown"),
+        ("""status code: 500. Response text: {"error":"Model with key 'gpt-4' not loaded."}""", "api.model_not_found"),
         # Prose that a terminal broke begins like code.
         ("error sending request\nfor url (https://api.openai.com/v1): connection refused", "tcp.refused"),
     ],
@@ -407,6 +435,9 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
         ),
         ("Connection error.\n\tat dev.langchain4j.model.qianfan.QianfanChatModel.generate(Q.java:1)", "route_provider"),
         ("import dev.langchain4j.model.qianfan.QianfanChatModel;\nConnection error.", "connection_path"),
+        # A vendor that is named, and no host: it checks its caller's key; a gateway checks one of its own.
+        ("Error from SiliconFlow: provider: siliconflow\nError code: 401 - Invalid token", "auth"),
+        ("one-api\nError code: 401 - Invalid token", "route_provider"),
         ("export MY_LLM_ENDPOINT=http://10.0.0.7:3000\nConnection error.", "route_provider"),
         ("export OTEL_EXPORTER_ENDPOINT=http://10.0.0.7:4318\nConnection error.", "connection_path"),
         (
@@ -497,6 +528,10 @@ def test_every_line_that_a_sign_knows_is_looked_at() -> None:
 def test_telemetry_that_fails_decides_nothing() -> None:
     noise = "[non-fatal] Tracing client error 401: {'error': {'message': 'Incorrect API key provided: x', 'code': 'invalid_api_key'}}\n"
     assert judged(noise).cause == "unknown"
+    told = "I met a 401 response\n" + noise
+    assert judged(told).cause == "unknown"
+    assert judged(told.replace("a 401", "a 500")).cause == "api.server_error"
+    assert judged("[non-fatal] Tracing: request failed: [Errno 111] Connection refused").cause == "unknown"
     cut_off = 'Cannot connect to host raw.githubusercontent.com:443 ssl:default [getaddrinfo failed]\n\n  File "/x/aiohttp/connector.py", line 1, in _create_direct_connection\n    hosts = await'
     assert (judged(cut_off).owner, judged(cut_off).cause) == ("unknown", "unknown")
     index = "WARNING: after connection broken by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7f>: [Errno -3] Temporary failure in name resolution')': /simple/openai/"

@@ -34,7 +34,7 @@ _NOTHING_BEHIND = Phrases(
     flags=re.IGNORECASE,
 )
 _PLATFORM_FAILED = Phrases(
-    r"^(?:(?:a server error has occurred\s{1,6})?(?:edge_)?function_invocation_(?:failed|timeout)|application failed to respond|an error occurred with (?:your deployment|this application)|(?:503 )?backend fetch failed)"
+    r"^(?:(?:a server error has occurred\s{1,6})?(?:edge_)?function_invocation_(?:failed|timeout)|application failed to respond|our services aren't available right now|an error occurred with (?:your deployment|this application)|(?:503 )?backend fetch failed)"
     # Cloudflare, of a worker that threw or ran out of its time, and ngrok, of a tunnel without its other end
     r"|worker (?:threw exception|exceeded (?:resource|cpu time) limit)|\berror code: 11(?:01|02)\b|\berr_ngrok_(?:3004|3200|8012|8013)\b",
     flags=re.IGNORECASE,

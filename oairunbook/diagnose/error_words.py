@@ -71,7 +71,7 @@ _OVERLOADED: Marks = (
     "queue_exceeded",
     "访问量过大",
 )
-_RATE: Marks = ("rate limit", "rate_limit", "rate increased too quickly", "exceeded your current request", "ratelimit", "too many requests", "tokens per min", "requests per min", "requests per day", "tpm", "retry after", "exceeded call rate",
+_RATE: Marks = ("rate limit", "rate_limit", "rate increased too quickly", "exceeded your current request", "ratelimit", "too many requests", "tokens per min", "requests per min", "requests per day", "tpm", "retry after", "exceeded call rate", "s0 pricing tier",
                 "throttl", "concurrency limit", "请求过于频繁", "max parallel request", "limit_requests", "limit_burst_rate")  # fmt: skip
 _SERVER: Marks = ("server had an error", "server_error", "internal server error", "internal error", "internal_error", "error occurred while processing your request",
                   "error while processing your request", "service is temporarily unavailable", "internalservererror", "the operation was timeout", "network error due to high traffic", "cuda out of memory",
@@ -101,7 +101,7 @@ _ENDPOINT: Marks = ("invalid url (", "not allowed to post", "method_not_supporte
 _MODEL = re.compile(
     r"model_not_found|\bengine not found|not_found_error model: |model_not_available|model not exist|modelnotfound|invalid model name passed|not a valid model|invalid model id|unknown model|no such model|invalid_model|model_not_supported|"
     r"models?\b.{0,120}(?:does not exist|doesn't exist|not found|is not available|not supported by any|not exist\b|has been deprecated|has been decommissioned|is not found|no access|you do not have access|unavailable for)|"
-    r"does not have access to model|no endpoints found|no allowed providers are available|try pulling it first|(?:not|n't) have access to (?:(?:the|this) )?(?:model|[`'\"]?[\w./:-]{2,60}[`'\"]? model\b)|模型不存在|unable to find model|could not find model|no models? loaded|unable to access model|not activated the model|modelnotopen|model\.?access ?denied|access to model denied|"
+    r"does not have access to model|no endpoints found|no allowed providers are available|try pulling it first|(?:not|n't) have access to (?:(?:the|this) )?(?:model|[`'\"]?[\w./:-]{2,60}[`'\"]? model\b)|模型不存在|unable to find model|could not find model|no models? loaded|model with (?:key|identifier) .{1,80} (?:is )?not (?:loaded|found)|unable to access model|not activated the model|modelnotopen|model\.?access ?denied|access to model denied|"
     r"model specified in your request is not configured|allowed now, your model ",
     re.DOTALL,
 )
@@ -130,14 +130,14 @@ _OF_ANY_KEY = re.compile(
 )
 
 
-def at_host(host: str, status: int, error: ApiError, cause: str | None) -> str | None:
+def at_host(host: str, status: int, error: ApiError, cause: str | None, *, vendor: bool = False) -> str | None:
     """*cause*, where who was called changes it: a model's vendor checks its caller's key and has no key of its own; OpenRouter, and a server on this machine, check none but their own."""
     if cause in ("api.invalid_key", "api.missing_key") and (
         host == "openrouter.ai" or (host in _THIS_MACHINE and _OF_ANY_KEY.fullmatch(_words(error)))
     ):
         return "api.gateway_auth_failed"
     bare = (error.message or "").strip(" .").lower() == "unauthorized"
-    if not VENDORS.search(host) or not (
+    if not (vendor or VENDORS.search(host)) or not (
         cause == "api.gateway_auth_failed" or (cause is None and bare and status == 403)
     ):
         return cause

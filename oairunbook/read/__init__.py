@@ -41,7 +41,8 @@ TELEMETRY = "telemetry"
 
 _TELEMETRY = re.compile(
     r"pip\._vendor|"
-    r"tracing (?:client )?error|posthog|langsmith|langfuse|telemetry|opentelemetry|otlp|sentry|analytics|usage[ _]report|failed to export|smith\.langchain",
+    r"tracing (?:client )?error|\[non-fatal\] tracing\b|"
+    r"posthog|langsmith|langfuse|telemetry|opentelemetry|otlp|sentry|analytics|usage[ _]report|failed to export|smith\.langchain",
     re.IGNORECASE,
 )
 # The line above a failure, where it says that something was to be reported somewhere.
@@ -59,6 +60,8 @@ _OUR_LOGGER = re.compile(
 )
 # A content security policy lists whom the page may call, telemetry among them.
 _LISTED = re.compile(r"\b(?:directive|connect-src)\b.*", re.DOTALL)
+_FEW_WORDS = 40
+"""Bytes of an answer that say no more than its status does."""
 _LAYERS: dict[str, Layer] = {
     "resolve": "dns",
     "connect": "tcp",
@@ -160,8 +163,12 @@ def _answered(lines: str, whole: str, url: str) -> Iterator[Observation]:
         # JSON is parsed with its escapes; what hid inside an escaped traceback shows only without them.
         known = {repr(shown.body) for shown in found}
         found = [shown for shown in answers(whole) if repr(shown.body) not in known] + found
-    for shown in found:
-        yield _observation("pasted:response", _http_answer(shown, url), "http", _whose(shown))
+    whose = [_whose(shown) for shown in found]
+    traced = {shown.status for shown, target in zip(found, whose, strict=True) if target == TELEMETRY}
+    for shown, target in zip(found, whose, strict=True):
+        # `I met a 401 response`, above what the tracing was told, tells of that.
+        told_again = target == WHOLE and shown.status in traced and shown.body.size_bytes < _FEW_WORDS
+        yield _observation("pasted:response", _http_answer(shown, url), "http", TELEMETRY if told_again else target)
 
 
 def _http_answer(shown: Shown, url: str) -> HttpAnswer:

@@ -23,7 +23,7 @@ _CLASSES = (
     r"RateLimitError|InternalServerError|ServiceUnavailableError|BadGatewayError|ContextWindowExceededError|ContentPolicyViolationError|InsufficientQuotaError|TryAgain|APIError|APIStatusError|OpenAIError)"
 )
 # `Class: words`, `Class("words")`, and of SDK 0.x `Class(message="words", …)`.
-_CLASS = Phrases(rf"(?<![\w]){_CLASSES}(?:\s?:\s?|\((?:message=)?['\"](?=[A-Z]))(?P<text>[^\n]{{1,1500}})")
+_CLASS = Phrases(rf"(?<![\w]){_CLASSES}(?:\s?:\s?|\((?:message=)?['\"](?=[A-Z])| - (?=\w))(?P<text>[^\n]{{1,1500}})")
 # VS Code's debugger, in the languages that reports came in: the words stand behind the class, or on the next line.
 _DEBUGGED = Phrases(
     rf"(?:Exception has occurred|发生异常): (?:[\w.]{{1,40}}\.)?{_CLASSES}(?:\s{{1,12}}\([^)\n]{{1,100}}\))?\s{{1,4}}(?P<text>[A-Z][^\n]{{1,1500}})"
@@ -36,7 +36,8 @@ CLASS_STATUS = {
 # litellm names whose exception it wraps, and sometimes (in titles) no more than that.
 _WRAPPED = re.compile(r"(?:litellm\.(?:exceptions\.)?|openai\.)?(?P<class>[A-Z]\w{1,40}Error): (?=\S)")
 _NO_WORDS = re.compile(r"\w{1,40}(?:Exception|Error)\W{0,4}")
-# What transports say of a connection that failed, in a class that stands for an answer: litellm gives a dead Ollama the class of 503.
+# What transports say of a connection that failed, in a class that stands for an answer: litellm gives a dead Ollama the class of 503. The SDK's
+# own class comes of an answer alone: there it is whoever answered who tells of a connection of its own.
 _NO_ANSWER = re.compile(
     r"HTTPS?ConnectionPool\(|ConnectionError\(|Cannot connect to host |\[(?:Errno|WinError) -?\d|All connection attempts failed|Max retries exceeded|\bdial tcp\b|\bE(?:CONNREFUSED|CONNRESET|TIMEDOUT|NOTFOUND)\b"
 )
@@ -44,6 +45,8 @@ _NO_ANSWER = re.compile(
 # A title or a last line may be no more.
 _CLASS_ALONE = Phrases(
     rf"(?:\braised |^[ \t#*`]{{0,6}}(?:openai\.(?:error\.)?)?)(?P<class>{'|'.join(CLASS_STATUS)})\b(?=[>\]\s*`]{{0,10}}$)"
+    # a notebook's head of a traceback
+    rf"|^(?:Error: )?(?P<headed>{'|'.join(CLASS_STATUS)})(?= {{2,60}}Traceback \(most recent call last\))"
     # in the words of a title
     r"|^[ \t#*`]{0,6}(?P<titled>(?:OpenAI(?: API)? )?[Rr]ate[- ]?[Ll]imit (?:[Ee]rror|[Ee]xceeded|[Rr]eached))\b(?=[>\]\s*`.!]{0,10}$)"
     # the class itself, as Python prints it; SDK 0.x has one for 400 and 404
@@ -54,8 +57,8 @@ _CLASS_ALONE = Phrases(
 )
 # Where a status line came without a body, some SDKs (Vercel's) say nothing but its reason phrase.
 _PHRASE = Phrases(
-    r"(?:[Ee]rror|Exception)\]?: (?P<phrase>Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Method Not Allowed|Unprocessable Entity|Too Many Requests|"
-    r"Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)\s*$",
+    r"(?:(?:[Ee]rror|Exception)\]?: |(?P<field>[\"']message[\"']: ?[\"']))(?P<phrase>Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Method Not Allowed|Unprocessable Entity|Too Many Requests|"
+    r"Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)(?(field)[\"']|\s*$)",
     flags=re.MULTILINE,
 )
 _PHRASE_STATUS = {
@@ -125,7 +128,7 @@ def bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
             or told
             or ("litellm" in match["text"] and status == 500)
             or (match["class"] == "PermissionError" and "Errno" in words)
-            or (status >= 500 and _NO_ANSWER.search(words))
+            or (status >= 500 and _NO_ANSWER.search(words) and not text.endswith("openai.", 0, match.start()))
         ):
             continue
         found.append(Shown(status=status, position=match.start(), body=_text_body(words)))

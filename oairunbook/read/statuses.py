@@ -64,7 +64,8 @@ _TOLD_IN_PROSE = ("u", "w", "z", "dd")
 
 
 def of_the_application_itself(text: str, matches: Sequence[re.Match[str]]) -> list[re.Match[str]]:
-    """Matches without those of the application's own log, and what prose tells of a status that stands in that log."""
+    """Matches without those of the application's own log, what prose tells of a status that stands in that log, and the numbers of lines of code."""
+    matches = [match for match in matches if not _counts_lines(text, match)]
     logged = [is_access_log(text, match) for match in matches]
     own = {number(match) for match, of_log in zip(matches, logged, strict=True) if of_log}
     return [
@@ -72,6 +73,21 @@ def of_the_application_itself(text: str, matches: Sequence[re.Match[str]]) -> li
         for match, of_log in zip(matches, logged, strict=True)
         if not of_log and not (_in_prose(match) and number(match) in own)
     ]
+
+
+def _counts_lines(text: str, match: re.Match[str]) -> bool:
+    """Notebooks number the lines of code that they show: the line before or behind has the number before or behind."""
+    if match.lastgroup != "k":
+        return False
+    before = text[max(0, match.start() - 400) : match.start()].rstrip("\n").rpartition("\n")[2]
+    behind = text[match.end() : match.end() + 400].partition("\n")[2]
+    return any(
+        (beside := _NUMBERED.match(line)) is not None and int(beside[1]) == number(match) + step
+        for line, step in ((before, -1), (behind, 1))
+    )
+
+
+_NUMBERED = re.compile(r"(?:-{1,4}>)? {0,8}(\d{1,5})(?= |$)", re.MULTILINE)
 
 
 def _in_prose(match: re.Match[str]) -> bool:

@@ -12,7 +12,7 @@ from oairunbook.diagnose.catalogue import Certainty
 from oairunbook.diagnose.pasted import fetch
 from oairunbook.diagnose.pasted.reading import Missing, Reading
 from oairunbook.diagnose.pasted.signs.sign import NOTHING, PROXY, VAGUE
-from oairunbook.evidence import ApiError, Evidence, HttpAnswer, Observation
+from oairunbook.evidence import ApiError, Evidence, HttpAnswer, Observation, Route
 from oairunbook.phrases import Phrases
 from oairunbook.services import VENDORS
 from oairunbook.verdict import Owner
@@ -30,7 +30,7 @@ _NOT_API = Phrases(
 def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer) -> Reading | None:
     """What one answer shows; None where it shows no failure, or nothing."""
     body, status, family = answer.body, answer.status, evidence.route.family
-    fact, vendor = _fact(answer), bool(VENDORS.search(evidence.route.host))
+    fact, vendor = _fact(answer), _of_a_vendor(evidence.route)
 
     def reading(
         cause: str,
@@ -87,7 +87,9 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
         cause = _of_the_provider_behind(status, error, body.sample)
         if cause is not None:
             return reading(cause, ANSWER + 1)
-        cause = error_words.at_host(evidence.route.host, status, error, error_words.named(status, error, family))
+        cause = error_words.at_host(
+            evidence.route.host, status, error, error_words.named(status, error, family), vendor=vendor
+        )
         if cause is not None:
             return reading(cause, ANSWER + 1, "proven" if _certain(status, error, cause) else "likely")
         if (status in (502, 504) or status >= 520) and not (error.code or error.type):
@@ -116,7 +118,7 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
     beyond = _REASON_PHRASE.sub(" ", words)
     said = ApiError(message=beyond)
     named = error_words.named(status, said, family) if beyond.strip() else None
-    cause = error_words.at_host(evidence.route.host, status, said, named)
+    cause = error_words.at_host(evidence.route.host, status, said, named, vendor=vendor)
     by_edge = cause == "api.server_error" and status in (502, 504)
     if cause is not None and not by_edge and not _guesses(beyond, family):
         return reading(cause, ANSWER if status else ANSWER - 1)
@@ -127,6 +129,11 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
         found = _status_alone(reading, status, "", family, by_the_api=False, vendor=vendor)
         return None if found is None else dataclasses.replace(found, weight=NOTHING - 1)
     return _status_alone(reading, status, words, family, by_the_api=_is_the_apis(answer), vendor=vendor)
+
+
+def _of_a_vendor(route: Route) -> bool:
+    """Whether a model's own vendor was called: by its host, or by its name where no host is shown."""
+    return bool(VENDORS.search(route.host)) or (not route.host and "another provider" in route.family_reason)
 
 
 _REASON_PHRASE = re.compile(
@@ -141,8 +148,10 @@ _IN_PROSE = re.compile(
     r"errors?\b|错误|报错|异常|(?:receiv|get|got|giv|gave|throw|threw|return)\w{0,3} .{0,16}\b[45]\d{2}\b",
     re.IGNORECASE,
 )
+# The documented base URLs of OpenAI and of vendors whose API has its form.
 _RIGHT_PATH = Phrases(
-    r"https://(?:[a-z0-9-]+\.)?api\.openai\.com/v1/(?:chat/completions|completions|responses|embeddings|moderations|images/generations|audio/(?:speech|transcriptions))\b"
+    r"https://(?:(?:[a-z0-9-]+\.)?api\.openai\.com/v1|api\.groq\.com/openai/v1|api\.deepseek\.com(?:/v1|/beta)?|api\.mistral\.ai/v1|api\.x\.ai/v1|api\.siliconflow\.(?:cn|com)/v1|api\.moonshot\.(?:cn|ai)/v1|"
+    r"api\.together\.(?:xyz|ai)/v1|dashscope(?:-intl)?\.aliyuncs\.com/compatible-mode/v1|open\.bigmodel\.cn/api/paas/v4)/(?:chat/completions|completions|responses|embeddings|moderations|images/generations|audio/(?:speech|transcriptions))(?![\w/])"
 )
 
 

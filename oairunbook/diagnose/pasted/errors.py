@@ -44,7 +44,7 @@ _NO_ROUTE = re.compile(
 
 
 # A line with a status tells of an answer: the request was sent, and a server missed the key.
-_ANSWERED = re.compile(r"(?<![\w.])(?:400|401|403)(?![\w.])")
+_ANSWERED = re.compile(r"(?<![\w.])(?:400|401|403)(?![\w.])|Error code: [45]\d\d - \{")
 
 
 def read_errors(route: Route, observation: Observation, errors: tuple[ErrorLink, ...]) -> Reading | None:

@@ -20,7 +20,7 @@ SIGNS = (
         r"OpenAI(?:Api)? is not a constructor",
         r"Configuration is not a constructor",
         r"`?fetch`? is not defined",
-        r"(?:OpenAI|Client|Completions|Responses|Embeddings|Images|HTTPTransport|SyncHttpxClientWrapper)(?:\.__init__|\.\w{1,30})?\(\) got an unexpected keyword argument",
+        r"(?:OpenAI|Client|Completions|Responses|Embeddings|Images|HTTPTransport|SyncHttpxClientWrapper|HTTPS?Connection|HTTPS?ConnectionPool|PoolManager|TCPConnector)(?:\.__init__|\.\w{1,30})?\(\) got an unexpected keyword argument",
         r"__init__\(\) got an unexpected keyword argument '(?:proxies|proxy|http_client|base_url|api_key|azure_endpoint|default_headers|mounts|app)'",
         r"urllib3 v2(?:\.0)? only supports OpenSSL",
         r"module 'lib' has no attribute",
