@@ -391,7 +391,9 @@ def test_a_file_of_variables_says_what_it_says_to_the_service() -> None:
         "EMPTY=\n"
         "LAST=x"
     )
-    assert read_variables(text) == {
+    found, odd = read_variables(text)
+    assert odd == ()
+    assert found == {
         "OPENAI_BASE_URL": "https://gw.example/v1?a=1&b=2",
         "PW": "a$b#c `d`",
         "SPACED": "two words",
@@ -404,10 +406,19 @@ def test_a_file_of_variables_says_what_it_says_to_the_service() -> None:
         "EMPTY": "",
         "LAST": "x",
     }
-    for wrong, told in (("A=1\nexport B=secret\n", "line 2 is not NAME"), ("A='secret\n", "line 1 has no end")):
-        with pytest.raises(ValueError, match=told) as error:
-            read_variables(wrong)
-        assert "secret" not in str(error.value)
+
+
+def test_lines_that_systemd_ignores_are_ignored_and_told_by_their_numbers_alone() -> None:
+    text = "A=1\nexport B=secret\nC-D='secret\nE=secret'\nsecret\n\n1F=secret\n# G\nH=2\n"
+    found, odd = read_variables(text)
+    assert found == {"A": "1", "H": "2"}
+    assert odd == tuple(f"line {number} is not NAME=value, and is ignored" for number in (2, 3, 5, 7))
+    found, odd = read_variables("A='secret\nB=1\n")
+    assert found == {"A": "secret\nB=1\n"}
+    assert odd == ("the value in line 1 has a quote that is not closed, and goes on to the end of the file",)
+    with pytest.raises(ValueError, match="line 1 holds a NUL") as error:
+        read_variables("A=secret\0\n")
+    assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from oairunbook.cli import cli
+from oairunbook.evidence import dumps
 from oairunbook.record.archive import MANIFEST
 from oairunbook.record.archive.chain import CHAIN, ArchiveError
 from oairunbook.record.files import read_kept
@@ -162,3 +165,42 @@ def test_a_file_of_a_record_is_read_whole_and_what_is_none_is_an_error(tmp_path:
         evil(path)
         with pytest.raises(OSError, match=r"no file|symbolic links|larger than 32 MiB"):
             read_kept(path)
+
+
+READERS = (("triage",), ("triage", "--status", "500", "--evidence"), ("diagnose",), ("compare", "-"))
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_pipe_into_which_nobody_writes_is_a_wrong_call_and_not_waited_for(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oairunbook.evidence.document._PIPE_SECONDS", 0.2)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        done = CliRunner().invoke(cli, [*command, str(tmp_path / name)], input=dumps(SEEN))
+        assert (done.exit_code, "nothing came out of it in 0.2 s" in " ".join(done.stderr.split())) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "reader", ["triage {}", "diagnose {}", "compare {} {}", "diagnose - < {}", "diagnose /dev/stdin < {}"]
+)
+@pytest.mark.parametrize("pipe", ["<(sleep 0.5; cat record)", "named"])
+def test_what_somebody_writes_into_a_pipe_is_read_to_its_end(reader: str, pipe: str, tmp_path: Path) -> None:
+    """A shell's `<(command)`, and a pipe in a folder. What a named one holds goes to one reader alone."""
+    (tmp_path / "record").write_text(dumps(SEEN))
+    first, second = tmp_path / "first", tmp_path / "second"
+    names = [pipe] * reader.count("{}")
+    begin = ""
+    if pipe == "named":
+        names = [str(path) for path in (first, second)[: reader.count("{}")]]
+        begin = "".join(f"mkfifo {name}; (sleep 0.5; cat record > {name}) & " for name in names)
+    tool = f"{sys.executable} -P -m oairunbook.cli"
+    done = subprocess.run(
+        ["bash", "-c", f"{begin}{tool} {reader.format(*names)}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == (0 if reader.startswith("compare") else 1), done.stderr

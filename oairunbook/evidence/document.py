@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
+import select
+import stat
 import sys
 from collections.abc import Iterable
-from typing import Any, get_args
+from typing import Any, BinaryIO, get_args
 
 from oairunbook.evidence.record import EVIDENCE_SCHEMA, Evidence, Outcome, Result
 
@@ -57,6 +60,31 @@ LARGEST_BYTES = 32 << 20
 """Of a file that somebody else may have made. A record of a thousand attempts takes a third of it; JSON in memory takes up to thirty times its size."""
 
 
+_PIPE_SECONDS = 10.0
+"""How long it is waited until something comes out of a pipe that lies in a folder."""
+
+
+def open_to_read(path: str | os.PathLike[str]) -> BinaryIO:
+    """A file, or a pipe that somebody writes into, as of a shell's `<(command)`: that is read until the command has ended.
+
+    Raises:
+        OSError: It cannot be read. A pipe that lies in a folder (mkfifo) and into which nobody writes would be waited for without an end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        # The pipe of a command has no name of its own: what leads to it is a link to nowhere.
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode) and os.path.lexists(os.path.realpath(path)):
+            waiting = select.poll()
+            waiting.register(descriptor, select.POLLIN)
+            if not waiting.poll(_PIPE_SECONDS * 1000):
+                raise OSError(errno.EAGAIN, f"it is a pipe, and nothing came out of it in {_PIPE_SECONDS:g} s", path)
+        os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """A file of evidence, up to `LARGEST_BYTES`; `-` is standard input.
 
@@ -67,7 +95,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     if path == "-":
         data = sys.stdin.buffer.read(LARGEST_BYTES + 1)
     else:
-        with open(path, "rb") as file:  # noqa: PTH123 - the collector goes without pathlib
+        with open_to_read(path) as file:
             data = file.read(LARGEST_BYTES + 1)
     if len(data) > LARGEST_BYTES:
         raise EvidenceError(f"this is larger than {LARGEST_BYTES >> 20} MiB, and no evidence is")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import click
 
@@ -128,11 +127,13 @@ def _evidence(name: str) -> bytes:
 
 
 def _bytes(name: str) -> bytes:
+    from oairunbook.evidence import open_to_read
+
     try:
         if name == "-":
             data = sys.stdin.buffer.read(_MOST_BYTES + 1)
         else:
-            with Path(name).open("rb") as file:
+            with open_to_read(name) as file:
                 data = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise click.UsageError(f"{name} cannot be read: {error.strerror}") from error

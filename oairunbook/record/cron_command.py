@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -61,17 +62,21 @@ def settings(
 
 
 def variables(file: str) -> dict[str, str]:
-    """The variables of an environment file.
+    """The variables of an environment file. What in it sets none is told to whoever sits at a terminal: cron would mail it with every turn.
 
     Raises:
-        click.UsageError: It cannot be read, or a line is none. The text holds nothing of it.
+        click.UsageError: It cannot be read, or no variable can hold what stands in it. The text holds nothing of it.
     """
     try:
-        return read_variables(Path(file).read_text("utf-8", "surrogateescape"))
+        found, odd = read_variables(Path(file).read_text("utf-8", "surrogateescape"))
     except OSError as error:
         raise click.UsageError(f"--env-file {file} cannot be read: {error.strerror}. Nothing was run.") from error
     except ValueError as error:
         raise click.UsageError(f"--env-file {file}: {error}. Nothing was run.") from error
+    if sys.stderr.isatty():
+        for text in odd:
+            click.echo(inert(f"--env-file {file}: {text}, as systemd does it."), err=True)
+    return found
 
 
 def take_turn(what: cron.Settings, environment: Mapping[str, str], interrupted: threading.Event) -> int:

@@ -26,6 +26,7 @@ from oairunbook.record.forked import seed
 from oairunbook.record.forked.children import forkable
 from oairunbook.record.outcome import JOURNAL, SNAPSHOT, Job, finish
 from oairunbook.record.processes import adopt_orphans, end_descendants
+from oairunbook.record.scratch import hold
 from oairunbook.redaction import Secrets
 
 
@@ -80,6 +81,8 @@ def main() -> None:
     # First of all: its kernel has what this process has by now.
     config = seed.plant() if forkable() else Config()
     job = Job(**json.loads(sys.stdin.buffer.readline()))
+    # Also where the process that made it is gone: the record is made of what is in it.
+    hold(Path(job.folder))
     orphaned = threading.Event()
     # What a cell starts, and what that starts, stays below this process, so it can be found and ended.
     adopt_orphans()

@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +22,7 @@ from oairunbook.record.forked.children import Forked, Nursery, NurseryError, inh
 from oairunbook.record.outcome import Ended, Execution, Job, finish
 from oairunbook.record.processes import MARK_VARIABLE, end_marked
 from oairunbook.record.runbooks import Value
+from oairunbook.record.scratch import scratch
 from oairunbook.record.show import RUN_VARIABLE
 from oairunbook.redaction import Secrets
 
@@ -66,23 +65,21 @@ def execute(
         nursery: Forks the engine; it is started if there is none.
     """
     mark = f"{run}/{source.stem}/{os.getpid()}"
-    # A socket's path has room for 108 bytes (unix(7)), and the kernel's are in this folder.
-    folder = Path(tempfile.mkdtemp(prefix="oairunbook-", dir="/tmp" if len(tempfile.gettempdir()) > 40 else None))  # noqa: S108
-    job = Job(
-        source=str(source),
-        target=str(target),
-        folder=str(folder),
-        run=run,
-        parameters=dict(parameters),
-        seconds=seconds,
-        cell_seconds=math.ceil(cell_seconds),
-        practice=practice,
-        hidden=dict(hidden or {}),
-    )
-    own = {**_private_jupyter(folder), RUN_VARIABLE: run, MARK_VARIABLE: mark}
-    began = time.monotonic()
-    ended: Ended = "itself"
-    try:
+    with scratch() as folder:
+        job = Job(
+            source=str(source),
+            target=str(target),
+            folder=str(folder),
+            run=run,
+            parameters=dict(parameters),
+            seconds=seconds,
+            cell_seconds=math.ceil(cell_seconds),
+            practice=practice,
+            hidden=dict(hidden or {}),
+        )
+        own = {**_private_jupyter(folder), RUN_VARIABLE: run, MARK_VARIABLE: mark}
+        began = time.monotonic()
+        ended: Ended = "itself"
         with (folder / "log").open("wb") as log:
             child = _engine(environment, own, log, nursery)
             try:
@@ -98,8 +95,6 @@ def execute(
         told = (folder / "log").read_text("utf-8", "replace")[-2000:]
         secrets = Secrets.from_environment(environment)
         return finish(job, ended, secrets, seconds=time.monotonic() - began, told=told)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def side_by_side(

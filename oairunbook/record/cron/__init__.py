@@ -33,6 +33,7 @@ from oairunbook.record.cron.within import run_within
 from oairunbook.record.files import make_private, write_whole
 from oairunbook.record.run import BrokenOffError, Run
 from oairunbook.record.run import run as run_notebooks
+from oairunbook.record.scratch import scratch
 from oairunbook.records import dataclass
 from oairunbook.redaction import Secrets
 from oairunbook.verdict import Verdict, load_verdict
@@ -206,10 +207,10 @@ def _check(
     Raises:
         _CheckEndedError: It gave no verdict.
     """
-    with tempfile.TemporaryDirectory(prefix="oairunbook-cron-") as folder:
-        file = Path(folder) / "check.json"
+    with scratch() as folder:
+        file = folder / "check.json"
         command = [sys.executable, "-P", "-m", "oairunbook.cli", "check", "-q", "--archive", str(settings.archive)]
-        said = Path(folder) / "errors"
+        said = folder / "errors"
         with said.open("xb") as errors:
             status = run_within(
                 [*command, "--json", str(file), *settings.options],

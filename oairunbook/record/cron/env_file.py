@@ -7,35 +7,42 @@ import re
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def read_variables(text: str) -> dict[str, str]:
+def read_variables(text: str) -> tuple[dict[str, str], tuple[str, ...]]:
     """The variables of a file: NAME=value a line, quoted or not; nothing is expanded. A backslash before a line's end joins the next one.
 
+    As systemd does, a line without `=` or with another name (`export A=1`, `A-B=1`) sets nothing, and a quote that is not closed goes on to the end.
+    Such lines are told as well: by their numbers, and nothing of them is repeated.
+
     Raises:
-        ValueError: A line is none. The text says which, and repeats nothing of it.
+        ValueError: A value holds a NUL, which no variable can. The text says in which line.
     """
     found: dict[str, str] = {}
+    odd: list[str] = []
     at = 0
     while at < len(text):
         end = text.find("\n", at) + 1 or len(text)
         line = text[at:end]
         number = text.count("\n", 0, at) + 1
-        if not line.strip() or line.lstrip()[0] in "#;":
+        name, equals, _ = line.partition("=")
+        if not equals or line.lstrip()[:1] in ("#", ";"):
+            if line.strip() and line.lstrip()[0] not in "#;":
+                odd.append(f"line {number} is not NAME=value, and is ignored")
             at = end
             continue
-        name, equals, _ = line.partition("=")
-        if not equals or not _NAME.fullmatch(name.strip()):
-            raise ValueError(f"line {number} is not NAME=value")
-        value, at = _value(text, at + len(name) + 1)
-        if at < 0:
-            raise ValueError(f"the value in line {number} has no end")
+        value, at, closed = _value(text, at + len(name) + 1)
+        if not _NAME.fullmatch(name.strip()):
+            odd.append(f"line {number} is not NAME=value, and is ignored")
+            continue
+        if not closed:
+            odd.append(f"the value in line {number} has a quote that is not closed, and goes on to the end of the file")
         if "\0" in value:
             raise ValueError(f"line {number} holds a NUL")
         found[name.strip()] = value
-    return found
+    return found, tuple(odd)
 
 
-def _value(text: str, at: int) -> tuple[str, int]:
-    """A value, and where the line behind it begins; -1 if a quote is not closed."""
+def _value(text: str, at: int) -> tuple[str, int, bool]:
+    """A value, where the line behind it begins, and whether all its quotes are closed."""
     value, kept, quote = "", 0, ""
     bare = False
     while at < len(text):
@@ -58,4 +65,4 @@ def _value(text: str, at: int) -> tuple[str, int]:
         elif bare or not one.isspace():
             value, bare = value + one, True
             kept = kept if one.isspace() else len(value)
-    return value[:kept], -1 if quote else at
+    return value[:kept], at, not quote
