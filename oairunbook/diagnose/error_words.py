@@ -56,7 +56,7 @@ _QUOTA: Marks = ("exceeded your current quota", "insufficient_quota", "billing h
                  "余额不足", "额度已用尽", "额度不足", "arrearage", "quota exceeded for your account", "payment required", "can only afford", "insufficient account balance", "key limit exceeded",
                  "exceeded your monthly", "monthly included credits", "have run out of", "exceeded current quota", "exceeded_current_quota", "balance is insufficient", "overdue balance",
                  "accountoverdue", "欠费", "预扣费额度失败", "insufficient_user_quota", "call volume quota", "no quota left", "freetieronly", "free tier of the model has been exhausted",
-                 "any credits or licenses", "used all available credits")  # fmt: skip
+                 "any credits or licenses", "used all available credits", "have no quota", "exceeded our current quota", "exceeded the current quota", "exceeded your quota")  # fmt: skip
 _OVERLOADED: Marks = (
     "overloaded",
     "not ready yet",
@@ -97,11 +97,11 @@ _ADDRESS: Marks = (
     "ip is not allowed",
 )
 _ENDPOINT: Marks = ("invalid url (", "not allowed to post", "method_not_supported", "unknown_url", "unknown request url", "unrecognized request url", "no route matched",
-                    "did you mean to use v1/", "only supported in v1/", "unknown endpoint", "resource was not found. please check the url")  # fmt: skip
+                    "did you mean to use v1/", "only supported in v1/", "unknown endpoint", "resource was not found. please check the url", "requested endpoint was not found", "endpoint not found")  # fmt: skip
 _MODEL = re.compile(
     r"model_not_found|\bengine not found|not_found_error model: |model_not_available|model not exist|modelnotfound|invalid model name passed|not a valid model|invalid model id|unknown model|no such model|invalid_model|model_not_supported|"
     r"models?\b.{0,120}(?:does not exist|doesn't exist|not found|is not available|not supported by any|not exist\b|has been deprecated|has been decommissioned|is not found|no access|you do not have access|unavailable for)|"
-    r"does not have access to model|no endpoints found|no allowed providers are available|try pulling it first|(?:not|n't) have access to (?:(?:the|this) )?(?:model|[`'\"]?[\w./:-]{2,60}[`'\"]? model\b)|模型不存在|unable to find model|could not find model|no models? loaded|model with (?:key|identifier) .{1,80} (?:is )?not (?:loaded|found)|unable to access model|not activated the model|modelnotopen|model\.?access ?denied|access to model denied|"
+    r"does not have access to model|no endpoints? (?:found|available)|no allowed providers are available|try pulling it first|(?:not|n't) have access to (?:(?:the|this) )?(?:model|[`'\"]?[\w./:-]{2,60}[`'\"]? model\b)|模型不存在|unable to find model|could not find model|no models? loaded|model with (?:key|identifier) .{1,80} (?:is )?not (?:loaded|found)|unable to access model|not activated the model|modelnotopen|model\.?access ?denied|access to model denied|"
     r"model specified in your request is not configured|allowed now, your model ",
     re.DOTALL,
 )

@@ -43,7 +43,7 @@ def answers(text: str) -> list[Shown]:
         found += [
             shown
             for shown in beside
-            if not any(start < shown.position < end for start, end in spans)
+            if not any(start < shown.position < end or _introduces(shown, start) for start, end in spans)
             and not (shown.body.error and any(shown.body.error.message == message for message in told))
         ]
     for shown in found:
@@ -60,6 +60,11 @@ def answers(text: str) -> list[Shown]:
         unique.pop(key, None)
         unique[key] = shown
     return list(unique.values())[-MOST:]
+
+
+def _introduces(shown: Shown, start: int) -> bool:
+    """Whether what follows a status is the object of a web application that was read: `500 - {"detail": …}`."""
+    return shown.body.sample.startswith(('{"detail"', "{'detail'")) and 0 < start - shown.position < 40
 
 
 def headers(text: str) -> list[tuple[str, str]]:

@@ -59,6 +59,8 @@ _CLASS_ALONE = Phrases(
 _PHRASE = Phrases(
     r"(?:(?:[Ee]rror|Exception)\]?: |(?P<field>[\"']message[\"']: ?[\"']))(?P<phrase>Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Method Not Allowed|Unprocessable Entity|Too Many Requests|"
     r"Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)(?(field)[\"']|\s*$)",
+    # or a client that goes on retrying shows it
+    r"(?<![\w:] )\b(?P<told>Bad Gateway|Gateway Time-?out|Service Unavailable|Too Many Requests|Internal Server Error)\b(?= (?:errors?\b|\[retrying))",
     flags=re.MULTILINE,
 )
 _PHRASE_STATUS = {
@@ -84,10 +86,11 @@ def bare(text: str, statuses: list[tuple[int, int]]) -> list[Shown]:
         words = line if _TOLD.match(line) else _text_after_headers(text, position) or _words_after_status(line, status)
         found.append(Shown(status=status, position=position, body=_text_body(words)))
     for match in _PHRASE.finditer(text):
+        group = match.lastgroup or "phrase"
         found.append(
             Shown(
-                status=_PHRASE_STATUS[match["phrase"]],
-                position=match.start("phrase"),
+                status=_PHRASE_STATUS[match[group]],
+                position=match.start(group),
                 body=Body(shape="empty", size_bytes=0),
             )
         )

@@ -117,6 +117,7 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
     (Phrases(r"\bvllm\b", flags=re.IGNORECASE | re.ASCII), "", "vLLM"),
     (Phrases(r"\bllama[-.]cpp\b|\b(?:ez)?localai\b|\bxinference\b|\bfastchat\b|\bllamafile\b|\bgpustack\b|\bkoboldcpp\b|\bsglang\b|\blmdeploy\b|\btabbyapi\b|\booba(?:booga)?\b|\bmlx[-_]lm\b|text-generation-(?:inference|webui)", flags=re.IGNORECASE | re.ASCII), "", "a self-hosted server"),
     (Phrases(r"\bERR_NGROK_\d+"), "", "ngrok"),
+    (Phrases(r"\bopencode[ _/-](?:go|zen)\b", flags=re.IGNORECASE), "https://opencode.ai/zen/v1", "OpenCode's own service"),
     (
         Phrases(
             rf"\b(?:{_VENDORS})(?:_?AI)?Exception\b|\b(?:by|on|from|via|through|with) (?:NVIDIA NIM|SiliconFlow|DashScope|Bailian|Together ?AI|Fireworks ?AI|DeepInfra|Cerebras|SambaNova|Groq ?Cloud|Novita ?AI|Hyperbolic|NVIDIA'?s? API)\b|\b(?:us(?:e|es|ing)|via|through|calls?|calling) (?:the |my |a )?(?:official |native )?(?:Google )?(?:{_VENDORS}) (?:(?:API|models?)\b|for the model\b)|(?<![A-Za-z])(?:{_VENDORS})(?:_?AI)?(?: API ?(?:error|request|call|请求|报错)| provider\b|:listModels)|"
@@ -240,6 +241,7 @@ def called(text: str) -> tuple[Called, ...]:
                 None,
             )
             port = int(number) if number and int(number) < 65536 else None
+            host = _SENTENCE_BEHIND.sub("", host)
         host = host.lower().strip("[].")
         # A name without dots is a neighbour's (compose, Kubernetes) where the text gives it with its port or a path of an API.
         dotted = "." in host or ":" in host or host == "localhost" or port is not None or _at_an_api_path(url)
@@ -256,6 +258,8 @@ def called(text: str) -> tuple[Called, ...]:
     return tuple(found)
 
 
+# `… a connection to api.openai.com.Encountered end of file`
+_SENTENCE_BEHIND = re.compile(r"(?<=[a-z])\.[A-Z][a-z]+\Z")
 # Chinese, Japanese and Korean prose goes on right behind a URL, without a blank; it may also stand for a host (`https://你的域名/v1`).
 _PROSE_BEHIND = re.compile(r"(://[\x21-\x7e]+)[\u3000-\u9fff\uac00-\ud7af\uff00-\uffef].*", re.DOTALL)
 # A page's policy stops telemetry as well: only what is an API by its own address was a call of ours.

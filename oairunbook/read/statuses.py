@@ -42,7 +42,7 @@ STATUS = Phrases(
     r"""|^[ \t`"']{0,8}\((?P<ee>[45]\d{2})\)(?=[ \t`"']{0,8}$)"""
     # `(401 from the API)`, and the message that an application shows behind a word of its own
     r"""|(?<![\d.,:])\b(?P<gg>4(?:0[0134]|2[29])|50[0234]) from (?:the )?(?:API|server|OpenAI|Azure|provider|upstream|gateway|LLM|Ollama|OpenRouter)\b"""
-    r"""|\b(?:sees?|says?|shows?|message|errors?|request|response|failed|failure): ["'`]?(?P<hh>4(?:0[0134]|2[29])|50[0234]) (?=(?-i:[A-Z][a-z]{1,20} [a-z]))"""
+    r"""|\b(?:sees?|says?|shows?|message|errors?|request|response|failed|failure): ["'`]?(?P<hh>4(?:0[0134]|2[29])|50[0234]) (?=\{|(?-i:[A-Z][a-z]{1,20} [a-z]))"""
     # `Not working - 401`, at the end of a title
     r"""|\b(?:not? working|doesn't work|does not work|fail(?:s|ed|ing|ure)?|errors?|problems?|issues?)\b[^\n\d]{0,40}[-\u2013:(] ?(?P<ii>4(?:0[0134]|2[29])|50[0234])(?=[)\]]?[ \t*`]{0,6}$)"""
     # Google's.

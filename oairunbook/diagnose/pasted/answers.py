@@ -57,6 +57,9 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
     if body.shape == "html" and status == 401 and vendor:
         # Perplexity's front refuses a key with a page of nginx's.
         return reading("api.invalid_key", _EDGE)
+    if body.shape == "html" and status == 401 and family == "gateway":
+        # So does a relay's; what the page is does not matter, whose credentials check failed does.
+        return reading("api.gateway_auth_failed", _EDGE)
     if body.shape == "html":
         return reading(edges.page(status, f"{body.title or ''} {body.sample}"), _EDGE)
     if body.shape in ("api_object", "event_stream") and body.error is None:
@@ -74,6 +77,9 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
             return reading("http.not_an_api", _EDGE)
         if _BROKE_OFF_INSIDE.search(error.message or ""):
             return reading("http.truncated", ANSWER + 1)
+        if error.shape == "flat" and _NO_ANSWER_AT_ITS_END.search(error.message or ""):
+            # A web application's account of its own call (`{"detail": "… All connection attempts failed"}`), whatever status it puts on it.
+            return reading("unknown", NOTHING + 1, missing=fetch.CHAIN)
         told = _told_by_an_envelope(error)
         if told == 0 and family == "direct":
             return reading("unknown", NOTHING + 1, missing=fetch.CHAIN)
@@ -214,6 +220,10 @@ _OF_ITSELF = re.compile(r"(?:unknown|internal_server_error)? ?Internal Server Er
 # What applications put into an error object of their own: the SDK's words for no answer, or the status of one.
 _NO_ANSWER_INSIDE = re.compile(
     r"\W*(?:connection error|request timed out|fetch failed|network error)\W*", re.IGNORECASE
+)
+_NO_ANSWER_AT_ITS_END = re.compile(
+    r"[:\-\u2013] ?(?:all connection attempts failed|connection error|request timed out|fetch failed)\W*\Z",
+    re.IGNORECASE,
 )
 # And a client's word for the gateway's own upstream, which ended in the middle.
 _BROKE_OFF_INSIDE = re.compile(

@@ -21,6 +21,8 @@ SIGNS = (
         r"Timeout awaiting '(?:response|socket)'",
         r"\bread timeout reached",
         r"Operation too slow\. Less than",
+        # Vert.x begins to count when it has a connection.
+        r"timeout period of \d{1,9}ms has been exceeded while executing",
         r"SocketTimeoutException: [\d,]{1,12} MILLISECONDS",
         r"DioException\W{1,3}\[receive timeout\]",
         r"waiting for response headers",

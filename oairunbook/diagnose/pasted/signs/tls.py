@@ -329,7 +329,7 @@ SIGNS = (
         r"\bHandshake\(\) (?:error|failed): (?:EOF|.{0,80}connection reset)",
         r"SSL handshake.{0,30}(?:eof|reset|aborted)",
         # Firefox, which gives these only where the handshake was under way; GnuTLS, mbedTLS, Netty, Dart, rustls.
-        r"PR_(?:END_OF_FILE|CONNECT_RESET)_ERROR|SSL_ERROR_(?:INTERNAL_ERROR|ACCESS_DENIED)_ALERT",
+        r"PR[_ ](?:END[_ ]OF[_ ]FILE|CONNECT[_ ]RESET)[_ ]ERROR|SSL_ERROR_(?:INTERNAL_ERROR|ACCESS_DENIED)_ALERT",
         r"GNUTLS_E_PREMATURE_TERMINATION",
         r"connection indicated an EOF",
         r"mbedtls_ssl_handshake returned -0x(?:0?0?4c|0?0?50)\b",

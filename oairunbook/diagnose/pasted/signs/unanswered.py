@@ -40,6 +40,7 @@ SIGNS = (
         r"\brequests? (?:\w+ ){0,3}time ?outs?\b",
         r"\b(?:issues?|problems?|errors?) (?:related to|with|about) (?:the |a )?time-?outs?\b",
         r"timeout of \d",
+        r"(?:报错|错误|提示|显示).{0,20}\btime ?out\b",
         r"\btime-?out errors?\b",
         r"\bnetwork[- ]related errors?\b",
         r"context deadline exceeded",
