@@ -249,8 +249,9 @@ def _handed(evidence: Evidence, hide: frozenset[str], near: str) -> tuple[Eviden
     if not hide:
         return evidence, lambda verdict: verdict
     from oairunbook.record.handed import handed_over
+    from oairunbook.record.hidden import hiding_key
 
-    return handed_over(evidence, hide, near)
+    return handed_over(evidence, hide, hiding_key(near))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import sys
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,7 @@ from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence, TlsHandshake, dumps, load_evidence
 from oairunbook.record.archive.find import archive_of
 from oairunbook.record.handed import handed_over
-from oairunbook.record.hidden import Hidden, key_of
+from oairunbook.record.hidden import Hidden, hiding_key, key_of
 from oairunbook.record.run import archive_record
 
 from .cases import cases
@@ -43,7 +44,7 @@ def is_nobodys(name: str) -> bool:
 def test_of_recorded_faults_nothing_is_named_and_the_verdict_stays(part: int) -> None:
     met: set[str] = set()
     for case in islice(cases(), part, None, 8):
-        seen, without = handed_over(case.evidence, BOTH, "")
+        seen, without = handed_over(case.evidence, BOTH, bytes(32))
         met |= own(dumps(case.evidence))
         text = dumps(seen) + dumps(without(diagnose(case.evidence)))
         assert all(is_nobodys(name) for name in own(text)), case.name
@@ -59,7 +60,7 @@ def test_the_digits_are_those_of_the_packets_of_the_same_archive(tmp_path: Path)
     run = archive_record(tmp_path / "archive", seen, diagnose(seen))
     key = key_of(run)
     assert key
-    hidden, _ = handed_over(seen, BOTH, str(run / "evidence.json"))
+    hidden, _ = handed_over(seen, BOTH, hiding_key(run / "evidence.json"))
     text = dumps(hidden)
     assert told(text, (*PLANTED, *ADDRESSES)) == []
     in_a_packet = Hidden(BOTH, key, seen).text("gw-7.prod.canary.example 2001:db8:77::9 10.77.3.5")
@@ -89,22 +90,22 @@ def test_what_kind_of_name_and_address_it_was_stays() -> None:
         "fe80::1": "fe80::",
     }
     for host, end in hosts.items():
-        seen, _ = handed_over(evidence(connected(), host=host), BOTH, "")
+        seen, _ = handed_over(evidence(connected(), host=host), BOTH, bytes(32))
         assert seen.route.host.startswith("hidden-"), host
         assert seen.route.host[15:] == end, host
     for address, begin in addresses.items():
-        seen, _ = handed_over(evidence(connected(f"tcp:{address}"), refused(f"tcp:{address}")), BOTH, "")
+        seen, _ = handed_over(evidence(connected(f"tcp:{address}"), refused(f"tcp:{address}")), BOTH, bytes(32))
         shown = seen.observations[0].id.partition(":")[2]
         assert shown.startswith(begin), address
         assert shown != address
     for kept in ("api.openai.com", "us.api.openai.com", "openrouter.ai", "127.0.0.1"):
-        assert handed_over(evidence(connected(), host=kept), BOTH, "")[0].route.host == kept
+        assert handed_over(evidence(connected(), host=kept), BOTH, bytes(32))[0].route.host == kept
 
 
 def test_one_level_alone_leaves_the_other() -> None:
     seen = planted()
-    without_hosts, _ = handed_over(seen, frozenset({"hosts"}), "")
-    without_addresses, _ = handed_over(seen, frozenset({"addresses"}), "")
+    without_hosts, _ = handed_over(seen, frozenset({"hosts"}), bytes(32))
+    without_addresses, _ = handed_over(seen, frozenset({"addresses"}), bytes(32))
     assert told(dumps(without_hosts), PLANTED) == []
     assert told(dumps(without_hosts), ADDRESSES)
     assert told(dumps(without_addresses), ADDRESSES) == []
@@ -113,7 +114,7 @@ def test_one_level_alone_leaves_the_other() -> None:
 
 def test_a_certificate_says_no_name_by_its_bytes_or_its_hash() -> None:
     case = next(case for case in cases() if any(outcome.chain for _, outcome in case.evidence.of(TlsHandshake)))
-    seen, _ = handed_over(case.evidence, BOTH, "")
+    seen, _ = handed_over(case.evidence, BOTH, bytes(32))
     before = [one for _, outcome in case.evidence.of(TlsHandshake) for one in outcome.chain]
     after = [one for _, outcome in seen.of(TlsHandshake) for one in outcome.chain]
     assert len(before) == len(after) > 0
@@ -173,7 +174,50 @@ def test_what_is_shown_of_a_run_a_text_and_a_check_names_nobody_either(
     assert told(checked.output + Path("out.json").read_text(), ("canaryhost9",)) == []
 
 
+def test_a_comparison_names_nobody_and_is_the_same_one(tmp_path: Path) -> None:
+    """One host is one token in both records, so what was equal is equal, and what differed differs."""
+    first = planted()
+    second = replace(
+        first,
+        route=replace(first.route, base_url=replace(first.route.base_url, value="https://gw-8.prod.canary.example/v1")),
+    )
+    for name, one in (("a", first), ("b", second)):
+        (tmp_path / f"{name}.json").write_text(dumps(one))
+    same = ("compare", str(tmp_path / "a.json"), str(tmp_path / "a.json"), "--despite", "key-scope")
+    other = ("compare", str(tmp_path / "a.json"), str(tmp_path / "b.json"), "--despite", "key-scope")
+    for asked, status in ((same, 0), (other, 2), ((*other, "--despite", "endpoint"), 0)):
+        for more in ((), ("--json", "-")):
+            plain, hidden = call(*asked, *more), call(*asked, "--hide", "hosts,addresses", *more)
+            assert (plain.exit_code, hidden.exit_code) == (status, status), plain.output
+            assert told(hidden.output.replace(str(tmp_path), ""), (*PLANTED, *ADDRESSES, "gw-8")) == []
+    assert told(call(*other).output, PLANTED)
+
+
+def test_a_collected_record_names_nobody_and_can_be_judged(tmp_path: Path) -> None:
+    there = (
+        "collect",
+        "-q",
+        "--python",
+        sys.executable,
+        "--base-url",
+        "http://canary-host.example:1/v1",
+        "--budget",
+        "5",
+        "--control-url",
+        "",
+    )
+    plain, hidden = call(*there), call(*there, "--hide", "hosts,addresses")
+    assert (plain.exit_code, hidden.exit_code) == (0, 0), hidden.stderr
+    host = socket.gethostname()
+    assert told(plain.stdout, ("canary-host", host)) == ["canary-host", host]
+    assert told(hidden.output, ("canary-host", host)) == []
+    causes = [
+        call("diagnose", "-", text=done.stdout).stdout.partition("cause")[2].splitlines()[0] for done in (plain, hidden)
+    ]
+    assert causes[0] == causes[1]
+
+
 def test_a_host_with_an_ordinary_name_is_hidden_where_it_stands_as_a_host() -> None:
-    seen, _ = handed_over(evidence(observation("tcp", connected().outcome), host="proxy"), BOTH, "")
+    seen, _ = handed_over(evidence(observation("tcp", connected().outcome), host="proxy"), BOTH, bytes(32))
     assert seen.route.host.startswith("hidden-")
     assert ROUTE.host == "api.openai.com"

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oairunbook.collector.options import place_options
-from oairunbook.options import client_option, look_options
+from oairunbook.options import client_option, hide_option, look_options
 from oairunbook.output import examples, json_option, keep_cut_short, progress_line, say, write_json
 
 if TYPE_CHECKING:
     from oairunbook.collector.place import Place
+    from oairunbook.evidence import Evidence
 
 
 @click.command(
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @look_options
 @client_option
 @place_options(via=False)
+@hide_option
 @json_option("the evidence")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def collect(
@@ -36,6 +38,7 @@ def collect(
     model: str | None,
     place: Place | None,
     sent: dict[str, str],
+    hide: frozenset[str],
     json_file: str | None,
     quiet: bool,
     **options: Any,
@@ -47,6 +50,9 @@ def collect(
     environment, the SDK and the trust store are that runtime's own, secrets are removed there, and the evidence comes back as JSON on standard
     output, to be judged here. Of this machine's variables none goes along but those that --send-env names, never as an argument, and those
     that COMMAND hands down itself.
+
+    With --hide the record leaves your company without the names of your network, and can be judged there as here; its tokens compare within
+    it alone. To compare several, collect them as they are, and give --hide to what compares them.
 
     Give -i to docker and kubectl, without -t. Exit status: 0 the evidence is here, 2 there is no such place or no such Python, 4 nothing came
     back, 130 interrupted.
@@ -66,11 +72,22 @@ def collect(
     try:
         seen = look_there(place or by_command(command), sent=sent, **look)
     except CutShortError as cut:
+        cut.evidence = _handed(cut.evidence, hide)
         keep_cut_short(cut, json_file)
         raise cut.__cause__ or cut from None
     if show:
         show("")
+    seen = _handed(seen, hide)
     if json_file:
         write_json(seen, json_file)
     if json_file != "-":
         say(dumps(seen), "utf-8")
+
+
+def _handed(evidence: Evidence, hide: frozenset[str]) -> Evidence:
+    if not hide:
+        return evidence
+    from oairunbook.record.handed import handed_over
+    from oairunbook.record.hidden import hiding_key
+
+    return handed_over(evidence, hide, hiding_key())[0]

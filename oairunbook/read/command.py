@@ -101,8 +101,9 @@ def triage(
     verdict = diagnose(evidence)
     if hide:
         from oairunbook.record.handed import handed_over
+        from oairunbook.record.hidden import hiding_key
 
-        evidence, without = handed_over(evidence, hide, record or "")
+        evidence, without = handed_over(evidence, hide, hiding_key(record or ""))
         verdict = without(verdict)
     if json_file:
         write_json({"evidence": evidence, "verdict": verdict}, json_file)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from oairunbook.options import hide_option
 from oairunbook.output import examples, inert, json_option, say, write_json
 
 
@@ -30,15 +31,18 @@ from oairunbook.output import examples, inert, json_option, say, write_json
     default="",
     help="Archive of the runs.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
 )
+@hide_option
 @json_option("the comparison")
-def compare(first: str, second: str, despite: tuple[str, ...], archive: str, json_file: str | None) -> None:
+def compare(
+    first: str, second: str, despite: tuple[str, ...], archive: str, hide: frozenset[str], json_file: str | None
+) -> None:
     """Compare two records: the first difference on the path.
 
     A and B are evidence.json, what `check --json` wrote, or a run: its folder, its name or a part of it, or latest; - is standard input.
     Both are judged by today's rules.
 
     While key scope, model, endpoint or runtime variables differ, any difference could come from that: the call is refused with status 2
-    and names them.
+    and names them. With --hide one host or address is one token in both records.
 
     Exit status: 0 both end alike at every layer, 1 they differ, 2 refused or not readable, 3 one of them did not look far enough.
     """
@@ -53,20 +57,28 @@ def compare(first: str, second: str, despite: tuple[str, ...], archive: str, jso
     if first == second == "-":
         raise click.UsageError("Only one of the records can come from standard input.")
 
-    def record(name: str) -> Evidence:
+    def record(name: str) -> tuple[str, Evidence]:
         try:
             if name == "-":
-                return load_evidence(read_bytes(name))
+                return name, load_evidence(read_bytes(name))
             # A path that is meant as one is said to be missing, not looked for among the runs.
             is_path = Path(name).exists() or name.endswith(".json")
-            return read(name if is_path else str(find_run(archive_root(archive), name)))
+            path = name if is_path else str(find_run(archive_root(archive), name))
+            return path, read(path)
         except OSError as error:
             raise click.UsageError(inert(f"{name} cannot be read: {error.strerror}")) from error
         except (EvidenceError, ArchiveError, UnicodeDecodeError) as error:
             raise click.UsageError(inert(f"{name}: {error}")) from error
 
+    (one, seen), (other, also) = record(first), record(second)
+    if hide:
+        from oairunbook.record.handed import handed_over
+        from oairunbook.record.hidden import hiding_key
+
+        key = hiding_key(one, other)
+        seen, also = (handed_over(evidence, hide, key)[0] for evidence in (seen, also))
     try:
-        result = comparison_of(record(first), record(second), despite)
+        result = comparison_of(seen, also, despite)
     except IncomparableError as refused:
         raise click.UsageError(inert(str(refused))) from refused
     if json_file:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from oairunbook.diagnose.azure import ZONES
@@ -21,7 +19,7 @@ from oairunbook.diagnose.dns import BLOCK_ADDRESSES, CARRIER_GRADE_NAT
 from oairunbook.diagnose.gateways import HOSTS
 from oairunbook.diagnose.reading import LOCAL_ENDS, PUBLIC_APIS, is_documentation
 from oairunbook.evidence import Evidence, load_evidence, to_document
-from oairunbook.record.hidden import HOST_FIELDS, Hidden, key_of
+from oairunbook.record.hidden import HOST_FIELDS, Hidden
 from oairunbook.record.table import HIDDEN
 from oairunbook.redaction import fingerprint
 from oairunbook.verdict import Verdict, load_verdict
@@ -96,7 +94,9 @@ class _Record(Hidden):
         return str(ipaddress.ip_address(int(ipaddress.ip_address(net)) | number & (1 << bits) - 1))
 
 
-def handed_over(evidence: Evidence, levels: frozenset[str], near: str) -> tuple[Evidence, Callable[[Verdict], Verdict]]:
+def handed_over(
+    evidence: Evidence, levels: frozenset[str], key: bytes
+) -> tuple[Evidence, Callable[[Verdict], Verdict]]:
     """A record without host names and addresses, and what takes them out of the verdict on the whole record.
 
     The verdict stays what it is, and `diagnose` comes to the same one of what is left.
@@ -104,10 +104,9 @@ def handed_over(evidence: Evidence, levels: frozenset[str], near: str) -> tuple[
     Args:
         evidence: The record.
         levels: `hosts`, `addresses`.
-        near: A path in the archive whose tokens these are to be, as those of its packets are; where it lies in none they compare within this
-            record alone.
+        key: Makes the tokens: what is hidden with the same one compares (`hiding_key`).
     """
-    hidden = _Record(levels, key_of(Path(near)) or secrets.token_bytes(32), evidence)
+    hidden = _Record(levels, key, evidence)
     told = f"{HIDDEN}{', '.join(sorted(levels))}; what stands in their place belongs to nobody"
     seen = load_evidence(json.dumps(hidden.document(to_document(evidence))))
     seen = replace(seen, redactions=(*seen.redactions, told))

@@ -315,7 +315,12 @@ def hidden_of(levels: frozenset[str], run: Path) -> Hidden | None:
         host = json.loads(read_kept(run / MANIFEST))["host"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         host = ""
-    return Hidden(levels, key_of(run) or secrets.token_bytes(32), evidence, (str(host),) if host else ())
+    return Hidden(levels, hiding_key(run), evidence, (str(host),) if host else ())
+
+
+def hiding_key(*near: str | Path) -> bytes:
+    """Of the first archive in which one of these paths lies; one of its own where none does, so that tokens compare within what it hides alone."""
+    return next(filter(None, map(key_of, map(Path, near))), None) or secrets.token_bytes(32)
 
 
 def key_of(run: Path) -> bytes | None:
