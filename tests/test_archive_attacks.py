@@ -27,6 +27,8 @@ from oairunbook.record.archive.prune import prune
 from oairunbook.record.archive.signing import MAKE_A_KEY, SIGNATURE, load_public_keys, load_signer
 from oairunbook.record.archive.tombstone import REMOVED
 from oairunbook.record.run import archive_record
+from oairunbook.record.runbooks import ParameterError
+from oairunbook.record.verify_fix import failing_run
 
 from .test_archive_commands import BEGAN, FAULT, SEEN, archived, call, kept_index, names
 
@@ -426,6 +428,57 @@ def test_what_a_link_in_the_place_of_a_run_leads_to_is_never_handed_over(
     assert CliRunner().invoke(cli, ["packet", str(tmp_path / "short")]).exit_code == 0, (
         "the control: a link of one's own"
     )
+
+
+@pytest.mark.parametrize("with_manifest", [False, True])
+def test_a_newest_run_that_was_edited_and_looks_unfinished_is_not_handed_over_without_a_word(
+    archive: Path, with_manifest: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(archive.parent)
+    folder = unfinish(archive_record(archive, SEEN, FAULT))
+    assert CliRunner().invoke(cli, ["packet", "latest"]).exit_code == 0, "the control: a crash may leave it so"
+    (folder / "packet.md").chmod(0o600)
+    (folder / "packet.md").write_text("tcp.forged")
+    assert CliRunner().invoke(cli, ["packet", "latest"]).exit_code == 1
+    assert CliRunner().invoke(cli, ["report", "latest", "-o", "-"]).exit_code == 1
+    killed = begin(archive, host="web-3")
+    killed.write("evidence.json", dumps(SEEN))
+    os.close(killed.lock)
+    assert CliRunner().invoke(cli, ["packet", str(killed.folder)]).exit_code == 0, (
+        "of what was broken off nothing is known"
+    )
+
+
+def test_a_run_that_was_edited_proves_no_fix_and_a_comparison_with_it_says_so(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(archive.parent)
+    run = archive_record(archive, SEEN, FAULT)
+    assert failing_run(run.name, archive="", base_url="", model="", route="auto").path == run
+    same = ["compare", run.name, run.name, "--despite", "key-scope"]
+    assert "not as it was archived" not in CliRunner().invoke(cli, same).stderr
+    (run / "evidence.json").chmod(0o600)
+    (run / "evidence.json").write_text(dumps(SEEN) + "\n")
+    with pytest.raises(ParameterError, match=r"evidence.json was changed since it was archived\. Nothing was sent"):
+        failing_run(run.name, archive="", base_url="", model="", route="auto")
+    done = CliRunner().invoke(cli, same)
+    assert (done.exit_code, "was changed since it was archived" in done.stderr) == (0, True)
+    chosen = failing_run(str(run / "evidence.json"), archive="", base_url="", model="", route="auto")
+    assert chosen.evidence == SEEN, "whoever names the file vouches for it"
+
+
+@pytest.mark.parametrize("how", [(), ("--json", "-"), ("--last", "0", "--json", "-")])
+def test_a_listing_tells_a_manifest_that_was_edited_and_never_shows_what_it_says(
+    runs: list[Path], archive: Path, how: tuple[str, ...]
+) -> None:
+    assert "api.forged" not in call(archive, "list", *how).stdout
+    manifest = runs[1] / MANIFEST
+    manifest.chmod(0o600)
+    manifest.write_text(manifest.read_text().replace("tcp.refused", "api.forged"))
+    shown = call(archive, "list", *how)
+    assert "api.forged" not in shown.stdout
+    assert "changed" in shown.stdout
+    assert "1 run not as archived" in shown.stderr or "--json" in how
 
 
 # -- signatures ------------------------------------------------------------------------------------------------------------------

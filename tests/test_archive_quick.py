@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from oairunbook.cli import cli
 from oairunbook.record.archive import MANIFEST, Checked, begin, check, verify
 from oairunbook.record.archive.chain import CHAIN
+from oairunbook.record.archive.index import open_index
 from oairunbook.record.archive.prune import prune
 from oairunbook.record.archive.signing import MAKE_A_KEY, load_public_keys, load_signer
 from oairunbook.record.audit import read_audit, views
@@ -277,6 +278,26 @@ def test_what_is_known_lies_with_who_verifies_and_nothing_in_the_archive_vouches
     assert (kept.stat().st_mode & 0o077, kept.parent.stat().st_mode & 0o077) == (0, 0)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "somebody else's"))
     assert read(quick(runs[0])) == 3
+
+
+@pytest.mark.parametrize("wrong", ["everybody writes", "of another user"])
+def test_what_another_user_can_write_vouches_for_nothing_and_is_left_alone(
+    runs: list[Path], state: Path, wrong: str
+) -> None:
+    """With `sudo` and the home of who called it, that user's notes would speak to root."""
+    assert (read(quick(runs[0])), read(quick(runs[0]))) == (3, 0)
+    folder = state / "oairunbook"
+    if wrong == "everybody writes":
+        folder.chmod(0o777)
+    elif os.geteuid() == 0:
+        os.chown(folder, 65534, 65534)
+    else:
+        pytest.skip("only root can give a folder away")
+    before = sorted(state.rglob("*"))
+    assert (read(quick(runs[0])), read(quick(runs[0]))) == (3, 3)
+    with open_index(runs[0].parents[3]) as index:
+        assert index.count() == 3
+    assert sorted(state.rglob("*")) == before
 
 
 def test_where_nothing_can_be_kept_or_what_was_kept_is_damaged_all_is_read(

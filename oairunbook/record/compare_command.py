@@ -51,9 +51,11 @@ def compare(
     from oairunbook.evidence import Evidence, EvidenceError, load_evidence, read_bytes
     from oairunbook.record.archive import ArchiveError
     from oairunbook.record.archive.find import archive_root, find_run
+    from oairunbook.record.archive.show import problems_of
     from oairunbook.record.branches.compare import as_text
     from oairunbook.record.source import read
 
+    changed: list[str] = []
     if first == second == "-":
         raise click.UsageError("Only one of the records can come from standard input.")
 
@@ -63,8 +65,10 @@ def compare(
                 return name, load_evidence(read_bytes(name))
             # A path that is meant as one is said to be missing, not looked for among the runs.
             is_path = Path(name).exists() or name.endswith(".json")
-            path = name if is_path else str(find_run(archive_root(archive), name))
-            return path, read(path)
+            path = Path(name) if is_path else find_run(archive_root(archive), name)
+            if path.is_dir():
+                changed.extend(problem.what for problem in problems_of(path))
+            return str(path), read(str(path))
         except OSError as error:
             raise click.UsageError(inert(f"{name} cannot be read: {error.strerror}")) from error
         except (EvidenceError, ArchiveError, UnicodeDecodeError) as error:
@@ -85,4 +89,9 @@ def compare(
         write_json(result, json_file)
     if json_file != "-":
         say(inert(as_text(result)))
+    if changed:
+        told = "; ".join(dict.fromkeys(changed))
+        click.echo(
+            inert(f"Of a run that is not as it was archived, so look at it before you go by this: {told}"), err=True
+        )
     raise SystemExit(result.exit_status)

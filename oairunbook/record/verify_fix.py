@@ -19,6 +19,7 @@ from oairunbook.record.archive.chain import MANIFEST, ArchiveError, sha256
 from oairunbook.record.archive.find import archive_root, find_run
 from oairunbook.record.archive.index import open_index
 from oairunbook.record.archive.mirror import address
+from oairunbook.record.archive.show import problems_of
 from oairunbook.record.run import AFTER_SUCCESS, Run, run
 from oairunbook.record.runbooks import ParameterError, Value
 from oairunbook.record.source import EVIDENCE_FILE
@@ -78,6 +79,11 @@ def failing_run(
         else:
             folder = _newest(root, base_url, model, route, environment)
         file = folder / EVIDENCE_FILE if folder.is_dir() else folder
+        if changed := problems_of(folder) if folder.is_dir() else ():
+            raise ParameterError(
+                f"The failing run is not as it was archived, so nothing can be proved by it: {changed[0].path} {changed[0].what}. Nothing was sent. "
+                "Next: name another one with --failing, or its evidence.json, if you vouch for that."
+            )
         evidence = load_evidence(read_bytes(file))
     except ArchiveError as error:
         raise ParameterError(f"{error} Nothing was sent.") from error

@@ -185,19 +185,24 @@ LOST = frozenset({"missing", "changed", "incomplete", "repeated"})
 
 
 def as_it_is(archive: Path, row: Row) -> Row:
-    """The row as the run's folder shows it without reading a file but the manifest; of a run on object storage as the index has it."""
+    """The row, with the state that the run's folder shows without reading a file but the manifest; of a run on object storage as the index has it.
+
+    What the index says was read from the manifest that the chain knows: one that says something else by now was changed, and is not shown.
+    """
     if row.state in LOST or url_of(archive):
         return row
     folder = archive / row.run
     manifest = _read(folder / MANIFEST)
     if manifest is None:
         return replace(row, state="missing")
+    if row_of(row.run, manifest, sequence=row.sequence) != row:
+        return replace(row, state="changed")
     try:
         there = set(os.listdir(folder))  # noqa: PTH208 - names alone
     except OSError:
         return replace(row, state="missing")
     lost = not there.issuperset(object_of(document(manifest).get("files")))
-    return row_of(row.run, manifest, sequence=row.sequence, state="incomplete" if lost else "")
+    return replace(row, state="incomplete") if lost else row
 
 
 def moment(at: datetime) -> str:

@@ -17,6 +17,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from stat import S_IWOTH
 
 from oairunbook.record.archive.chain import UNFINISHED, ArchiveError
 from oairunbook.record.files import make_private, write_whole
@@ -107,11 +108,18 @@ def own_file(kind: str, archive: Path, *what: str, environment: Mapping[str, str
         what: Tells files of one kind about the same archive apart.
         environment: Says where it is kept.
 
-    None where nothing can be kept: there is no home folder.
+    None where nothing can be kept: there is no home folder, or another user can write it (as of `sudo` with the home of who called it).
     """
     about = "\n".join((os.path.realpath(archive), *what))
     name = hashlib.sha256(about.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     try:
-        return state_folder(environment).absolute() / kind / f"{name}.sqlite"
+        folder = state_folder(environment).absolute()
+        status = folder.stat()
+        if status.st_uid != os.geteuid() or status.st_mode & S_IWOTH:
+            return None
+    except FileNotFoundError:
+        # It will be made, for this user alone.
+        pass
     except (OSError, RuntimeError):
         return None
+    return folder / kind / f"{name}.sqlite"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oairunbook.evidence import EvidenceError, to_document
-from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, ArchiveError, lines_of, sha256
+from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, ArchiveError, Entry, lines_of, sha256
 from oairunbook.record.archive.draft import is_running
 from oairunbook.record.archive.held import hashes_in
 from oairunbook.record.archive.mirror import address, mirror_of
@@ -80,31 +80,34 @@ def problems_of(folder: Path) -> tuple[Problem, ...]:
     """What of a run is not as it was archived: its files by its manifest, and that by the chain, if the run still lies in an archive.
 
     Args:
-        folder: Of the run; of an unfinished one nothing is known.
+        folder: Of the run; of one that was broken off nothing is known.
 
     Raises:
         OSError: It cannot be read.
     """
-    if folder.name.endswith(UNFINISHED):
-        return ()
-    problems = []
     manifest = read_kept(folder / MANIFEST) if os.path.lexists(folder / MANIFEST) else None
-    told = document(manifest or b"").get("files")
+    problems = []
+    lines: list[Entry] | None = None
     try:
         archive = folder.resolve().parents[3]
-        lines = lines_of(archive, str(folder.resolve().relative_to(archive)))
-        if not lines:
-            problems.append(Problem(path=folder.name, what="was inserted: no line of the chain names it"))
-        elif sha256(manifest or b"") != lines[0].manifest_sha256:
-            problems.append(Problem(path=f"{folder.name}/{MANIFEST}", what="was changed since the run was archived"))
-        if len(lines) > 1:
-            problems.append(Problem(path=folder.name, what=repeated(lines[1], lines[0])))
+        # One that was entered and has not got its name yet is known by the one that it will get.
+        lines = lines_of(archive, str(folder.resolve().relative_to(archive)).removesuffix(UNFINISHED))
     except (FileNotFoundError, IndexError):
         # It was handed over by itself: there is no chain to ask.
         if manifest is None:
             return ()
     except ArchiveError as error:
         problems.append(Problem(path=CHAIN, what=str(error)))
+    if folder.name.endswith(UNFINISHED) and not lines:
+        return ()
+    if lines is not None:
+        if not lines:
+            problems.append(Problem(path=folder.name, what="was inserted: no line of the chain names it"))
+        elif sha256(manifest or b"") != lines[0].manifest_sha256:
+            problems.append(Problem(path=f"{folder.name}/{MANIFEST}", what="was changed since the run was archived"))
+        if len(lines) > 1:
+            problems.append(Problem(path=folder.name, what=repeated(lines[1], lines[0])))
+    told = document(manifest or b"").get("files")
     files = told if isinstance(told, dict) else {}
     return (*problems, *compare_files(folder.name, hashes_in(str(folder)), files))
 
