@@ -18,6 +18,7 @@ from oairunbook.evidence import (
     SdkAnswered,
     SdkFailed,
     Stopped,
+    TlsFailed,
     TlsHandshake,
 )
 from tests.cases import cases
@@ -262,3 +263,46 @@ def test_a_fault_that_some_meet_comes_before_a_certificate_that_the_others_meet(
     assert judged(expired, 97, 98, 99) == ("tcp.timeout", "intermittent")
     assert judged(expired) == judged(expired, 99) == ("tls.expired", "steady")
     assert judged(shaking, 98, 99)[0] == "tls.timeout"
+
+
+def test_one_server_of_several_that_refuses_the_key_is_seen_and_one_kind_of_request_that_is_refused_is_no_fault() -> (
+    None
+):
+    refusal = replace(answer(401, "Incorrect API key provided"), address=ADDRESS)
+    refusal = replace(refusal, body=replace(refusal.body, error=replace(refusal.body.error, code="invalid_api_key")))
+    kinds = [own("sdk", None), own("sdk.stream", refusal)]
+    for number in range(2, 6):
+        kinds += [own(f"sdk.again:{number}", None), own(f"sdk.stream.again:{number}", refusal)]
+    of_a_kind = diagnose(seen(*kinds, *all_good(range(2, 14))))
+    kinds[3] = own("sdk.stream.again:2", None)
+    of_some = diagnose(seen(*kinds, *all_good(range(2, 14))))
+
+    assert of_a_kind.cause == "ok"
+    assert (of_some.cause, of_some.owner, of_some.pattern) == ("api.invalid_key", "auth", "intermittent")
+    assert (of_some.failed, of_some.tried) == (4, 23)
+
+
+def test_a_counter_test_counts_where_one_address_alone_is_dead_and_not_where_attempts_pass_there() -> None:
+    """Small segments pass at the address; with some attempts that pass there as well, that may be their turn."""
+    narrow = next(c.evidence for c in cases() if c.name == "tcp_path_mtu_towards_the_client")
+    dead = next(o.outcome.address for o in narrow.observations if isinstance(o.outcome, TlsFailed))
+    other = "162.159.140.246"
+
+    def judged(address: str) -> tuple[str, str | None]:
+        passing = [replace(answer(GOOD), method="GET", url=URL, address=address)] * 6
+        more = tuple(o for n, one in enumerate(passing, 90) for o in attempt(n, one))
+        more = tuple(
+            replace(o, outcome=replace(o.outcome, address=address)) if o.id.startswith("tcp:") else o for o in more
+        )
+        kept = tuple(o for o in narrow.observations if getattr(o.outcome, "address", dead) == dead)
+        failing = tuple(
+            replace(o, id=f"{o.id.partition('#')[0]}#{n}", attempt=n)
+            for n in range(60, 66)
+            for o in kept
+            if o.attempt == 1 and o.changed is None and o.id in ("dns.system", f"tcp:{dead}", f"tls:{dead}")
+        )
+        verdict = diagnose(replace(narrow, observations=(*(o for o in kept if o.attempt == 1), *failing, *more)))
+        return verdict.cause, verdict.pattern
+
+    assert judged(other) == ("tcp.path_mtu", "intermittent")
+    assert judged(dead) == ("tls.timeout", "intermittent")

@@ -32,8 +32,21 @@ def resets(connection: socket.socket) -> None:
     reset(connection)
 
 
-@pytest.mark.parametrize(("handle", "ended"), [(ends_in_order, "eof"), (resets, "reset")])
-def test_an_answer_that_breaks_off_says_whether_it_was_a_reset(
+def ends_without_a_word(connection: socket.socket) -> None:
+    with connection.makefile("rb") as stream:
+        wire.read_request(stream)
+
+
+def resets_without_a_word(connection: socket.socket) -> None:
+    ends_without_a_word(connection)
+    reset(connection)
+
+
+@pytest.mark.parametrize(
+    ("handle", "ended"),
+    [(ends_in_order, "eof"), (resets, "reset"), (ends_without_a_word, "eof"), (resets_without_a_word, "reset")],
+)
+def test_an_answer_that_breaks_off_or_does_not_begin_says_whether_it_was_a_reset(
     handle: Handle, ended: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = trustme.CA()

@@ -128,7 +128,7 @@ def _of_probes(evidence: Evidence) -> Verdict:
         counted = pattern.count(without_own(evidence), first, None)
         return _fault(evidence, first.most_common(), find(evidence), counted)
     comes_and_goes = tries.intermittent and tries.certain
-    findings = find(without_isolating_tests(evidence) if comes_and_goes else evidence)
+    findings = find(without_isolating_tests(evidence, dead_address=tries.dead_address) if comes_and_goes else evidence)
     if request_succeeded(evidence) is not None and stream_failed(evidence) is None:
         beside = [item for item in findings if item[1].beside_success]
         if beside:
@@ -141,9 +141,9 @@ def _of_probes(evidence: Evidence) -> Verdict:
         broken = find(in_its_first_place(evidence, repeat)) if repeat is not None else []
         if broken:
             return _fault(evidence, broken[0], broken, pattern.count(evidence, tries, broken[0][0]))
-        limited = _limited_now_and_then(evidence)
-        if limited is not None:
-            return _fault(evidence, limited, findings, pattern.count(evidence, tries, limited[0]))
+        refused = _refused_now_and_then(evidence)
+        if refused is not None:
+            return _fault(evidence, refused, findings, pattern.count(evidence, tries, refused[0]))
         return _healthy(evidence, findings)
     if comes_and_goes and findings and _comes_before(tries.most_common()[0], findings[0][0]):
         # What only some requests meet on the way comes before what the API says to the others.
@@ -210,14 +210,17 @@ def _perhaps_by_our_own_doing(evidence: Evidence, tries: pattern.Attempted) -> t
     return cause, finding
 
 
-def _limited_now_and_then(evidence: Evidence) -> tuple[Cause, Finding] | None:
-    """Of the application's own requests, made more than once, some were told to slow down."""
+def _refused_now_and_then(evidence: Evidence) -> tuple[Cause, Finding] | None:
+    """Of the application's own requests, made more than once, some were told to slow down, or refused by a server that does not know what others know."""
     own = pattern.own_requests(evidence)
     for observation in own.failed if own.again and not own.alike else ():
         answer = getattr(observation.outcome, "answer", None)
-        if answer is not None and is_api_answer(evidence, answer) and api.decide(evidence, answer) == _LIMITED:
+        if answer is None or not is_api_answer(evidence, answer):
+            continue
+        told = api.decide(evidence, answer)
+        if told is not None:
             fact = f"{observation.target}: {api.fact(answer)}"
-            return _BY_ID[_LIMITED], Finding(because=(cite(observation, fact),), certainty="proven")
+            return _BY_ID[told], Finding(because=(cite(observation, fact),), certainty="proven")
     return None
 
 

@@ -55,7 +55,7 @@ def alone(evidence: Evidence, find: Find) -> Apart | None:
         return None
     why = (
         f"{len(failed)} of {len(before)} attempts ended so while several were made at a time, and so it was once more after that; of {len(single)} "
-        "made one at a time none did: a limit of connections or requests, which this test meets and the application may not"
+        "made one at a time none did: a limit of questions, connections or requests, which this test meets and the application may not"
     )
     cause = Counter(failed).most_common(1)[0][0]
     renamed = _as_a_walk(evidence, kind)

@@ -50,6 +50,9 @@ class Attempted:
     where: str
     """What the failures have in common, or nothing."""
 
+    dead_address: str = ""
+    """The one address where all failed, while all passed at the others, if chance is a poor explanation."""
+
     walk_failed: bool = False
     """Whether the walk itself is among the failures, and not only attempts beside it."""
 
@@ -103,6 +106,7 @@ def _place(cause: Cause) -> int:
 
 
 _SEVERAL = 2
+_BY_CHANCE = 0.05
 
 _ON_A_CERTIFICATE = (
     *("tls.untrusted_issuer", "tls.trust_store_mismatch", "tls.self_signed", "tls.incomplete_chain"),
@@ -147,11 +151,16 @@ def attempted(evidence: Evidence, find: Find) -> Attempted:
     told = next((item for item in failed if item[0].layer == "dns" and item[1].certainty == "proven"), None)
     if told is not None:
         failed = [told if item[0].id == "dns.servfail" and item[1].certainty == "likely" else item for item in failed]
-    where = ""
+    where = dead = ""
     if failed and passed and len(failing_at) == 1 and "" not in failing_at and not failing_at & passing_at:
-        where = f"every failure was at {next(iter(failing_at))}, none at {', '.join(sorted(passing_at))}"
+        at = next(iter(failing_at))
+        where = f"every failure was at {at}, none at {', '.join(sorted(passing_at))}"
+        # Fisher's exact test of two groups that are told apart altogether.
+        dead = at if 1 / math.comb(len(failed) + passed, passed) <= _BY_CHANCE else ""
     walk_failed = bool(judged) and judged[0][0].observations == walk.observations and bool(judged[0][1])
-    return Attempted(tried=len(failed) + passed, failed=tuple(failed), where=where, walk_failed=walk_failed)
+    return Attempted(
+        tried=len(failed) + passed, failed=tuple(failed), where=where, dead_address=dead, walk_failed=walk_failed
+    )
 
 
 def _asked_elsewhere(evidence: Evidence, one: Evidence) -> bool:
@@ -355,15 +364,21 @@ class OwnRequests:
 
 _SECOND = ".second"
 
+_REFUSALS = (401, 403, 404)
+
 AGAIN = ".again"
 """In the ids of the SDK's requests that were made once more."""
 
 
 def own_requests(evidence: Evidence) -> OwnRequests:
-    """Sort the SDK's own requests. That one was told to slow down is a failure where another one got its answer."""
+    """Sort the SDK's own requests.
+
+    That one was told to slow down is a failure where another one got its answer, and so is a refusal of the key or the model where another one of
+    the same kind, whole or streamed, got it.
+    """
     failed: list[Observation] = []
     passed: list[Observation] = []
-    served = any(isinstance(o.outcome, SdkAnswered) for o in evidence.observations)
+    served = {o.outcome.stream for o in evidence.observations if isinstance(o.outcome, SdkAnswered)}
     broken = repeat_that_broke_off(evidence)
     first_failed = stream_failed(evidence) is not None
     for observation in evidence.observations:
@@ -383,8 +398,9 @@ def own_requests(evidence: Evidence) -> OwnRequests:
         elif isinstance(outcome, SdkFailed):
             answer = outcome.answer
             answered = answer is not None and answer.status < 500 and is_api_answer(evidence, answer)
-            limited = answer is not None and answer.status == 429 and served
-            (passed if answered and not limited else failed).append(observation)
+            status = answer.status if answer is not None else None
+            of_some = (status == 429 and served) or (status in _REFUSALS and outcome.stream in served)
+            (passed if answered and not of_some else failed).append(observation)
         elif isinstance(outcome, Stopped) and observation.probe == "sdk":
             failed.append(observation)
     return OwnRequests(failed=tuple(failed), passed=tuple(passed))

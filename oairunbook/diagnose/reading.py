@@ -131,9 +131,17 @@ _ISOLATING = (
 """Counter-tests that prove by passing where the path itself fails."""
 
 
-def without_isolating_tests(evidence: Evidence) -> Evidence:
-    """What is left where attempts of the unchanged path pass now and then as well: that a counter-test passed proves nothing there."""
-    kept = tuple(o for o in evidence.observations if o.changed is None or not o.id.startswith(_ISOLATING))
+def without_isolating_tests(evidence: Evidence, *, dead_address: str) -> Evidence:
+    """What is left where attempts of the unchanged path pass now and then as well: that a counter-test passed proves nothing there.
+
+    But where they never pass at one address: what changes the outcome there does prove it.
+    """
+    there = f":{dead_address}" if dead_address else None
+    kept = tuple(
+        o
+        for o in evidence.observations
+        if o.changed is None or not o.id.startswith(_ISOLATING) or (there is not None and o.id.endswith(there))
+    )
     return replace(evidence, observations=kept)
 
 

@@ -125,7 +125,8 @@ class Attempts:
         by_chance = math.ceil(math.log(_BY_CHANCE) / math.log(passed / (failed + passed)))
         pause = _GAP_SECONDS
         end = self._one_at_a_time(pause, min(max(by_chance, _FEWEST_ALONE), _MOST_ALONE))
-        if end in _ASKED_TO_SLOW_DOWN:
+        if end in _ASKED_TO_SLOW_DOWN or end.startswith("dns"):
+            # Name servers do not say that it is too much, and each attempt asks them more than once.
             pause = _LONG_GAP_SECONDS
             end = self._one_at_a_time(pause, max(by_chance, _FEWEST_SLOW), "slowly.")
         self._timeout = step
@@ -340,8 +341,8 @@ def _passed(end: str) -> bool:
 
 
 def _may_be_too_many(end: str) -> bool:
-    """Whether an attempt ended as one of too many would: at a connection, a handshake or a request."""
-    return not _passed(end) and end.startswith(("tcp", "tls", "http")) and not _verdict_on_certificate(end)
+    """Whether an attempt ended as one of too many would: at a name, a connection, a handshake or a request."""
+    return not _passed(end) and end.startswith(("dns", "tcp", "tls", "http")) and not _verdict_on_certificate(end)
 
 
 def _verdict_on_certificate(end: str) -> bool:

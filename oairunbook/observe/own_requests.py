@@ -17,6 +17,10 @@ _MORE_OF_EACH = 4
 """Further requests of each kind: what hits half of all requests by chance hits, or spares, all of one kind once in sixteen times."""
 
 
+_OF_SOME = (401, 403, 404, 429)
+"""Statuses that one of several servers behind a name may give, by its key or its models, where another one answers well."""
+
+
 class OwnRequests:
     """Requests of the SDK on one route; each becomes an observation."""
 
@@ -150,7 +154,7 @@ class OwnRequests:
         if isinstance(outcome, SdkAnswered):
             return outcome.completed
         if isinstance(outcome, SdkFailed) and outcome.answer is not None:
-            return False if outcome.answer.status == 429 or outcome.answer.status >= 500 else None
+            return False if outcome.answer.status in _OF_SOME or outcome.answer.status >= 500 else None
         return False if isinstance(outcome, SdkFailed) and self._took(task) < self._timeout / 2 else None
 
     def _took(self, task: Task) -> float:

@@ -100,7 +100,10 @@ def minimal_request(
 
     def record_with_end(name: str, info: Mapping[str, Any]) -> None:
         nonlocal ended
-        if name == "http11.receive_response_body.failed":
+        if name == "connection.connect_tcp.complete":
+            watched.release()
+            watched.connection = underneath.keep_stream(info.get("return_value"))
+        if name in ("http11.receive_response_headers.failed", "http11.receive_response_body.failed"):
             # Now: the transport is about to close it.
             ended = underneath.ending(watched.connection)
         trace(name, info)

@@ -15,7 +15,11 @@ _CLOSE, _CLOSE_WAIT = 7, 8
 
 def keep(response: Any) -> socket.socket | None:
     """A second descriptor of the connection that a response of httpx or httpx2 comes over; None if it cannot be had. To be closed."""
-    stream = getattr(response, "extensions", {}).get("network_stream")
+    return keep_stream(getattr(response, "extensions", {}).get("network_stream"))
+
+
+def keep_stream(stream: Any) -> socket.socket | None:
+    """The same of a network stream of httpcore or httpcore2, which a request may still be waiting on."""
     try:
         return socket.socket(fileno=os.dup(stream.get_extra_info("socket").fileno())) if stream is not None else None
     except (OSError, AttributeError):

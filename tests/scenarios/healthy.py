@@ -26,8 +26,10 @@ from tests.world import (
     sdk_answers,
 )
 from tests.world.authority import INSPECTION_ROOT, PUBLIC_ROOT, leaf
+from tests.world.nameserver import NameServer
 from tests.world.proxies import run_haproxy, run_haproxy_stream, run_nginx
 from tests.world.streams import answering
+from tests.world.world import SECOND_NAME_SERVER
 
 
 def healthy(
@@ -588,3 +590,19 @@ def healthy_with_a_limit_of_new_connections_a_second(world: World) -> Steps:
     world.middle.rule("tcp dport 443 tcp flags & (syn | ack) == syn limit rate over 6/second burst 6 packets drop")
     yield sdk_answers
     world.middle.mend()
+
+
+@healthy(needs=("dnsmasq",))
+def healthy_with_a_limit_of_questions_a_second(world: World) -> Steps:
+    """Beyond ten questions a second a router refuses in the name server's place, as Pi-hole and its kin do: this test alone asks so many."""
+    address = world.proxy.dnsmasq()
+    refusing = NameServer(world.middle.namespace, SECOND_NAME_SERVER)
+    refusing.fail("REFUSED")
+    world.client.resolve_by(address)
+    world.middle.namespace.nft(
+        "add chain inet lab questions { type nat hook prerouting priority dstnat + 1; }\n"
+        f"add rule inet lab questions ip daddr {address} udp dport 53 limit rate over 10/second burst 10 packets dnat ip to {SECOND_NAME_SERVER}\n"
+    )
+    yield sdk_answers
+    world.client.resolve_by(NAME_SERVER)
+    refusing.close()
