@@ -360,6 +360,22 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ("it says: you exceeded our expectations", "unknown"),
         ('Getting "Bad Gateway [retrying in 21s attempt #2]" with all models', "http.gateway_error"),
         ("The Bad Gateway page of our site has a picture", "unknown"),
+        ("Error communicating with OpenAI: Failed to parse: http://my.example.net:port/v1", "client.base_url_invalid"),
+        ("Failed to parse: the answer was no JSON", "unknown"),
+        # .NET in another language: the reason phrase stands in brackets.
+        ("Il codice di stato non indica la riuscita: 503 (Service Temporarily Unavailable).", "http.gateway_error"),
+        ("there are 503 (services temporarily unavailable are not counted)", "unknown"),
+        ("`Fail to access embedding model(x).this model does not support embeddings`", "api.bad_request"),
+        ("this model does not support my wishes", "unknown"),
+        # What the API said, and what the application makes of its status.
+        (
+            "Error code: 429 - {'error': {'message': 'You exceeded your current quota', 'type': 'insufficient_quota', 'code': 'insufficient_quota'}}\nRate limit exceeded. Waiting for 15 seconds",
+            "api.insufficient_quota",
+        ),
+        ("Error code: 429\nRate limit exceeded. Waiting for 15 seconds", "api.rate_limited"),
+        # Two reasons in one sentence.
+        ("openai.AuthenticationError: Error code: 401 - wrong or no api key provided", "api.invalid_key"),
+        ("openai.AuthenticationError: Error code: 401 - no api key provided", "api.missing_key"),
         # Prose that a terminal broke begins like code.
         ("error sending request\nfor url (https://api.openai.com/v1): connection refused", "tcp.refused"),
     ],
@@ -452,6 +468,24 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
         ),
         ("Connection error.\n\tat dev.langchain4j.model.qianfan.QianfanChatModel.generate(Q.java:1)", "route_provider"),
         ("import dev.langchain4j.model.qianfan.QianfanChatModel;\nConnection error.", "connection_path"),
+        # An address that the application called is its route; one that a name led to is none.
+        (
+            "HTTPConnectionPool(host='198.51.100.7', port=3001): Max retries exceeded with url: /generate (Caused by NewConnectionError('x: [Errno 111] Connection refused'))",
+            "route_provider",
+        ),
+        ("POST http://198.51.100.7:3001/v1/chat/completions\nConnection error.", "route_provider"),
+        ("Error: connect ECONNREFUSED 198.51.100.7:443", "connection_path"),
+        ("无法连接到openai API?", "connection_path"),
+        ("无法理解openai API?", "unknown"),
+        # Whose client timed out: the chat's, beside which nothing is shown, or the one that called from within it.
+        (
+            'Timed out\nTraceback (most recent call last):\n  File "/x/site-packages/telegram/request/_httpxrequest.py", line 1, in do_request\n    res = await\n  File "/x/site-packages/httpx/_client.py", line 2, in send\n    response = await',
+            "unknown",
+        ),
+        (
+            'Timed out\nTraceback (most recent call last):\n  File "/x/site-packages/telegram/request/_httpxrequest.py", line 1, in do_request\n    res = await\n  File "/x/site-packages/openai/_base_client.py", line 2, in request\n    response = await\n  File "/x/site-packages/httpx/_client.py", line 2, in send\n    response = await',
+            "connection_path",
+        ),
         # A vendor that is named, and no host: it checks its caller's key; a gateway checks one of its own.
         ("Error from SiliconFlow: provider: siliconflow\nError code: 401 - Invalid token", "auth"),
         ("one-api\nError code: 401 - Invalid token", "route_provider"),

@@ -39,6 +39,9 @@ QUOTED = "a text about errors"
 TELEMETRY = "telemetry"
 """Target of what the text itself ascribes to tracing, telemetry or another component of the application, which is no call of the API."""
 
+SERVICE = "another service's client"
+"""Target of what the frames of such a client show: a chat's, a store's, a hub's."""
+
 _TELEMETRY = re.compile(
     r"pip\._vendor|"
     r"tracing (?:client )?error|\[non-fatal\] tracing\b|"
@@ -221,7 +224,8 @@ def _raised(text: str) -> Iterator[Observation]:
         if spoken_of:
             yield _observation("pasted:error", PastedError(errors=spoken_of), layer, QUOTED)
         if ours:
-            yield _observation("pasted:error", PastedError(errors=ours), layer, _called_by(ours))
+            whose = SERVICE if chain.elsewhere else _called_by(ours)
+            yield _observation("pasted:error", PastedError(errors=ours), layer, whose)
 
 
 def _spoken_of(chain: Chain, text: str) -> Iterator[ErrorLink]:

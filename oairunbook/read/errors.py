@@ -26,6 +26,13 @@ _CODE = re.compile(
     r"|^\s*(?:with|except|if|for|async)\b.*[:{(]\s*$|^\s*import [\w.*{]|^\s*from [\w.]+ import\b"
 )
 _TRANSPORT = re.compile(r"[\\/](?:httpcore2?|httpx2?)[\\/]|urllib3[\\/]connection|aiohttp[\\/]connector")
+# Whose own client an application calls besides: chats, stores, hubs.
+_SERVICE = re.compile(
+    r"[\\/](?:telegram[\\/]request|aiogram[\\/]client|discord[\\/](?:http|gateway)\.py|slack_sdk|huggingface_hub|qdrant_client|pinecone|pymilvus|weaviate|elastic_transport)[\\/:\"]"
+)
+_MODELS = re.compile(
+    r"[\\/](?:openai|litellm|langchain\w{0,20}|llama_index|ollama|anthropic|semantic_kernel|autogen\w{0,20})[\\/]"
+)
 # Names that many give to functions of their own tell where something happened only in these files.
 _ONLY_IN = {
     "send": re.compile(r"[\\/]http[\\/]client\.py"),
@@ -138,6 +145,8 @@ class Chain:
     python: bool = False
     cut: bool = False
     """Whether the traceback ends before its exception."""
+    elsewhere: bool = False
+    """Whether its frames are those of another service's client, and none of them of a call to a model."""
 
 
 def chains(text: str) -> list[Chain]:
@@ -167,6 +176,7 @@ def _split(text: str) -> Iterator[Chain]:
     code_follows = False
     functions: list[str] = []
     transport = announced = raised = ""
+    service = False
     position = 0
     lines = text.split("\n")
     for number, raw in enumerate(lines):
@@ -180,7 +190,7 @@ def _split(text: str) -> Iterator[Chain]:
         if "Traceback" in line and _HEADER.search(line):
             if chain.errors and not linked:
                 yield chain
-                chain = Chain(position=start)
+                chain, service = Chain(position=start), False
             linked = False
             chain.python = True
             code_follows = False
@@ -199,6 +209,7 @@ def _split(text: str) -> Iterator[Chain]:
         if frame is not None and _TRANSPORT.search(line):
             transport = line[:300]
         if frame is not None:
+            service = bool(_SERVICE.search(line)) or (service and not _MODELS.search(line))
             function = frame["function"] or frame["cell"]
             if function:
                 where = _ONLY_IN.get(function)
@@ -227,6 +238,7 @@ def _split(text: str) -> Iterator[Chain]:
             chain.phase = chain.phase or phase
         functions = []
         chain.errors.append(link)
+        chain.elsewhere = service
         transport = announced = raised = ""
         if not chain.python and len(chain.errors) >= _MOST_LINKS:
             yield chain
@@ -239,7 +251,7 @@ def _split(text: str) -> Iterator[Chain]:
     elif transport:
         # The traceback is cut off before its exception; where it stood is all that is left.
         chain.errors.append(ErrorLink(type="", text=transport))
-        chain.cut = True
+        chain.cut, chain.elsewhere = True, service
         chain.phase = chain.phase or _phase(functions)
     if chain.errors:
         yield chain

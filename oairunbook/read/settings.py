@@ -194,6 +194,9 @@ class Called:
     named: bool
     """Whether the words before a URL say that it was called, and not only pointed to."""
 
+    asked: bool
+    """Whether the host is as the application gave it; otherwise it may be an address that a name led to."""
+
 
 _CALLS = re.compile(
     r"(?:request(?:ing)? (?:to|for)|\b(?:POST|GET|PUT|Post|Get)|for url|\burl|reach|connect(?:ing|ion)? to|fetch(?: at| failed)?|resource at|endpoint|load|sending request for url|calling|failed for|-> ?|\b[45]\d\d [A-Z][A-Za-z ]{2,24} from)[\s:'\"(=]{1,6}$",
@@ -252,7 +255,10 @@ def called(text: str) -> tuple[Called, ...]:
         # The web application is pointed to in prose, and called by clients that have no API key.
         page = _PAGES.search(host) and not (named and (host == "chat.openai.com" or OTHER_SERVICES.search(host)))
         if host and dotted and not page:
-            found.append(Called(host=host, port=port, url=url, position=match.start(), named=named))
+            asked = bool(groups.get("pool_host") or groups.get("aio_host")) or (
+                url is not None and (named or _API_PATH.search(url) is not None)
+            )
+            found.append(Called(host=host, port=port, url=url, position=match.start(), named=named, asked=asked))
         if len(found) >= 400:
             break
     return tuple(found)
@@ -437,16 +443,14 @@ def _own_base_of(call: Called) -> str:
 
 
 def _only_address(call: Called, direct: list[Called]) -> bool:
-    """Addresses are where a name led; they name no route of their own, unless they are local ones on a port of their own."""
+    """Addresses are where a name led; they name no route of their own, unless the application called them so, or they are local ones on a port of their own."""
     try:
         address = ipaddress.ip_address(call.host)
     except ValueError:
         return False
-    return (
-        bool(direct)
-        or not (address.is_private or address.is_loopback or address.is_unspecified)
-        or call.port in (443, None)
-    )
+    if direct or call.asked:
+        return bool(direct)
+    return not (address.is_private or address.is_loopback or address.is_unspecified) or call.port in (443, None)
 
 
 def _of_an_api(call: Called) -> bool:

@@ -20,7 +20,7 @@ STATUS = Phrases(
     r"""|(?<![\d.,])\b(?P<h>[45]\d{2}), message=(?=['"])"""
     r"""|\b(?:failed|failure|errors?|refused|rejected|denied) \((?:HTTP |status(?: code)?:? )?(?P<aa>[45]\d{2})\)"""
     r"""|: (?P<bb>[45]\d{2}) [-\u2013] (?=\{)"""
-    r"""|(?:^|[\s"'(:>`-])(?P<i>[45]\d{2})[ :)"'-]{1,4}(?:Unauthorized|Forbidden|Not Found|Too Many Requests|Bad Request|Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out|Payment Required|Request Timeout|Method Not Allowed|Proxy Authentication Required|(?-i:Resource not found))"""
+    r"""|(?:^|[\s"'(:>`-])(?P<i>[45]\d{2})[ :()"'-]{1,4}(?:Unauthorized|Forbidden|Not Found|Too Many Requests|Bad Request|Internal Server Error|Bad Gateway|Service (?:Temporarily )?Unavailable|Gateway Time-?out|Payment Required|Request Timeout|Method Not Allowed|Proxy Authentication Required|(?-i:Resource not found))"""
     r"""|(?:does not indicate success|returned (?:an )?error|response[ _]code\"?|responded with|returned|failed with(?: status)?|error code|StatusCode|got): ?\(?(?:status |HTTP )?(?P<j>[45]\d{2})(?![\d.])"""
     r"""|^\s{0,12}(?P<k>[45]\d{2})(?= [A-Z{<]|: [A-Z]| status code| ["'][A-Z])"""
     r"""|<title>(?:[\w.-]{1,80} \| )?(?P<l>[45]\d{2})\b"""

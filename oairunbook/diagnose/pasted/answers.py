@@ -269,7 +269,14 @@ def _certain(status: int, error: ApiError, cause: str) -> bool:
 def _guesses(words: str, family: str) -> bool:
     """Whether an application offers two reasons: `invalid key or insufficient credits`."""
     halves = re.split(r"\bor\b", words, flags=re.IGNORECASE)
+    if len(halves) == 2 and _WRONG.search(halves[0]) and _NO_KEY.match(halves[1]):
+        return True
     return len({error_words.named(0, ApiError(message=half), family) for half in halves} - {None}) > 1
+
+
+# `wrong or no api key`
+_WRONG = re.compile(r"\b(?:wrong|invalid|incorrect|bad|expired)\s*$", re.IGNORECASE)
+_NO_KEY = re.compile(r"\s*(?:no|missing|empty)\b", re.IGNORECASE)
 
 
 def _fact(answer: HttpAnswer) -> str:

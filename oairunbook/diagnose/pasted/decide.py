@@ -20,6 +20,7 @@ from oairunbook.verdict import Owner
 _TELEMETRY = "telemetry"
 _QUOTED = "a text about errors"
 _WHOLE = "what was pasted"
+_SERVICE = "another service's client"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ def decide(evidence: Evidence) -> Decision:
     if not readings:
         return _only_spoken_of(quoted)
     best = max(enumerate(readings), key=lambda item: (item[1].weight, item[0]))[1]
+    best = _with_its_code(best, readings)
     best = _with_its_status(_not_the_test(_with_a_key(best, readings), readings), readings)
     best = _with_the_base_url(evidence.route, beside_a_proxy(evidence.route, best))
     others = {r.cause: r for r in readings if r.cause not in (best.cause, "unknown")}
@@ -73,6 +75,22 @@ def decide(evidence: Evidence) -> Decision:
         owner = best.owner or ("connection_path" if evidence.route.family == "direct" else "route_provider")
         return Decision(cause="unknown", owner=owner, finding=finding, missing=best.missing or fetch.CHAIN)
     return Decision(cause=best.cause, owner=best.owner, finding=finding, missing=best.missing)
+
+
+def _with_its_code(best: Reading, readings: list[Reading]) -> Reading:
+    """The body of an answer counts before what the application makes of its status: `Rate limit exceeded. Waiting …`, of a quota that is used up."""
+    status, code = _status_and_code(best)
+    if not status or code:
+        return best
+    told = [r for r in readings if r.weight == best.weight and _status_and_code(r)[0] == status]
+    return next((r for r in reversed(told) if _status_and_code(r)[1]), best)
+
+
+def _status_and_code(reading: Reading) -> tuple[int, str]:
+    outcome = reading.observation.outcome
+    if not isinstance(outcome, HttpAnswer) or outcome.body.error is None:
+        return 0, ""
+    return outcome.status, outcome.body.error.code or ""
 
 
 def _only_spoken_of(quoted: list[Reading]) -> Decision:
@@ -152,4 +170,6 @@ def _guard_of_another_sdk(evidence: Evidence) -> bool:
 
 def _of_another_service(route: Route, observation: Observation) -> bool:
     """Failures of package indexes and other tools are no failures of the call."""
-    return observation.target != route.host and bool(OTHER_SERVICES.search(observation.target))
+    return observation.target == _SERVICE or (
+        observation.target != route.host and bool(OTHER_SERVICES.search(observation.target))
+    )

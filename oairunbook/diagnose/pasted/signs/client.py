@@ -132,6 +132,7 @@ SIGNS = (
         r"MissingSchema",
         r"No connection adapters were found",
         r"Failed to parse URL from",
+        r"Failed to parse: ['\"]?https?://",
         r"ERR_INVALID_URL",
         # LangChain.js makes the URL of a call to Azure of these.
         r"Azure OpenAI API (?:instance name|deployment name|version) not found",

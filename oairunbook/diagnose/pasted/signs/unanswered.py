@@ -110,6 +110,7 @@ SIGNS = (
         r"secure connection to the server cannot be made",
         r"无法建立.{0,12}安全连接",
         r"未能连接到服务器",
+        r"(?:(?:无法|不能|没法) ?连接(?:到|至)?|连接不[上到]) ?(?:open ?ai|chat ?gpt|api|接口|服务器|服务|代理|模型)",
         r"failed to (?:execute|send|make|perform|complete) (?:the |an? )?(?:HTTP |API )?request\b",
         # Families of names: whatever else of them there is says that no answer came.
         r"net::ERR_(?!ABORTED|FILE_|CACHE_|HTTP_RESPONSE_CODE|INVALID_URL)",
