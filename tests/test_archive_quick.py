@@ -257,7 +257,10 @@ def test_a_chain_that_was_cut_off_is_told_to_who_has_found_it_longer(runs: list[
     for _ in range(2):
         [problem] = quick(runs[0]).problems
         assert (problem.path, "runs were cut off, or it was made anew" in problem.what) == (CHAIN, True)
-    assert verify(archive) == (), "who believes nothing knows nothing of it"
+    done = CliRunner().invoke(cli, ["archive", "verify", "--archive", str(archive)])
+    assert (done.exit_code, "is not the one that you found whole at" in done.stdout) == (0, True)
+    done = CliRunner().invoke(cli, ["archive", "verify", "--archive", str(archive)])
+    assert (done.exit_code, "is not the one" in done.stdout) == (0, False), "by then it counts as it is"
     assert quick(runs[0]).intact
 
 

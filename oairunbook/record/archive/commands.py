@@ -224,7 +224,7 @@ def show(run: str, root: str, hide: frozenset[str], json_file: str | None) -> No
     help="Do not read again the runs that you have verified before and whose files look the same since: inode, size, times.",
 )
 @json_option(
-    '{"archive", "intact", "problems", "runs", "pruned", "unfinished", "signed", "newest", "still_there", "unchanged", "unchanged_since"}'
+    '{"archive", "intact", "problems", "runs", "pruned", "unfinished", "signed", "newest", "still_there", "another_since", "unchanged", "unchanged_since"}'
 )
 def verify(root: str, public_keys: tuple[str, ...], knows: str, quick: bool, json_file: str | None) -> None:
     """Check every file, every manifest, the chain, and signatures.
@@ -261,6 +261,11 @@ def verify(root: str, public_keys: tuple[str, ...], knows: str, quick: bool, jso
             "Look at it now, if you would miss it: the next archive prune removes it."
             for name in checked.still_there
         ]
+        if checked.another_since:
+            lines.append(
+                f"{CHAIN}: is not the one that you found whole at {checked.another_since}: runs were cut off, or it was made anew. "
+                "From now on it counts as it is."
+            )
         told = [_number(checked.runs, "run"), f"{checked.pruned} pruned", f"{len(checked.unfinished)} unfinished"]
         told += [f"{checked.signed} signed"] * bool(keys)
         end = "intact" if checked.intact else f"NOT intact, {_number(len(checked.problems), 'problem')}"

@@ -75,15 +75,17 @@ class Seen:
     @functools.cached_property
     def known(self) -> Mapping[str, tuple[bytes, int, str]]:
         """Of each line of the chain: state, whether it was signed, and when it was verified."""
-        rows = self._select("line_sha256, state, signed, verified_at FROM runs WHERE read >= ?")
+        rows = (
+            self._select("line_sha256, state, signed, verified_at FROM runs WHERE read >= ?") if self.believed else []
+        )
         return {line: (state, signed, at) for line, state, signed, at in rows}
 
     def whole_before(self) -> Whole | None:
-        """The archive as it was last found whole; None if it need not be believed, or was not."""
+        """The archive as it was last found whole; None if it was not."""
         return next((Whole(*row) for row in self._select("* FROM whole WHERE read >= ? ORDER BY rowid DESC")), None)
 
     def _select(self, what: str) -> list[tuple[Any, ...]]:
-        if not self.believed or self.kept is None:
+        if self.kept is None:
             return []
         try:
             with closing(sqlite3.connect(f"{self.kept.as_uri()}?mode=ro", uri=True)) as database:

@@ -46,6 +46,10 @@ class Checked:
     still_there: tuple[str, ...] = ()
     """Runs that a record of a prune says were removed, and that are there: it was cut off, or its record lies. They count as runs."""
 
+    another_since: str | None = None
+    """When this user found another chain whole in this place: runs were cut off since, or it was made anew. Only a check that believes nothing of
+    what was verified before passes then, and it takes the chain as it is."""
+
     unchanged: int = 0
     """Runs that were not read again: this user has verified them before, and their files have the same state since."""
 
@@ -110,11 +114,13 @@ def _from_the_first(walk: Walk, held: InFolders, knows: str) -> Checked:
     checked = walk_through(walk, knows=knows)
     last = walk.before
     if checked.intact and (whole := walk.seen.whole_before()) and not _still_begins_with(walk.archive, whole):
-        again = (
-            f"is not the one that you found whole at {whole.since}: runs were cut off, or it was made anew; "
-            "oairunbook archive verify without --quick takes it as it is"
-        )
-        return replace(checked, problems=(Problem(path=CHAIN, what=again),))
+        if walk.seen.believed:
+            again = (
+                f"is not the one that you found whole at {whole.since}: runs were cut off, or it was made anew; "
+                "oairunbook archive verify without --quick takes it as it is"
+            )
+            return replace(checked, problems=(Problem(path=CHAIN, what=again),))
+        checked = replace(checked, another_since=whole.since)
     if checked.intact and last and checked.runs + checked.pruned == last.sequence:
         # One that is too large to be held is read from its first run each time.
         with suppress(ArchiveError):
@@ -138,7 +144,7 @@ def _still_begins_with(archive: Path, whole: Whole) -> bool:
 def _as_before(walk: Walk, held: InFolders) -> Checked | None:
     """An archive that was whole before, of which nothing was touched since; None if that cannot be said by its two hashes."""
     whole = walk.seen.whole_before()
-    if whole is None:
+    if whole is None or not walk.seen.believed:
         return None
     folders = look_through(walk.archive)
     same = untouched(walk.archive, held, whole)
