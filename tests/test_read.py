@@ -376,6 +376,10 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         # Two reasons in one sentence.
         ("openai.AuthenticationError: Error code: 401 - wrong or no api key provided", "api.invalid_key"),
         ("openai.AuthenticationError: Error code: 401 - no api key provided", "api.missing_key"),
+        # What Chromium's network panel puts in the place of a status, and another word with the same end.
+        ("chat/completions (blocked:mixed-content)", "browser.mixed_content"),
+        ("chat/completions (blocked:csp)", "browser.blocked_by_client"),
+        ("chat/completions is unblocked: other models work", "unknown"),
         # Prose that a terminal broke begins like code.
         ("error sending request\nfor url (https://api.openai.com/v1): connection refused", "tcp.refused"),
     ],
@@ -518,6 +522,14 @@ def test_the_deepest_evidence_decides(text: str, cause: str) -> None:
         ("During a connection to api.openai.com.Encountered end of file PR_END_OF_FILE_ERROR", "connection_path"),
         ("一直提示报错request time out", "connection_path"),
         ("一直提示报错 time", "unknown"),
+        ("看起来像是反向代理不行了 ChatGPT error 524", "route_provider"),
+        ("看起来像是代理不行了 ChatGPT error 524", "connection_path"),
+        ("Cannot use custom api\nFailed to fetch", "route_provider"),
+        ("Cannot use custom colours\nFailed to fetch", "connection_path"),
+        ("ERROR: Upstream stream error: aborted ECONNRESET", "route_provider"),
+        ("ERROR: stream error: aborted ECONNRESET", "connection_path"),
+        ("Connection error. of a model in Azure AI Studio", "route_provider"),
+        ("Connection error. of a model in Azure Data Studio", "connection_path"),
         ("Error 502 of the Azure-hosted model", "route_provider"),
         ("Error 502 of the hosted model", "connection_path"),
     ],

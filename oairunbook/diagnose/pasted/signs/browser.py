@@ -11,6 +11,8 @@ SIGNS = (
         r"Mixed Content: The page",
         r"Blocked loading mixed active content",
         r"requested insecure content from http:",
+        # What Chromium's network panel puts in the place of a status.
+        r"\bblocked:mixed-content\b",
         certainty="proven",
     ),
     sign(
@@ -23,6 +25,7 @@ SIGNS = (
         r"NS_ERROR_CONTENT_BLOCKED",
         r"Permission was denied for this request to access the `?\w+`? address space",
         r"more-private address space",
+        r"\(?\bblocked:(?:csp|other)\b",
         r'Content Security Policy directive: "?connect-src',
         certainty="proven",
     ),
