@@ -423,6 +423,7 @@ def test_what_a_link_in_the_place_of_a_run_leads_to_is_never_handed_over(
             done = CliRunner().invoke(cli, command)
             told = " ".join(done.stderr.split())
             assert (done.exit_code, done.stdout, "holds no run" in told or "behind a link" in told) == (2, "", True)
+    assert "missing" in call(archive, "list").stdout
     inside = tmp_path / "elsewhere" / run.relative_to(place.parent)
     (tmp_path / "short").symlink_to(inside)
     assert CliRunner().invoke(cli, ["packet", str(tmp_path / "short")]).exit_code == 0, (

@@ -290,9 +290,18 @@ def test_a_run_whose_manifest_is_gone_or_changed_is_listed_as_such(tmp_path: Pat
     gone, changed = archived(tmp_path), archived(tmp_path)
     shutil.rmtree(gone)
     (changed / MANIFEST).chmod(0o600)
-    (changed / MANIFEST).write_bytes((changed / MANIFEST).read_bytes() + b" ")
+    (changed / MANIFEST).write_text((changed / MANIFEST).read_text().replace("tcp.refused", "api.forged"))
     with open_index(tmp_path) as index:
-        assert [row.state for row in index.runs()] == ["missing", "changed"]
+        rows = index.runs(Wanted(since=BEGAN, until=BEGAN + timedelta(seconds=1)))
+    assert [row.state for row in rows] == ["missing", "changed"]
+    assert {row.cause for row in rows} == {None}, "what it was archived with is not known any more"
+
+
+def test_without_its_chain_an_archive_lists_nothing_and_says_so(tmp_path: Path) -> None:
+    archived(tmp_path)
+    assert "missing" not in call(tmp_path, "list").stderr
+    (tmp_path / "chain.jsonl").unlink()
+    assert "chain.jsonl is missing, so no run can be listed" in call(tmp_path, "list").stderr
 
 
 def test_a_manifest_of_strange_types_is_listed_and_harms_nothing(tmp_path: Path) -> None:

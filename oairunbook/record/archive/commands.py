@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -125,6 +126,7 @@ def list_runs(
     their files are there: `incomplete` has lost some, `missing` its manifest; `repeated` stands in the chain more than
     once. Whether they are as they were left, `archive verify` says.
     """
+    from oairunbook.record.archive.chain import CHAIN
     from oairunbook.record.archive.find import archive_root
     from oairunbook.record.archive.index import LOST, Wanted, as_it_is, moment, open_index
     from oairunbook.record.archive.mirror import address
@@ -162,6 +164,8 @@ def list_runs(
     say(inert(_table(folder, [*runs, *unfinished])))
     left_out = f", the newest of {matching}" if matching > len(runs) else ""
     click.echo(f"{_number(len(runs), 'run')}{left_out}; {len(unfinished)} unfinished", err=True)
+    if not os.path.lexists(folder / CHAIN):
+        click.echo(inert(f"{CHAIN} is missing, so no run can be listed{_verify_next(root)}"), err=True)
     if lost := sum(row.state in LOST for row in runs):
         click.echo(inert(f"{_number(lost, 'run')} not as archived{_verify_next(root)}"), err=True)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, ArchiveError, open_chain, read_small
 from oairunbook.record.archive.draft import is_running
-from oairunbook.record.archive.folders import run_folders
+from oairunbook.record.archive.folders import behind_a_link, run_folders
 from oairunbook.record.archive.index_file import index_path, open_database
 from oairunbook.record.archive.mirror import address, url_of
 from oairunbook.record.archive.row import COLUMNS, Row, document, object_of, row_of
@@ -193,7 +193,7 @@ def as_it_is(archive: Path, row: Row) -> Row:
         return row
     folder = archive / row.run
     manifest = _read(folder / MANIFEST)
-    if manifest is None:
+    if manifest is None or behind_a_link(archive, row.run):
         return replace(row, state="missing")
     if row_of(row.run, manifest, sequence=row.sequence) != row:
         return replace(row, state="changed")

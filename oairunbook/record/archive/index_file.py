@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -27,14 +28,14 @@ from oairunbook.record.archive.chain import (
     sha256,
 )
 from oairunbook.record.archive.mirror import own_file
-from oairunbook.record.archive.row import COLUMNS, document, number, object_of, row_of
+from oairunbook.record.archive.row import COLUMNS, began_by_name, document, number, object_of, row_of
 from oairunbook.record.archive.tombstone import read_tombstone
 from oairunbook.record.files import make_private, write_whole
 
 INDEX = "index"
 """Folder of all indexes of a user."""
 
-_VERSION = 6
+_VERSION = 7
 _BATCH = 5000
 _WORTH_WRITING = 100
 """A file is written anew once so many-th of its runs are new; fewer are read from their manifests each time, which costs less."""
@@ -179,6 +180,12 @@ def _values(archive: Path, entry: Entry) -> tuple[Any, ...] | None:
         state = "missing"
     elif sha256(manifest) != entry.manifest_sha256:
         state = "changed"
-    row = row_of(entry.run, manifest or b"{}", sequence=entry.sequence, state=state)
-    steps = object_of(document(manifest or b"{}").get("steps"))
+    if state:
+        # Of a run that is gone, or whose manifest is another one by now, nothing is known but what the chain says: its name, and so when it began.
+        began = began_by_name(entry.run)
+        lost = row_of(entry.run, b"{}", sequence=entry.sequence, state=state)
+        return (*_values_of(replace(lost, started_at=began.isoformat() if began else "")), *(None for _ in STEPS))
+    assert manifest is not None
+    row = row_of(entry.run, manifest, sequence=entry.sequence)
+    steps = object_of(document(manifest).get("steps"))
     return (*_values_of(row), *(number(steps.get(step)) for step in STEPS))

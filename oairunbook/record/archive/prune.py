@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import socket
 from collections.abc import Sequence
@@ -20,13 +19,12 @@ from oairunbook.record.archive.draft import begin, is_running
 from oairunbook.record.archive.folders import behind_a_link, folder_of
 from oairunbook.record.archive.index import demand_archive, unfinished
 from oairunbook.record.archive.mirror import address, url_of
-from oairunbook.record.archive.row import row_of
+from oairunbook.record.archive.row import began_by_name, row_of
 from oairunbook.record.archive.signing import Signer
 from oairunbook.record.archive.tombstone import REMOVED, Removed, is_tombstone, read_tombstone, to_text
 from oairunbook.records import dataclass
 
 _WASTE = ".removed-"
-_TIME = re.compile(r"[0-9]+/[0-9]+/[0-9]+/([0-9]{8}T[0-9]{6}Z)-")
 _LONG_PAUSE = timedelta(days=365)
 """Between two runs: a shorter one may be a pause of whoever runs this by hand."""
 
@@ -147,14 +145,8 @@ def _old(archive: Path, entries: Sequence[Entry], before: datetime) -> tuple[tup
 
 
 def _began(entry: Entry) -> datetime | None:
-    """When a run began, by its name, which the chain vouches for; None of a record of a prune."""
-    found = _TIME.match(entry.run)
-    if found is None or is_tombstone(entry.run):
-        return None
-    try:
-        return datetime.fromisoformat(found[1])
-    except ValueError:
-        return None
+    """When a run began, by its name; None of a record of a prune."""
+    return None if is_tombstone(entry.run) else began_by_name(entry.run)
 
 
 def _demand_sound_clock(archive: Path, runs: Sequence[datetime], before: datetime, now: datetime) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
+_TIME = re.compile(r"[0-9]+/[0-9]+/[0-9]+/([0-9]{8}T[0-9]{6}Z)-")
 _LONGEST = 4000
 """Characters of one value: no manifest of ours comes near it."""
 
@@ -93,6 +95,15 @@ def row_of(run: str, manifest: bytes, *, sequence: int | None = None, state: str
         _count(fix.get("proved")),
         _text(about.get("collector")),
     )
+
+
+def began_by_name(run: str) -> datetime | None:
+    """When a run began by its name, for which the chain vouches; None if it says none."""
+    found = _TIME.match(run)
+    try:
+        return datetime.fromisoformat(found[1]) if found else None
+    except ValueError:
+        return None
 
 
 def document(data: bytes) -> dict[str, Any]:
