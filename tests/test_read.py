@@ -380,6 +380,9 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
         ("chat/completions (blocked:mixed-content)", "browser.mixed_content"),
         ("chat/completions (blocked:csp)", "browser.blocked_by_client"),
         ("chat/completions is unblocked: other models work", "unknown"),
+        # Go's word where the client leaves out whom it called, and Python's parser.
+        ("error: EOF", "http.disconnected"),
+        ("SyntaxError: EOF while scanning triple-quoted string literal", "unknown"),
         # Prose that a terminal broke begins like code.
         ("error sending request\nfor url (https://api.openai.com/v1): connection refused", "tcp.refused"),
     ],

@@ -246,6 +246,8 @@ SIGNS = (
         r"ERR_CONNECTION_CLOSED",
         r"header parser received no bytes",
         r'": EOF\b',
+        # The same where the client leaves out whom it called; Python's parser goes on behind the word.
+        r"\berror: EOF\b(?! (?:while|in)\b)",
         r"closed BEFORE response",
         r"connection closed before",
         r"invalid or unrecognized response",
