@@ -106,3 +106,12 @@ def test_a_gateway_that_tells_of_its_upstream_in_an_error_object_has_answered_it
     assert [(verdict.cause, verdict.owner) for verdict in verdicts] == [
         ("api.gateway_upstream_failed", "route_provider")
     ] * 2
+
+
+def test_a_firewall_that_says_so_in_a_header_is_named_and_an_answer_that_says_nothing_is_not_proven() -> None:
+    """AWS' firewall gives its challenge status 202 and no body; nobody who calls the documented base URL has set a wrong one."""
+    challenge = met(202, HTML, "", (("x-amzn-waf-action", "challenge"),))
+    nothing = met(202, HTML, "")
+
+    assert (challenge.cause, challenge.owner, challenge.certainty) == ("http.blocked_page", "connection_path", "proven")
+    assert (nothing.cause, nothing.owner, nothing.certainty) == ("http.blocked_page", "connection_path", "likely")

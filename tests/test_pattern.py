@@ -9,6 +9,7 @@ import pytest
 from oairunbook.diagnose import diagnose
 from oairunbook.evidence import (
     Body,
+    Connected,
     ConnectFailed,
     ErrorLink,
     Evidence,
@@ -21,6 +22,7 @@ from oairunbook.evidence import (
     TlsFailed,
     TlsHandshake,
 )
+from oairunbook.verdict import Verdict
 from tests.cases import cases
 from tests.recorded import answer, connected, evidence, observation, resolved, sdk_answered, sdk_failed
 
@@ -306,3 +308,27 @@ def test_a_counter_test_counts_where_one_address_alone_is_dead_and_not_where_att
 
     assert judged(other) == ("tcp.path_mtu", "intermittent")
     assert judged(dead) == ("tls.timeout", "intermittent")
+
+
+def test_a_control_test_that_fails_once_of_several_shows_the_same_and_one_that_never_does_clears_the_own_path() -> None:
+    case = next(c.evidence for c in cases() if c.name == "azure_timeout_now_and_then")
+    walked = tuple(o for o in case.observations if o.id.startswith("control.") and o.attempt == 1)
+    reached = next(o for o in walked if o.id.startswith("control.tcp:") and isinstance(o.outcome, Connected))
+    link = ErrorLink(type="TimeoutError", text="timed out", errno=110, errno_name="ETIMEDOUT")
+
+    def controls(*failing: int) -> Verdict:
+        made = [o for o in case.observations if not (o.id.startswith("control.") and o.attempt > 1)]
+        for number in range(2, 8):
+            own = [
+                replace(o, id=f"{o.id}#{number}", attempt=number)
+                for o in sorted(walked, key=lambda o: o.id == "control.http")
+            ]
+            if number in failing:
+                lost = ConnectFailed(address=reached.outcome.address, port=443, errors=(link,))
+                own = [replace(reached, id=f"{reached.id}#{number}", attempt=number, outcome=lost)]
+            made += own
+        return diagnose(replace(case, observations=tuple(made)))
+
+    assert (controls().cause, controls().owner) == ("tcp.timeout", "route_provider")
+    assert "6 more times" in " ".join(reason.fact for reason in controls().because)
+    assert (controls(7).cause, controls(7).owner) == ("tcp.timeout", "connection_path")

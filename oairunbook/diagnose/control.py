@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from oairunbook.diagnose.catalogue import Cause, Finding
-from oairunbook.diagnose.reading import answers, cite, control
+from oairunbook.diagnose.reading import answers, attempts, cite, control
 from oairunbook.evidence import Connected, ConnectFailed, Evidence
 from oairunbook.records import dataclass
 from oairunbook.verdict import Because
@@ -43,12 +43,17 @@ def compare(evidence: Evidence, cause: Cause, find: Callable[[Evidence], list[tu
     other = control(evidence)
     if other is None:
         return Compared(shows_the_same=None, missing=(f"no control test was made: {_UNDECIDED}",))
-    found = [item for item in find(other) if item[0].layer not in ("client", "api", "browser")]
+    again = [_on_the_path(one, find) for one in attempts(other)]
+    other = replace(other, observations=tuple(o for o in other.observations if o.attempt == 1))
+    found = _on_the_path(other, find)
     host = other.route.host
+    alike = next((f for f, *_ in filter(None, again) if _same(f[0], cause)), None)
+    if alike is not None and not found:
+        said = f"{len(again)} more control tests of {host} were made, until one showed {alike[0].id}: {alike[1].because[0].fact}"
+        return Compared(shows_the_same=True, because=(Because(observation="attempts", fact=said),))
     if found:
         seen, finding = found[0]
-        shown = {seen.id} | _of_either_family(other, find)
-        same = cause.id in shown or any({seen.id, cause.id} <= group for group in _ALIKE)
+        same = _same(seen, cause) or cause.id in _of_either_family(other, find)
         reason = finding.because[0]
         fact = Because(
             observation=f"control.{reason.observation}",
@@ -59,12 +64,20 @@ def compare(evidence: Evidence, cause: Cause, find: Callable[[Evidence], list[tu
         missing = f"the control test failed otherwise ({seen.id}), which does not clear the local path: {_UNDECIDED}"
         return Compared(shows_the_same=False, because=(fact,), missing=(missing,))
     for observation, answer, _ in answers(other):
-        fact = cite(
-            observation, f"the control test of {host} from this runtime is answered with status {answer.status}"
-        )
+        more = f", and so it was {len(again)} more times" if again and not any(again) else ""
+        said = f"the control test of {host} from this runtime is answered with status {answer.status}{more}"
+        fact = cite(observation, said)
         because = (Because(observation=f"control.{fact.observation}", fact=fact.fact),)
         return Compared(shows_the_same=False, because=because, answered=True)
     return Compared(shows_the_same=None, missing=(f"the control test came to no end: {_UNDECIDED}",))
+
+
+def _on_the_path(one: Evidence, find: Callable[[Evidence], list[tuple[Cause, Finding]]]) -> list[tuple[Cause, Finding]]:
+    return [item for item in find(one) if item[0].layer not in ("client", "api", "browser")]
+
+
+def _same(seen: Cause, cause: Cause) -> bool:
+    return seen.id == cause.id or any({seen.id, cause.id} <= group for group in _ALIKE)
 
 
 def _of_either_family(other: Evidence, find: Callable[[Evidence], list[tuple[Cause, Finding]]]) -> set[str]:

@@ -66,6 +66,8 @@ def answered(answer: HttpAnswer) -> str | None:
     squid = answer.header("x-squid-error") or ""
     if squid or (_PROXY.search(words) and (body.shape == "html" or not body.error)):
         return _by_a_proxy(answer.status, f"{squid} {words}")
+    if stopped_by_a_firewall(answer):
+        return "http.blocked_page"
     if _STRUCTURED.search(body.sample):
         return "http.gateway_error" if answer.status >= 500 else "http.blocked_page"
     if _NOTHING_BEHIND.search(words):
@@ -87,7 +89,12 @@ def _in_its_own_json(answer: HttpAnswer) -> bool:
 def blocks(answer: HttpAnswer) -> bool:
     """Whether it shows the marks of a filter, whatever its status."""
     words = f"{answer.body.title or ''} {answer.body.sample}"
-    return answer.header("cf-mitigated") is not None or BLOCK_PAGE.search(words) is not None
+    return stopped_by_a_firewall(answer) or BLOCK_PAGE.search(words) is not None
+
+
+def stopped_by_a_firewall(answer: HttpAnswer) -> bool:
+    """Whether an edge says in a header that its firewall answered: Cloudflare's, or that of AWS, whose challenge has status 202 and no body."""
+    return any(answer.header(name) is not None for name in ("cf-mitigated", "x-amzn-waf-action"))
 
 
 def is_of_a_gateway(answer: HttpAnswer) -> bool:

@@ -383,8 +383,8 @@ def _blocked_page(evidence: Evidence) -> Finding | None:
             certainty: Certainty = "proven" if marked else "likely"
             return Finding(because=(cite(observation, _describe(answer)),), certainty=certainty)
         # Not every portal says so in words that somebody here knows, and the API itself has no page at its own base URL.
-        page = shown == "http.not_an_api" and answer.status < 300 and answer.body.shape == "html"
-        if page and observation.probe != "pasted" and _is_documented(evidence.route):
+        page = shown in (None, "http.not_an_api") and answer.body.shape in ("html", "text", "empty")
+        if page and answer.status < 300 and observation.probe != "pasted" and _is_documented(evidence.route):
             fact = f"{_describe(answer)}; the base URL is the documented one, so somebody answers in the API's place"
             return Finding(because=(cite(observation, fact),), certainty="likely")
     return None

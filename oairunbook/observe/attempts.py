@@ -46,7 +46,7 @@ _LATE_SECONDS = 1.0
 _PACE_SECONDS = 0.4
 
 _SETTLE_SECONDS, _GAP_SECONDS, _LONG_GAP_SECONDS, _ALONE_SECONDS = 0.4, 0.15, 1.0, 2.0
-_FEWEST_ALONE, _FEWEST_SLOW, _MOST_ALONE, _BY_CHANCE = 8, 5, 24, 0.02
+_FEWEST_ALONE, _FEWEST_SLOW, _MOST_ALONE, _MOST_SLOW, _BY_CHANCE = 8, 5, 24, 12, 0.02
 """One at a time there are as many as a fault of chance would spare once in fifty times."""
 
 _AT_ONCE = 12
@@ -68,7 +68,7 @@ class Attempts:
         self._may_grow = number > 1
         self._ends: dict[str, set[str]] = {"GET": set(), "POST": set()}
         self._silent_posts = 0
-        self._failed = self._passed = 0
+        self._failed = self._passed = self._unanswered = 0
         self._passes: list[bool] = []
         self._under_way: dict[int, float] = {}
         self._chains: set[tuple[str, ...]] = set()
@@ -99,6 +99,13 @@ class Attempts:
             answered = any(end.startswith("http ") and end != _NO_ANSWER for end in self._ends["GET"])
             return self._silent_posts > 1 and self._ends["POST"] == {_NO_ANSWER} and answered
 
+    @property
+    def spared(self) -> int:
+        """How many attempts in a row a fault that leaves some without an answer would spare once in fifty times; 0 where it leaves none or all."""
+        with self._lock:
+            lost, passed = self._unanswered, self._passed
+        return _in_a_row(passed, lost) if lost and passed else 0
+
     def wait(self, seconds: float, *, silent_seconds: float) -> None:
         """Wait for the attempts, at most so long; then begin no further one. One that has not ended by then is not recorded.
 
@@ -122,13 +129,13 @@ class Attempts:
             return
         self._join(_SETTLE_SECONDS)
         step, self._timeout = self._timeout, min(self._timeout, _ALONE_SECONDS)
-        by_chance = math.ceil(math.log(_BY_CHANCE) / math.log(passed / (failed + passed)))
+        by_chance = _in_a_row(passed, failed)
         pause = _GAP_SECONDS
         end = self._one_at_a_time(pause, min(max(by_chance, _FEWEST_ALONE), _MOST_ALONE))
         if end in _ASKED_TO_SLOW_DOWN or end.startswith("dns"):
             # Name servers do not say that it is too much, and each attempt asks them more than once.
             pause = _LONG_GAP_SECONDS
-            end = self._one_at_a_time(pause, max(by_chance, _FEWEST_SLOW), "slowly.")
+            end = self._one_at_a_time(pause, min(max(by_chance, _FEWEST_SLOW), _MOST_SLOW), "slowly.")
         self._timeout = step
         if end == "":
             own(pause)
@@ -200,6 +207,7 @@ class Attempts:
                 self._silent_posts += end == _NO_ANSWER and _method(number) == "POST"
                 self._failed += _may_be_too_many(end)
                 self._passed += _passed(end)
+                self._unanswered += not _answered(end)
                 self._passes.append(_passed(end))
                 if self._some_differ and self._may_grow:
                     self._may_grow = False
@@ -335,9 +343,17 @@ def _method(number: int) -> str:
     return "POST" if number % 4 in (0, 1) else "GET"
 
 
+def _answered(end: str) -> bool:
+    return end.startswith("http ") and end[5:].isdigit()
+
+
 def _passed(end: str) -> bool:
     """Whether an attempt was answered, and not that there is too much to do."""
-    return end.startswith("http ") and end[5:].isdigit() and end[5:] not in _TOO_MUCH
+    return _answered(end) and end[5:] not in _TOO_MUCH
+
+
+def _in_a_row(passed: int, failed: int) -> int:
+    return math.ceil(math.log(_BY_CHANCE) / math.log(passed / (failed + passed)))
 
 
 def _may_be_too_many(end: str) -> bool:

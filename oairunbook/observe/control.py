@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from oairunbook.evidence import Layer, NotTried, Outcome, ProxyDecision, Resolved, Route
+from oairunbook.evidence import Connected, HttpAnswer, Layer, NotTried, Outcome, ProxyDecision, Resolved, Route
 from oairunbook.observe import dns
 from oairunbook.observe.collection import Collection
 from oairunbook.observe.path import Path
@@ -57,14 +57,36 @@ def proxy_beside(route: Route, environment: Mapping[str, str], host: str, explic
     return decide_proxy(environment, "https", host, explicit_port, installed_sdk())
 
 
-def run_control(path: Path, collection: Collection, timeout: float) -> Outcome:
-    """Walk the control route up to one unbilled request; every step before it is recorded under its own id."""
+def repeat_control(path: Path, collection: Collection, timeout: float, *, number: int) -> None:
+    """The control test so many times more, one after the other, until one is not answered; each at the address that has been, so that no other helps out."""
+    first = (o.outcome for o in collection.so_far() if o.id.startswith(f"{PREFIX}tcp:"))
+    reached = next((outcome.address for outcome in first if isinstance(outcome, Connected)), None)
+    if reached is None:
+        return
+    for attempt in range(2, 2 + number):
+        if collection.deadline.left < timeout:
+            return
+        outcome = run_control(path, collection, timeout, attempt=attempt, only=reached)
+        if not isinstance(outcome, HttpAnswer):
+            return
+
+
+def run_control(
+    path: Path, collection: Collection, timeout: float, *, attempt: int = 1, only: str | None = None
+) -> Outcome:
+    """Walk the control route up to one unbilled request; every step before it is recorded under its own id, and of a further attempt that as well.
+
+    *only* is the one address to dial.
+    """
     route = path.route
     step = collection.deadline.sooner(timeout)
     ended_before = NotTried(reason="the control route ended before HTTP")
 
     def note(name: str, layer: Layer, target: str, began: float, outcome: Outcome) -> None:
-        collection.note(PREFIX + name, layer, layer, target, began=began, outcome=outcome, changed=CHANGED)
+        name += f"#{attempt}" if attempt > 1 else ""
+        collection.note(
+            PREFIX + name, layer, layer, target, began=began, outcome=outcome, changed=CHANGED, attempt=attempt
+        )
 
     addresses: tuple[str, ...] = (route.dialled_host,)
     if not is_literal(route.dialled_host):
@@ -77,7 +99,7 @@ def run_control(path: Path, collection: Collection, timeout: float) -> Outcome:
                 answer = dns.ask(server, route.dialled_host, seconds=max(step.left, 0.1))
                 note(f"dns.server:{server.address}", "dns", f"{route.dialled_host} by {server.address}", began, answer)
             return ended_before
-        addresses = _of_each_family(found.addresses)[:_MOST_ADDRESSES]
+        addresses = _of_each_family(found.addresses)[:_MOST_ADDRESSES] if only is None else (only,)
     for address in addresses:
         began = time.monotonic()
         # Half of one step's time for each: the control must not make a dead path slower to name.
@@ -101,7 +123,11 @@ def run_control(path: Path, collection: Collection, timeout: float) -> Outcome:
         if secured is None:
             return ended_before
         secured.deadline = collection.deadline.sooner(timeout)
-        return path.request(secured, address)
+        began = time.monotonic()
+        asked = path.request(secured, address)
+        if attempt > 1:
+            note("http", "http", f"{route.host}, no credentials, attempt {attempt}", began, asked)
+        return asked
     return ended_before
 
 

@@ -18,7 +18,7 @@ KEPT_HEADERS = frozenset((
     # who answered, and how
     "content-type", "content-length", "transfer-encoding", "connection", "date", "server", "via", "location", "allow", "x-powered-by",
     "x-cache", "x-cache-lookup", "x-squid-error", "x-proxy-error", "proxy-authenticate", "www-authenticate", "x-frame-options", "x-served-by",
-    "cf-ray", "cf-mitigated", "cf-cache-status", "x-amz-cf-id", "x-amzn-requestid", "x-amzn-errortype", "x-envoy-upstream-service-time",
+    "cf-ray", "cf-mitigated", "x-amzn-waf-action", "cf-cache-status", "x-amz-cf-id", "x-amzn-requestid", "x-amzn-errortype", "x-envoy-upstream-service-time",
     "access-control-allow-origin", "access-control-allow-headers", "access-control-allow-methods", "access-control-allow-credentials",
     "access-control-expose-headers", "access-control-max-age", "cross-origin-resource-policy",
     # the API application

@@ -45,6 +45,7 @@ _LAST_WORDS_SECONDS = 0.3
 _COUNTER_TEST_SECONDS = 2.0
 
 _NEXT_SERVER_SECONDS = 10.0
+_MOST_CONTROLS = 12
 
 _PATH_PROBES = ("dns", "tcp", "proxy", "tls", "http")
 
@@ -86,6 +87,7 @@ class Walk:
         self._tests: dict[str, Task] = {}
         self._build = build or (lambda: clients.build_client(route, environment))
         self._client: Task | None = None
+        self._control: Path | None = None
         self._arrived = threading.Event()
         self._tick = threading.Event()
         self._walkers: list[threading.Thread] = []
@@ -132,7 +134,7 @@ class Walk:
         url = self._options.control_url
         if self._route.family == "direct" or not url:
             return
-        path = self._path.on(control_route(self._path, url))
+        path = self._control = self._path.on(control_route(self._path, url))
         self._side.append(
             self._collection.begin(
                 f"{control.PREFIX}http",
@@ -389,6 +391,11 @@ class Walk:
         attempts.wait(max(quiet.left, patience), silent_seconds=self._timeout if differ else 0.0)
         attempts.apart(requests.apart, walk_failed=not reached and self._turned_away())
         requests.unsent_again()
+        if self._control is not None and attempts.spared:
+            # One answer to the control says little of a fault that spares some.
+            control.repeat_control(
+                self._control, self._collection, self._timeout, number=min(attempts.spared, _MOST_CONTROLS)
+            )
         for thread in self._walkers:
             thread.join(max(0.0, quiet.left))
         for task in (*self._side, *self._tests.values()):

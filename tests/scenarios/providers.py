@@ -216,6 +216,21 @@ def azure_timeout_now_and_then(world: World) -> Steps:
     world.azure.undivert()
 
 
+@scenario("tcp.timeout", owner="connection_path", intermittent=True, packets=True)
+def azure_timeout_now_and_then_direct_too(world: World) -> Steps:
+    """One of three ways out of this network is dead, for whatever host: a single control test mostly gets through."""
+    _on_azure(world)
+    world.client.without_ipv6()
+    world.middle.rule("tcp dport 443 jhash tcp sport mod 3 seed 11 0 drop")
+
+    def varies(world: World) -> None:
+        given = ["HTTP/1.1" in world.client.curl(AZURE_URL, "--max-time", "1").stderr for _ in range(12)]
+        assert len(set(given)) == 2, given
+
+    yield varies
+    world.middle.mend()
+
+
 @scenario("api.gateway_upstream_failed", owner="route_provider", intermittent=True)
 def gateway_loses_its_upstream_now_and_then(world: World) -> Steps:
     """Requests without a key are told so as well, in the gateway's own words."""
