@@ -22,6 +22,7 @@ from oairunbook.evidence import (
     Observation,
     ProxyDecision,
     ProxyFailed,
+    Resolved,
     ResolveFailed,
     ResolverConfiguration,
     SdkFailed,
@@ -31,6 +32,7 @@ from oairunbook.evidence import (
 )
 from oairunbook.route import resolve
 from oairunbook.verdict import Verdict
+from tests.cases import cases
 from tests.recorded import ROUTE, connected, evidence, observation, resolved, sdk_answered, sdk_failed
 
 SERVER = NameServer(address="10.0.0.53")
@@ -292,3 +294,18 @@ def test_a_second_handshake_proves_a_mismatch_only_by_what_the_first_did_not_off
     older = replace(observation("tls.older_versions:162.159.140.245", shaken), changed="TLS 1.0 and later")
     verdict = diagnose(evidence(resolved(), connected(), observation("tls:162.159.140.245", cut), older))
     assert verdict.cause == cause
+
+
+def test_silence_of_every_address_is_proven_and_of_the_first_of_many_it_is_not() -> None:
+    case = next(c.evidence for c in cases() if c.name == "tcp_timeout")
+    more = tuple(
+        replace(o, outcome=replace(o.outcome, addresses=(*o.outcome.addresses, "162.159.140.99")))
+        if isinstance(o.outcome, Resolved) and o.id == "dns.system"
+        else o
+        for o in case.observations
+    )
+    all_dialled, first_of_many = diagnose(case), diagnose(replace(case, observations=more))
+
+    assert (all_dialled.cause, all_dialled.certainty) == ("tcp.timeout", "proven")
+    assert (first_of_many.cause, first_of_many.certainty) == ("tcp.timeout", "likely")
+    assert first_of_many.because[-1].fact == "1 more addresses were not dialled"

@@ -21,6 +21,7 @@ from oairunbook.evidence import (
     HttpAnswer,
     HttpFailed,
     Observation,
+    Resolved,
     SdkAnswered,
     SdkFailed,
     Stopped,
@@ -57,11 +58,16 @@ def failures(evidence: Evidence, *names: str) -> Finding | None:
     matching = [item for item in telling if item[2] in names]
     if not matching or telling[0][2] not in names:
         return None
+    because = tuple(
+        cite(o, f"{outcome.address} port {outcome.port}: {words(outcome.errors)}") for o, outcome, _ in found
+    )
+    # The transport dials them all, one after another; the walk only the first of many.
+    dialled = {outcome.address for _, outcome in evidence.of(ConnectFailed)}
+    undialled = [(o, set(r.addresses) - dialled) for o, r in evidence.of(Resolved, "dns") if set(r.addresses) - dialled]
+    because += tuple(cite(o, f"{len(more)} more addresses were not dialled") for o, more in undialled)
     return Finding(
-        because=tuple(
-            cite(o, f"{outcome.address} port {outcome.port}: {words(outcome.errors)}") for o, outcome, _ in found
-        ),
-        certainty="proven",
+        because=because,
+        certainty="likely" if undialled else "proven",
         # The kernel says this of itself when it has no route at all (route(8)); a router's answer is EHOSTUNREACH or also ENETUNREACH.
         local_on_every_route=all(name in _NO_ROUTE for _, _, name in found),
     )
