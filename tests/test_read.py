@@ -373,6 +373,17 @@ def test_a_traceback_is_a_chain_with_the_outermost_error_first() -> None:
             "api.insufficient_quota",
         ),
         ("Error code: 429\nRate limit exceeded. Waiting for 15 seconds", "api.rate_limited"),
+        # gRPC's word for a connection that failed; Google's client puts 503 before it.
+        ("last exception: 503 failed to connect to all addresses; last error: UNKNOWN: ipv4:198.51.100.7:443: socket is null", "unknown"),
+        ("last exception: 503 the gateway has no connection", "http.gateway_error"),
+        # A status with its reason phrase in the midst of Chinese.
+        ("提交后会出现Json异常\uff0c405 Not Allowed的错误", "http.not_an_api"),
+        ("一共有405 个错误", "unknown"),
+        ("BaseEventLoop.create_connection() got an unexpected keyword argument 'additional_headers'", "client.sdk_incompatible"),
+        ("connect() got an unexpected keyword argument 'colour'", "unknown"),
+        # A command is no account of what is missing.
+        ("root@box:~# unset OPENAI_API_KEY", "unknown"),
+        ("Please set OPENAI_API_KEY", "client.api_key_missing"),
         # Two reasons in one sentence.
         ("openai.AuthenticationError: Error code: 401 - wrong or no api key provided", "api.invalid_key"),
         ("openai.AuthenticationError: Error code: 401 - no api key provided", "api.missing_key"),

@@ -39,7 +39,7 @@ _NO_WORDS = re.compile(r"\w{1,40}(?:Exception|Error)\W{0,4}")
 # What transports say of a connection that failed, in a class that stands for an answer: litellm gives a dead Ollama the class of 503. The SDK's
 # own class comes of an answer alone: there it is whoever answered who tells of a connection of its own.
 _NO_ANSWER = re.compile(
-    r"HTTPS?ConnectionPool\(|ConnectionError\(|Cannot connect to host |\[(?:Errno|WinError) -?\d|All connection attempts failed|Max retries exceeded|\bdial tcp\b|\bE(?:CONNREFUSED|CONNRESET|TIMEDOUT|NOTFOUND)\b"
+    r"HTTPS?ConnectionPool\(|ConnectionError\(|Cannot connect to host |\[(?:Errno|WinError) -?\d|All connection attempts failed|failed to connect to all addresses|Max retries exceeded|\bdial tcp\b|\bE(?:CONNREFUSED|CONNRESET|TIMEDOUT|NOTFOUND)\b"
 )
 # `RetryError[<Future … raised RateLimitError>]` keeps nothing but the class.
 # A title or a last line may be no more.

@@ -121,7 +121,7 @@ _GATEWAYS: tuple[tuple[Phrases, str, str], ...] = (
     (
         Phrases(
             rf"\b(?:{_VENDORS})(?:_?AI)?Exception\b|\b(?:by|on|from|via|through|with) (?:NVIDIA NIM|SiliconFlow|DashScope|Bailian|Together ?AI|Fireworks ?AI|DeepInfra|Cerebras|SambaNova|Groq ?Cloud|Novita ?AI|Hyperbolic|NVIDIA'?s? API)\b|\b(?:us(?:e|es|ing)|via|through|calls?|calling) (?:the |my |a )?(?:official |native )?(?:Google )?(?:{_VENDORS}) (?:(?:API|models?)\b|for the model\b)|(?<![A-Za-z])(?:{_VENDORS})(?:_?AI)?(?: API ?(?:error|request|call|请求|报错)| provider\b|:listModels)|"
-            rf"\bprovider[\"']?(?: ?(?:&|and|/|\|) ?model)?\s?[:=]\s?[\"'`*]{{0,3}}(?:xai-|builtin:)?(?:{_VENDORS})\b|(?m:^)#{{1,4}} [^\n]{{0,30}}\bprovider\b[^\n]{{0,20}}\n{{1,3}}[ \t]{{0,4}}(?:{_VENDORS})\b|\[(?:{_VENDORS})\] (?:\w{{1,40}})?Error\b",
+            rf"(?<![^\W_])provider[\"']?(?: ?(?:&|and|/|\|) ?model)?\s?[:=]\s?[\"'`*]{{0,3}}(?:xai-|builtin:)?(?:{_VENDORS})\b|(?m:^)#{{1,4}} [^\n]{{0,30}}\bprovider\b[^\n]{{0,20}}\n{{1,3}}[ \t]{{0,4}}(?:{_VENDORS})\b|\[(?:{_VENDORS})\] (?:\w{{1,40}})?Error\b",
             flags=re.IGNORECASE,
         ),
         "",

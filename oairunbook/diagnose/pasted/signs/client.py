@@ -22,6 +22,8 @@ SIGNS = (
         r"`?fetch`? is not defined",
         r"(?:OpenAI|Client|Completions|Responses|Embeddings|Images|HTTPTransport|SyncHttpxClientWrapper|HTTPS?Connection|HTTPS?ConnectionPool|PoolManager|TCPConnector)(?:\.__init__|\.\w{1,30})?\(\) got an unexpected keyword argument",
         r"__init__\(\) got an unexpected keyword argument '(?:proxies|proxy|http_client|base_url|api_key|azure_endpoint|default_headers|mounts|app)'",
+        # What the library `websockets` calls the headers changed with its release 14.
+        r"(?:create_connection|connect|__init__)\(\) got an unexpected keyword argument '(?:additional_headers|extra_headers)'",
         r"urllib3 v2(?:\.0)? only supports OpenSSL",
         r"module 'lib' has no attribute",
         r"pydantic[\w.]{0,60} .{0,60}from 'typing_extensions'",
@@ -54,7 +56,7 @@ SIGNS = (
         r"AI_LoadAPIKeyError",
         r"No API key found for OpenAI",
         r"(?:OPENAI|AZURE)\w*_API_KEY\w*['\"`]? (?:is |was |are )?(?:not|missing|unset|undefined|required|has not)",
-        r"(?<!\bI )(?<!\bwe )(?<!\bhave )(?<!I've )(?<!\bcorrectly )(?<!\balready )(?<!\balso )(?:Missing|set|provide|no) (?:the |an? |your )?(?:environment variable )?['\"`]?OPENAI_API_KEY(?!['\"`]?\s?=\s?\S|['\"`]? (?:either )?to ['\"`]?(?:OPENAI_API_KEY ?=|sk-))",
+        r"(?<!\bI )(?<!\bwe )(?<!\bhave )(?<!I've )(?<!\bcorrectly )(?<!\balready )(?<!\balso )(?<!\bun)(?:Missing|set|provide|no) (?:the |an? |your )?(?:environment variable )?['\"`]?OPENAI_API_KEY(?!['\"`]?\s?=\s?\S|['\"`]? (?:either )?to ['\"`]?(?:OPENAI_API_KEY ?=|sk-))",
         r"api[_ ]?key (?:(?:is |was )?(?:not (?:set|configured)|required)|(?:is|was) None)\b",
         r"You must provide an (?:OpenAI )?API key",
         r"The OpenAI API key is (?:missing|not)",

@@ -19,7 +19,7 @@ SIGNS = (
         r"Network ?(?:Error|Problem)",
         r"Load failed",
         r"Error communicating with OpenAI",
-        r"(?:cannot|can not|can.t|could not|couldn.t|unable to|failed to|not able to) connect to (?:the )?"
+        r"(?:cannot|can not|can.?t|could not|couldn.?t|unable to|failed to|not able to) connect to (?:the )?"
         r"(?:API|host|proxy|server|endpoint|model|LLM|Open ?AI|Ollama|LM ?Studio)",
         r"(?:cannot|could not|unable to|fail(?:ed|s)? to) communicate with (?:the |your |my )?"
         r"(?:API|backend|server|endpoint|model|LLM|Open ?AI|Ollama|LM ?Studio)",
