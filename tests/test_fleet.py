@@ -431,6 +431,33 @@ def test_records_of_a_folder_or_one_by_one_are_compared_and_nothing_is_archived(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["records"]
 
 
+def test_a_fleet_without_names_says_the_same_of_it_and_names_no_worker(tmp_path: Path) -> None:
+    records = fleet(30, 1, PLANTED[0][1])
+    folder = written(tmp_path / "records", records)
+    names = {f"web-{number}" for number in range(30)} | {one.runtime.host for one in records}
+    for more in ((), ("--json", "-")):
+        plain, hidden = (
+            call("--records", str(folder), *more),
+            call("--records", str(folder), "--hide", "hosts,addresses", *more),
+        )
+        assert plain.exit_code == hidden.exit_code == 1
+        assert any(re.search(rf"\b{re.escape(name)}\b", plain.stdout) for name in names)
+        addresses = {
+            one for one in re.findall(r"\b(?:\d{1,3}\.){3}\d{1,3}\b", plain.stdout) if not one.startswith("127.")
+        }
+        assert addresses
+        left = [one for one in names | addresses if re.search(rf"\b{re.escape(one)}\b", hidden.stdout)]
+        assert left == []
+    before, after = (
+        json.loads(call("--records", str(folder), *more, "--json", "-").stdout)["fleet"]
+        for more in ((), ("--hide", "hosts"))
+    )
+    assert after["schema"] == before["schema"]
+    assert [len(one["members"]) for one in after["groups"]] == [len(one["members"]) for one in before["groups"]]
+    assert len({one["name"] for one in after["members"]}) == 30, "each worker is a token of its own"
+    assert "region is us-east-1" in call("--records", str(folder), "--hide", "hosts").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -18,7 +18,7 @@ from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence, TlsHandshake, dumps, load_evidence
 from oairunbook.record.archive.find import archive_of
 from oairunbook.record.handed import handed_over
-from oairunbook.record.hidden import Hidden, hiding_key, key_of
+from oairunbook.record.hidden import Hidden, hiding_key, key_of, known_of
 from oairunbook.record.run import archive_record
 
 from .cases import cases
@@ -63,7 +63,7 @@ def test_the_digits_are_those_of_the_packets_of_the_same_archive(tmp_path: Path)
     hidden, _ = handed_over(seen, BOTH, hiding_key(run / "evidence.json"))
     text = dumps(hidden)
     assert told(text, (*PLANTED, *ADDRESSES)) == []
-    in_a_packet = Hidden(BOTH, key, seen).text("gw-7.prod.canary.example 2001:db8:77::9 10.77.3.5")
+    in_a_packet = Hidden(BOTH, key, known_of(seen)).text("gw-7.prod.canary.example 2001:db8:77::9 10.77.3.5")
     host, six, four = (part.rpartition(":")[2].rstrip("]") for part in in_a_packet.split("] "))
     assert f"hidden-{host}.example" in text
     assert f"2001:db8::{six[:4].lstrip('0')}:{six[4:].lstrip('0')}" in text

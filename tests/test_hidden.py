@@ -28,7 +28,7 @@ from oairunbook.evidence import (
 )
 from oairunbook.record import packet as packets
 from oairunbook.record import show, svg
-from oairunbook.record.hidden import Hidden
+from oairunbook.record.hidden import Hidden, known_of
 from oairunbook.record.run import archive_record
 
 from .cases import cases
@@ -86,7 +86,7 @@ def views(seen: Evidence) -> Iterator[str]:
 def test_of_every_recorded_fault_no_view_names_a_host_or_an_address(part: int) -> None:
     met: set[str] = set()
     for case in islice(cases(), part, None, 24):
-        hidden = Hidden(BOTH, bytes(32), case.evidence)
+        hidden = Hidden(BOTH, bytes(32), known_of(case.evidence))
         for text in views(case.evidence):
             met |= own(text)
             assert own(hidden.page(text)) == set(), case.name
@@ -240,7 +240,9 @@ def test_a_name_made_to_be_slow_takes_no_more_than_its_length() -> None:
     """Each of its dots was one more domain to look for, as long as the rest of it."""
     endless = "label." * 20_000 + "gw-7.prod.canary.example"
     seen = replace(planted(), observations=(refused("tcp:198.51.100.77", endless),))
-    assert told(Hidden(BOTH, bytes(32), seen).text(f"to gw-7.prod.canary.example, {endless}"), PLANTED[:1]) == []
+    assert (
+        told(Hidden(BOTH, bytes(32), known_of(seen)).text(f"to gw-7.prod.canary.example, {endless}"), PLANTED[:1]) == []
+    )
 
 
 def test_what_says_nothing_of_a_network_stays(run: Path) -> None:
@@ -248,7 +250,7 @@ def test_what_says_nothing_of_a_network_stays(run: Path) -> None:
         "openai.APIConnectionError at https://api.openai.com/v1, tls.untrusted_issuer, http11.send_request_headers.complete, "
         "127.0.0.1, ::1, 2026-11-30T05:10:22.123Z, rules 2026.11.30.1, OpenSSL 3.0.13, evidence.json, the proxy said no"
     )
-    assert Hidden(BOTH, bytes(32), replace(planted(), route=replace(ROUTE, host="proxy"))).text(text) == text
+    assert Hidden(BOTH, bytes(32), known_of(replace(planted(), route=replace(ROUTE, host="proxy")))).text(text) == text
 
 
 def test_the_names_of_steps_stay_unless_a_host_is_called_so() -> None:
@@ -260,7 +262,7 @@ def test_the_names_of_steps_stay_unless_a_host_is_called_so() -> None:
             connected("sdk.stream.second"),
         ),
     )
-    text = Hidden(BOTH, bytes(32), seen).text(
+    text = Hidden(BOTH, bytes(32), known_of(seen)).text(
         "`tls.certificate_request:198.51.100.77`, `tls.server_name:2001:db8:77::9`, `sdk.stream.second`, web.canary.example"
     )
     assert "tls.certificate_request:[" in text
@@ -268,7 +270,7 @@ def test_the_names_of_steps_stay_unless_a_host_is_called_so() -> None:
     assert "`sdk.stream.second`" in text
     assert told(text, (*PLANTED, *ADDRESSES)) == []
     called_so = replace(seen, route=replace(seen.route, host="sdk.stream.second"))
-    assert "sdk.stream.second" not in Hidden(BOTH, bytes(32), called_so).text("`sdk.stream.second`")
+    assert "sdk.stream.second" not in Hidden(BOTH, bytes(32), known_of(called_so)).text("`sdk.stream.second`")
 
 
 def test_a_level_that_is_none_is_a_wrong_call(run: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from oairunbook.collector.options import as_the_contract_says, variables_to_send
-from oairunbook.options import look_options
+from oairunbook.options import hide_option, look_options
 from oairunbook.output import (
     EXIT_INTERRUPTED,
     EXIT_TOOL_FAILED,
@@ -24,6 +25,8 @@ from oairunbook.record.running import progress, sign_key_option, told, warn_of_m
 
 if TYPE_CHECKING:
     from oairunbook.collector.place import Place
+    from oairunbook.fleet import Fleet, Member
+    from oairunbook.record.hidden import Hidden
 
 _ANOTHER = " #"
 _ONE_SOURCE = "Give one way to the workers: --dask SCHEDULER, or commands by --via and --via-file, or records that exist already. Nothing was sent."
@@ -79,6 +82,7 @@ _ONE_SOURCE = "Give one way to the workers: --dask SCHEDULER, or commands by --v
     help="Where the run is kept; records that exist are not kept again.  [default: $OAIRUNBOOK_ARCHIVE, else ./archive]",
 )
 @sign_key_option
+@hide_option
 @json_option('{"run": …, "fleet": …}')
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def fleet(
@@ -91,6 +95,7 @@ def fleet(
     send_env: tuple[str, ...],
     archive: str,
     sign_key: str,
+    hide: frozenset[str],
     json_file: str | None,
     quiet: bool,
     **options: Any,
@@ -112,6 +117,9 @@ def fleet(
     A worker that does not answer in time, has no Python or cannot run the collector is `not tried` or `tool failed`, which says nothing
     about its path. The run is archived with the record of each worker, fleet.json, and the notebook 10_fleet with table and picture.
 
+    With --hide what is printed and what --json writes leaves your company without the names of your network, those of the workers included; the
+    archive keeps them.
+
     Exit status: 0 every worker is healthy, 1 a fault was found, 2 the call is wrong, 3 inconclusive: no fault, but not every worker is
     known to be healthy, 4 not one record came back or the tool failed, 130 interrupted; what was seen by then is archived.
     """
@@ -121,7 +129,7 @@ def fleet(
     if send_env and not (commands or via_file):
         raise click.UsageError("--send-env goes with --via: a Dask worker's own environment is used. Nothing was sent.")
     if existing:
-        raise SystemExit(_compare(existing, json_file))
+        raise SystemExit(_compare(existing, hide, json_file))
     options["base_url"], options["model"] = options["base_url"] or "", options["model"] or ""
     with as_the_contract_says():
         look: Callable[..., None]
@@ -134,7 +142,7 @@ def fleet(
 
             sent = variables_to_send(send_env)
             look = partial(look_from_each, _places(commands, via_file, sent), parallel=parallel, sent=sent, **options)
-        raise SystemExit(_collect(look, archive, sign_key, json_file, quiet=quiet))
+        raise SystemExit(_collect(look, archive, sign_key, hide, json_file, quiet=quiet))
 
 
 def _places(commands: tuple[str, ...], via_file: str | None, sent: Mapping[str, str]) -> dict[str, Place]:
@@ -169,13 +177,16 @@ def _places(commands: tuple[str, ...], via_file: str | None, sent: Mapping[str, 
     return places
 
 
-def _collect(look: Callable[..., None], archive: str, sign_key: str, json_file: str | None, *, quiet: bool) -> int:
+def _collect(
+    look: Callable[..., None], archive: str, sign_key: str, hide: frozenset[str], json_file: str | None, *, quiet: bool
+) -> int:
     from oairunbook.record.archive import ArchiveError, fingerprint_key
     from oairunbook.record.archive.find import archive_root
     from oairunbook.record.archive.mirror import address
     from oairunbook.record.archive.signing import SigningKeyError, load_signer, sign_key_file
     from oairunbook.record.fleet import as_text, example_of
     from oairunbook.record.fleet.keeping import run_fleet
+    from oairunbook.record.hidden import hiding_key
     from oairunbook.record.run import interruptible
 
     try:
@@ -200,11 +211,9 @@ def _collect(look: Callable[..., None], archive: str, sign_key: str, json_file: 
             interrupted=interrupted,
         )
     beside = {group.cause: found for group in done.fleet.groups if (found := example_of(group, done.fleet, done.path))}
-    if json_file:
-        write_json({"run": address(done.path), "fleet": done.fleet}, json_file)
-    if json_file != "-":
-        say(inert(as_text(done.fleet, beside)))
-        say(inert(f"\nrun {address(done.path)}\n"))
+    hidden = _hidden(hide, done.fleet, done.path, hiding_key(done.path)) if hide else None
+    where = address(done.path)
+    _show(done.fleet, as_text(done.fleet, beside) + f"\nrun {where}\n", where, hidden, json_file)
     if done.waiting:
         click.echo(inert(done.waiting), err=True)
     if done.interrupted:
@@ -215,19 +224,48 @@ def _collect(look: Callable[..., None], archive: str, sign_key: str, json_file: 
     return EXIT_TOOL_FAILED if done.waiting or not done.whole else done.fleet.exit_status
 
 
-def _compare(existing: tuple[str, ...], json_file: str | None) -> int:
+def _compare(existing: tuple[str, ...], hide: frozenset[str], json_file: str | None) -> int:
     """Compare records that exist. Nothing is sent, and nothing archived: they are kept where they are."""
     from oairunbook.evidence import EvidenceError
     from oairunbook.record.fleet import RecordsError, as_text, example_of, read_fleet
     from oairunbook.record.fleet.reading import base_of
+    from oairunbook.record.hidden import hiding_key
 
     try:
         found = read_fleet(existing, tell=lambda line: click.echo(inert(line), err=True))
     except (RecordsError, EvidenceError) as error:
         raise click.UsageError(inert(str(error))) from error
     beside = {group.cause: pair for group in found.groups if (pair := example_of(group, found, base_of(existing)))}
-    if json_file:
-        write_json({"run": None, "fleet": found}, json_file)
-    if json_file != "-":
-        say(inert(as_text(found, beside)))
+    hidden = _hidden(hide, found, base_of(existing), hiding_key(*existing)) if hide else None
+    _show(found, as_text(found, beside), None, hidden, json_file)
     return found.exit_status
+
+
+def _hidden(levels: frozenset[str], fleet: Fleet, folder: Path, key: bytes) -> Hidden:
+    """What hides these levels in views of a fleet, whose records lie in *folder*: the names of the workers, and those in their records."""
+    from oairunbook.evidence import EvidenceError, load_evidence
+    from oairunbook.fleet import Looked
+    from oairunbook.record.files import read_kept
+    from oairunbook.record.hidden import Hidden, Known, known_of, known_of_all
+
+    def known(one: Member) -> Known:
+        if not isinstance(one, Looked):
+            return known_of(None, one.name)
+        # A record's file is named after its worker.
+        names = (one.name, one.record, Path(one.record).stem)
+        try:
+            return known_of(load_evidence(read_kept(folder / one.record)), *names)
+        except (OSError, EvidenceError):
+            return known_of(None, *names)
+
+    return Hidden(levels, key, known_of_all(map(known, fleet.members)))
+
+
+def _show(fleet: Fleet, text: str, run: str | None, hidden: Hidden | None, json_file: str | None) -> None:
+    from oairunbook.evidence import to_document
+
+    document = {"run": run, "fleet": to_document(fleet)}
+    if json_file:
+        write_json(hidden.document(document) if hidden else document, json_file)
+    if json_file != "-":
+        say(inert(hidden.text(text) if hidden else text))

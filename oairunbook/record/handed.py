@@ -19,7 +19,7 @@ from oairunbook.diagnose.dns import BLOCK_ADDRESSES, CARRIER_GRADE_NAT
 from oairunbook.diagnose.gateways import HOSTS
 from oairunbook.diagnose.reading import LOCAL_ENDS, PUBLIC_APIS, is_documentation
 from oairunbook.evidence import Evidence, load_evidence, to_document
-from oairunbook.record.hidden import HOST_FIELDS, Hidden
+from oairunbook.record.hidden import HOST_FIELDS, Hidden, known_of
 from oairunbook.record.table import HIDDEN
 from oairunbook.redaction import fingerprint
 from oairunbook.verdict import Verdict, load_verdict
@@ -106,7 +106,7 @@ def handed_over(
         levels: `hosts`, `addresses`.
         key: Makes the tokens: what is hidden with the same one compares (`hiding_key`).
     """
-    hidden = _Record(levels, key, evidence)
+    hidden = _Record(levels, key, known_of(evidence))
     told = f"{HIDDEN}{', '.join(sorted(levels))}; what stands in their place belongs to nobody"
     seen = load_evidence(json.dumps(hidden.document(to_document(evidence))))
     seen = replace(seen, redactions=(*seen.redactions, told))

@@ -11,9 +11,10 @@ import ipaddress
 import json
 import re
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -138,6 +139,36 @@ _TOKEN_DIGITS = 8
 
 
 @dataclass(frozen=True)
+class Known:
+    """What a record says of the names in it."""
+
+    names: frozenset[str] = frozenset()
+    """Of hosts."""
+
+    steps: frozenset[str] = frozenset()
+    """Of steps, such as `tls.certificate_request`, which have the shape of a host's: a record without them cannot be read."""
+
+
+def known_of(evidence: Evidence | None, *also: str) -> Known:
+    """The names of a record, and further ones that are known to be names."""
+    named = {*also, *_names(evidence)}
+    steps = {one.id.partition(":")[0].lower() for one in evidence.observations} if evidence else set()
+    steps -= {name.lower() for name in named}
+    found = {name for text in _texts(evidence) for name in _names_in(text) if name.lower() not in steps}
+    return Known(frozenset(name.lower() for name in named | found), frozenset(steps))
+
+
+def known_of_all(several: Iterable[Known]) -> Known:
+    """What several records say together."""
+    names: set[str] = set()
+    steps: set[str] = set()
+    for one in several:
+        names |= one.names
+        steps |= one.steps
+    return Known(frozenset(names), frozenset(steps))
+
+
+@dataclass(frozen=True)
 class Hidden:
     """Takes host names and addresses out of texts."""
 
@@ -147,11 +178,7 @@ class Hidden:
     key: bytes
     """Of the archive: makes tokens comparable within it, and useless outside."""
 
-    evidence: Evidence | None = None
-    """Whose names are known."""
-
-    also: tuple[str, ...] = field(default=())
-    """Further names that are known."""
+    known: Known = Known()
 
     def text(self, text: str) -> str:
         """A text without them. What it shows of a name that was cut goes as well."""
@@ -177,40 +204,24 @@ class Hidden:
         return item
 
     @cached_property
-    def _known(self) -> re.Pattern[str]:
-        """The names of the evidence, the longest first, and the domains that they stand in."""
-        found = {*self.also, *_names(self.evidence)}
-        found |= {name for text in _texts(self.evidence) for name in _names_in(text) if name.lower() not in self._steps}
-        found = {name for name in found if len(name) <= _LONGEST_NAME}
+    def _pattern(self) -> re.Pattern[str]:
+        """The known names, the longest first, and the domains that they stand in."""
+        found = {name for name in self.known.names if len(name) <= _LONGEST_NAME}
         for name in tuple(found):
             labels = name.split(".")
             # prod.example of web-3.prod.example; the last label alone is anybody's.
             found |= {".".join(labels[start:]) for start in range(1, len(labels) - 1)}
-        hidden = sorted(
-            (name for name in found if _is_hidden(name) and not self.is_everybodys(name)),
-            key=lambda name: (-len(name), name),
-        )
-        whole = "|".join(map(re.escape, hidden))
-        # Of one that a view has cut, what is left before the mark of the cut.
-        cut = "|".join(map(_beginning, hidden))
+        hidden = sorted(name for name in found if _is_hidden(name) and not self.is_everybodys(name))
+        if not hidden:
+            return _NOTHING
         ends = r"(?![A-Za-z0-9_-]|\.[A-Za-z0-9])"
-        return (
-            re.compile(rf"{_NOT_INSIDE}(?:(?P<whole>{whole}){ends}|(?:{cut})(?=…|\.\.\.))", re.IGNORECASE)
-            if hidden
-            else _NOTHING
-        )
-
-    @cached_property
-    def _steps(self) -> frozenset[str]:
-        """Names of steps, such as `tls.certificate_request`, which have the shape of a host's: a record without them cannot be read."""
-        if self.evidence is None:
-            return frozenset()
-        steps = {observation.id.partition(":")[0].lower() for observation in self.evidence.observations}
-        return frozenset(steps - {name.lower() for name in (*self.also, *_names(self.evidence))})
+        # Of one that a view has cut, what is left before the mark of the cut.
+        whole, cut = _any_of(hidden), _any_beginning(hidden)
+        return re.compile(rf"{_NOT_INSIDE}(?:(?P<whole>{whole}){ends}|{cut}(?=…|\.\.\.))", re.IGNORECASE)
 
     def _without_hosts(self, text: str) -> str:
         text = _RUN_NAME.sub(lambda match: match[1] + self._host(match[2]), text)
-        text = self._known.sub(lambda match: self._host(match["whole"]) if match["whole"] else "[host]", text)
+        text = self._pattern.sub(lambda match: self._host(match["whole"]) if match["whole"] else "[host]", text)
         for shape in _IN_TEXT:
             text = shape.sub(self._of_shape, text)
         return text
@@ -218,7 +229,7 @@ class Hidden:
     def is_kept(self, name: str) -> bool:
         """Whether a text that has the shape of a name is none, or one that says nothing of a network."""
         lower, last = name.lower(), name.rpartition(".")[2]
-        plain = lower in self._steps or last.lower() in _NO_TOP_LEVEL or _CLASS.fullmatch(last) is not None
+        plain = lower in self.known.steps or last.lower() in _NO_TOP_LEVEL or _CLASS.fullmatch(last) is not None
         return plain or self.is_everybodys(name) or _is_address(name)
 
     def is_everybodys(self, name: str) -> bool:
@@ -315,7 +326,7 @@ def hidden_of(levels: frozenset[str], run: Path) -> Hidden | None:
         host = json.loads(read_kept(run / MANIFEST))["host"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         host = ""
-    return Hidden(levels, hiding_key(run), evidence, (str(host),) if host else ())
+    return Hidden(levels, hiding_key(run), known_of(evidence, *((str(host),) if host else ())))
 
 
 def hiding_key(*near: str | Path) -> bytes:
@@ -337,9 +348,19 @@ def _is_hidden(name: str) -> bool:
     return name.lower() not in _KEPT | _ORDINARY and not _is_address(name) and not name.isdigit() and len(name) > 1
 
 
-def _beginning(name: str) -> str:
-    """A pattern of the first characters of a name, as many as are there."""
-    rest = ""
-    for character in reversed(name[_SHORTEST_BEGINNING:]):
-        rest = f"(?:{re.escape(character)}{rest})?"
-    return re.escape(name[:_SHORTEST_BEGINNING]) + rest
+def _any_of(words: Sequence[str]) -> str:
+    """A pattern of any of these words, in order: a text is compared with what they begin with, and not with each of thousands."""
+    alike = takewhile(lambda two: two[0] == two[1], zip(words[0], words[-1], strict=False))
+    begin = "".join(letter for letter, _ in alike)
+    rests = [word[len(begin) :] for word in words]
+    ways = [_any_of(list(same)) for _, same in groupby(filter(None, rests), key=lambda rest: rest[0])]
+    return re.escape(begin) + (f"(?:{'|'.join(ways)}){'?' * ('' in rests)}" if ways else "")
+
+
+def _any_beginning(words: Sequence[str], least: int = _SHORTEST_BEGINNING) -> str:
+    """A pattern of the first characters of any of these words, in order: *least*, or the whole word if that is shorter, and as many as are there."""
+    ways = [
+        re.escape(first) + _any_beginning([word[1:] for word in same], least - 1)
+        for first, same in groupby(filter(None, words), key=lambda word: word[0])
+    ]
+    return f"(?:{'|'.join(ways)}){'?' * (least <= 0 or '' in words)}" if ways else ""
