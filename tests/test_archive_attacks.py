@@ -246,6 +246,27 @@ def test_a_run_that_a_record_of_a_prune_names_and_that_is_still_there_is_told_an
     assert (runs[0].exists(), check(archive).still_there) == (False, ())
 
 
+@pytest.mark.parametrize(
+    ("sequence", "name"),
+    [(10**30, "x"), (-4, "x"), (0, "x"), (4, "9" * 300), (4, "\N{GREEK SMALL LETTER PI}" * 120), (10**18, "x")],
+)
+def test_a_line_with_a_number_or_a_name_that_no_run_has_is_none_and_stops_no_command(
+    runs: list[Path], archive: Path, sequence: int, name: str
+) -> None:
+    *_, last = (archive / CHAIN).read_bytes().splitlines()
+    line = json.loads(last) | {
+        "sequence": sequence,
+        "run": f"2026/11/27/20261127T140211Z-{name}",
+        "previous_sha256": hashlib.sha256(last).hexdigest(),
+    }
+    with (archive / CHAIN).open("a") as chain:
+        chain.write(json.dumps(line) + "\n")
+    assert told(archive) == told(archive, files=False, quick=True) == {"line 4 is no line of a chain"}
+    assert len(names(archive)) == 3
+    done = call(archive, "prune", "--before", "2026-11-25")
+    assert (done.exit_code, "is no line of a chain" in " ".join(done.stderr.split())) == (2, True)
+
+
 def test_a_record_of_a_prune_removes_only_what_the_chain_knows_so(runs: list[Path], archive: Path) -> None:
     forge(archive, *(str(run.relative_to(archive)) for run in runs), manifest="0" * 64)
     prune(archive, before=BEGAN - DAY)

@@ -32,7 +32,11 @@ _LONGEST_LINE_BYTES = 4096
 _LARGEST_MANIFEST_BYTES = 8 << 20
 _LARGEST_CHAIN_BYTES = 1 << 28
 _RUN_NAME = re.compile(r"[0-9][^/\0]*(?:/[0-9][^/\0]*){3}")
-_PLAIN_PART = r"[0-9][ !#-.0-\[\]-~]*"
+_LONGEST_PART_BYTES = 200
+"""Of a run's name. A folder's may have 255 on Linux, with what this tool puts before or behind it."""
+
+_MOST_RUNS = 10**18
+_PLAIN_PART = rf"[0-9][ !#-.0-\[\]-~]{{0,{_LONGEST_PART_BYTES - 1}}}"
 _LINE = re.compile(
     rf'\{{"sequence": ([1-9][0-9]{{0,17}}), "run": "({_PLAIN_PART}(?:/{_PLAIN_PART}){{3}})", '
     r'"manifest_sha256": "([0-9a-f]{64})", "previous_sha256": (?:"([0-9a-f]{64})"|null)\}'
@@ -170,7 +174,7 @@ def parse(line: bytes, end: int) -> Entry | None:
         case {"sequence": int(sequence), "run": str(run), "manifest_sha256": str(digest), "previous_sha256": previous}:
             # To the byte: nothing vouches yet for what else would stand in the newest line.
             exact = type(sequence) is int and _line(sequence, run, digest, previous) == line
-            if exact and is_run_name(run) and not run.endswith(UNFINISHED):
+            if exact and 0 < sequence < _MOST_RUNS and is_run_name(run) and not run.endswith(UNFINISHED):
                 return Entry(sequence, run, digest, previous, sha256(line), end)
     return None
 
@@ -207,10 +211,10 @@ def lines_of(archive: Path, run: str) -> list[Entry]:
 def is_run_name(name: str) -> bool:
     """Whether this is `YYYY/MM/DD/folder`: what a file names must not lead out of the archive."""
     try:
-        os.fsencode(name)
+        longest = max(map(len, os.fsencode(name).split(b"/")))
     except UnicodeEncodeError:
         return False
-    return _RUN_NAME.fullmatch(name) is not None
+    return longest <= _LONGEST_PART_BYTES and _RUN_NAME.fullmatch(name) is not None
 
 
 def newest(archive: Path) -> Entry | None:
