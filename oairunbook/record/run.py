@@ -51,6 +51,10 @@ AFTER_SUCCESS = "08_verify_fix"
 _SPARE_SECONDS = 60.0
 """What a kernel may take to start and a notebook to draw, beyond the budget of its probes; two such on a slow machine."""
 
+_READING_SECONDS = 600.0
+"""What notebooks may take that look at an archive or a fleet, and so have no budget: that depends on how much there is. Of 100,000 runs the first
+audit takes half a minute, and several times that on a busy machine."""
+
 
 class BrokenOffError(Exception):
     """The run could not be written to its end. The text says what happened and where what was seen so far is."""
@@ -181,14 +185,16 @@ def run(
     recorded = decisive(collected) if collected else recorded
     rehearsal = practices.current(variables)
     practice = recorded.practice if recorded else rehearsal.fault if rehearsal else None
-    budget = float(values.get("budget", everything["budget"].default if "budget" in everything else 0.0))
+    looks_at = _looks_at(declared)
+    unbudgeted = 0.0 if looks_at == "run" else _READING_SECONDS
+    budget = float(values.get("budget", everything["budget"].default if "budget" in everything else unbudgeted))
     cell_seconds = budget + _SPARE_SECONDS if cell_seconds is None else cell_seconds
     seconds = 2 * budget + _SPARE_SECONDS * (len(chain) + 2 * (not names)) if seconds is None else seconds
     last = time.monotonic() + seconds
 
     try:
         signer = load_signer(sign_key_file(sign_key, variables))
-        kind: archives.Kind = "verify" if fix_of is not None else _looks_at(declared)
+        kind: archives.Kind = "verify" if fix_of is not None else looks_at
         draft = archives.begin(root, host=socket.gethostname(), kind=kind, practice=practice, signer=signer)
     except SigningKeyError as error:
         raise ParameterError(f"{error}. Nothing was run.") from error
