@@ -309,3 +309,27 @@ def test_silence_of_every_address_is_proven_and_of_the_first_of_many_it_is_not()
     assert (all_dialled.cause, all_dialled.certainty) == ("tcp.timeout", "proven")
     assert (first_of_many.cause, first_of_many.certainty) == ("tcp.timeout", "likely")
     assert first_of_many.because[-1].fact == "1 more addresses were not dialled"
+
+
+def test_a_reset_at_the_connect_is_the_proxys_and_one_at_the_request_behind_its_tunnel_is_not() -> None:
+    """Both are sent in HTTP/1.1 and traced alike; only the handshake between them tells which it was."""
+    url = "http://proxy.acme.example:3128"
+    route = replace(
+        ROUTE, proxy=ProxyDecision(url=url, host="proxy.acme.example", port=3128, rule="HTTPS_PROXY names it")
+    )
+    opened = ("connection.connect_tcp.started", "connection.connect_tcp.complete")
+    asked = ("http11.send_request_headers.started", "http11.send_request_headers.complete")
+    tunnelled = ("http11.receive_response_headers.complete", "proxy.start_tls.started", "proxy.start_tls.complete")
+    broken = ("http11.receive_response_headers.started", "http11.receive_response_headers.failed")
+    link = ErrorLink(type="httpcore2.RemoteProtocolError", text="Server disconnected without sending a response.")
+
+    def judged(*steps: str) -> tuple[str, str]:
+        failed = sdk_failed().outcome
+        assert isinstance(failed, SdkFailed)
+        trace = tuple(TraceEvent(name=name, seconds=0.1) for name in steps)
+        own = replace(failed, trace=trace, ended="reset", errors=(link,), answer=None)
+        verdict = diagnose(replace(evidence(observation("sdk", own, layer="api")), route=route))
+        return verdict.cause, verdict.owner
+
+    assert judged(*opened, *asked, *broken) == ("proxy.protocol_error", "connection_path")
+    assert judged(*opened, *asked, *tunnelled, *asked, *broken) == ("http.reset", "connection_path")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oairunbook.diagnose.reading import cite, errno_name, failed_requests, words
+from oairunbook.diagnose.reading import beyond_the_tunnel, cite, errno_name, failed_requests, words
 from oairunbook.evidence import ErrorLink, Evidence, SdkFailed
 from oairunbook.verdict import Because
 
@@ -38,11 +38,14 @@ def failed_step(evidence: Evidence) -> tuple[str, Because] | None:
     refusal there is `proxy.unreachable`.
     """
     for observation, failed in failed_requests(evidence):
-        cause = _cause(failed)
+        cause, step = _cause(failed), _step(failed)
+        if cause is not None and evidence.route.proxy.url and cause.startswith(("dns.", "tcp.")):
+            cause = "proxy.unresolvable" if cause.startswith("dns.") else "proxy.unreachable"
+        elif evidence.route.proxy.url and step.startswith("http11.") and not beyond_the_tunnel(evidence, failed.trace):
+            # It was the CONNECT that got no answer.
+            cause = "proxy.protocol_error"
         if cause is not None:
-            if evidence.route.proxy.url and cause.startswith(("dns.", "tcp.")):
-                cause = "proxy.unresolvable" if cause.startswith("dns.") else "proxy.unreachable"
-            fact = f"the SDK's own request ended at {_step(failed) or 'no step'}: {words(failed.errors)}"
+            fact = f"the SDK's own request ended at {step or 'no step'}: {words(failed.errors)}"
             return cause, cite(observation, fact)
     return None
 

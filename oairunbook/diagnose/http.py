@@ -7,6 +7,7 @@ from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
 from oairunbook.diagnose.reading import (
     answers,
     attempts,
+    beyond_the_tunnel,
     cite,
     counter_test,
     counter_tests,
@@ -79,7 +80,7 @@ def _failed_exchanges(evidence: Evidence) -> list[_Exchange]:
             known=failed.ended is not None,
         )
         for observation, failed in failed_requests(evidence)
-        if _request_was_sent(failed.trace) or _mentions(failed.errors, *_AFTER_SENDING)
+        if _request_was_sent(beyond_the_tunnel(evidence, failed.trace)) or _mentions(failed.errors, *_AFTER_SENDING)
     ]
     # Of the exchanges of Node.js one may know a reset that another takes for an end of file.
     return [*plain, *own] if node.alone(evidence) else plain or own
@@ -281,7 +282,7 @@ def _stream_stalled(evidence: Evidence) -> Finding | None:
         if (
             failed.stream
             and failed.answer is None
-            and _request_was_sent(failed.trace)
+            and _request_was_sent(beyond_the_tunnel(evidence, failed.trace))
             and _mentions(failed.errors, "Timeout")
         ):
             # Where not one event came it may as well be a request that gets no answer now and then.
@@ -423,7 +424,9 @@ _NO_SUCH_PATH = (404, 405, 501)
 
 def _own_reached_the_api(evidence: Evidence) -> bool:
     """Whether the SDK's own request was sent and broke off, or got an API answer."""
-    failed = any(_request_was_sent(failed.trace) for _, failed in failed_requests(evidence))
+    failed = any(
+        _request_was_sent(beyond_the_tunnel(evidence, failed.trace)) for _, failed in failed_requests(evidence)
+    )
     answered = any(o.probe == "sdk" and is_api_answer(evidence, answer) for o, answer, _ in answers(evidence))
     return failed or answered or stopped(evidence, "sdk") is not None
 

@@ -24,6 +24,7 @@ from oairunbook.evidence import (
     SdkAnswered,
     SdkFailed,
     Stopped,
+    TraceEvent,
 )
 from oairunbook.verdict import Because
 
@@ -320,6 +321,16 @@ APART = ":apart"
 def was_sent(given_up: Stopped) -> bool:
     """Whether a request had been sent when it was given up; also where the record does not say how far it got."""
     return not given_up.seen or any("send_request_headers" in step for step in given_up.seen)
+
+
+def beyond_the_tunnel(evidence: Evidence, trace: tuple[TraceEvent, ...]) -> tuple[TraceEvent, ...]:
+    """The events of a request itself: before its own handshake a CONNECT looks the same. A connection that was open already has neither."""
+    if evidence.route.scheme != "https" or not any("connect_tcp" in event.name for event in trace):
+        return trace
+    # TLS with the proxy itself is a handshake of the connection, not of the proxy's tunnel.
+    own = "proxy.start_tls.complete" if (evidence.route.proxy.url or "").startswith("http") else "start_tls.complete"
+    shaken = [number for number, event in enumerate(trace) if event.name.endswith(own)]
+    return trace[shaken[-1] + 1 :] if shaken else ()
 
 
 def _refused(evidence: Evidence, failed: SdkFailed) -> bool:

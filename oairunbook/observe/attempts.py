@@ -132,8 +132,8 @@ class Attempts:
         by_chance = _in_a_row(passed, failed)
         pause = _GAP_SECONDS
         end = self._one_at_a_time(pause, min(max(by_chance, _FEWEST_ALONE), _MOST_ALONE))
-        if end in _ASKED_TO_SLOW_DOWN or end.startswith("dns"):
-            # Name servers do not say that it is too much, and each attempt asks them more than once.
+        if end in _ASKED_TO_SLOW_DOWN or end.startswith(("dns", "proxy")) or (end and self._none_passes_any_more):
+            # Name servers and proxies do not say that it is too much, and they count what one client asks in a second.
             pause = _LONG_GAP_SECONDS
             end = self._one_at_a_time(pause, min(max(by_chance, _FEWEST_SLOW), _MOST_SLOW), "slowly.")
         self._timeout = step
@@ -357,8 +357,8 @@ def _in_a_row(passed: int, failed: int) -> int:
 
 
 def _may_be_too_many(end: str) -> bool:
-    """Whether an attempt ended as one of too many would: at a name, a connection, a handshake or a request."""
-    return not _passed(end) and end.startswith(("dns", "tcp", "tls", "http")) and not _verdict_on_certificate(end)
+    """Whether an attempt ended as one of too many would: anywhere but by a verdict on a certificate."""
+    return not _passed(end) and not _verdict_on_certificate(end)
 
 
 def _verdict_on_certificate(end: str) -> bool:
