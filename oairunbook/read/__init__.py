@@ -22,10 +22,11 @@ from oairunbook.evidence import (
 from oairunbook.observe.bodies import classify
 from oairunbook.observe.http import kept_headers
 from oairunbook.read.answers import answers
+from oairunbook.read.called import called, stopped_elsewhere
 from oairunbook.read.conversation import without_conversation
 from oairunbook.read.errors import Chain, chains
 from oairunbook.read.quoted import introduces, is_introduced, is_quoted
-from oairunbook.read.settings import called, resolve_route, stopped_elsewhere
+from oairunbook.read.route import resolve_route
 from oairunbook.read.shown import Shown
 from oairunbook.read.text import as_json, normalise, unescaped, without_gutters
 from oairunbook.redaction import Secrets
