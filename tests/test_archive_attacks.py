@@ -477,6 +477,8 @@ def test_a_run_that_was_edited_proves_no_fix_and_a_comparison_with_it_says_so(
     monkeypatch.chdir(archive.parent)
     run = archive_record(archive, SEEN, FAULT)
     assert failing_run(run.name, archive="", base_url="", model="", route="auto").path == run
+    (run / ".ipynb_checkpoints").mkdir()
+    assert failing_run(run.name, archive="", base_url="", model="", route="auto").path == run, "JupyterLab was here"
     same = ["compare", run.name, run.name, "--despite", "key-scope"]
     assert "not as it was archived" not in CliRunner().invoke(cli, same).stderr
     (run / "evidence.json").chmod(0o600)

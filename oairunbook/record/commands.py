@@ -221,8 +221,8 @@ def _practise(
     return [(name, value) for name, value in ours.items() if name not in names]
 
 
-_HANDED_OVER = frozenset({"manifest.json", "evidence.json", "verdict.json", "packet.md", "packet.json"})
-"""What a packet is, or is made of."""
+_HANDED_OVER = frozenset({"evidence.json", "verdict.json", "packet.md", "packet.json"})
+"""What a packet is, or is made of: what else was added to a run is in none."""
 
 
 @click.command(
@@ -282,10 +282,7 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
             markdown, document = packets.to_markdown(built), json.loads(packets.to_json(built))
         if hidden := hidden_of(hide, run_folder):
             markdown, document = hidden.text(markdown), hidden.document(document)
-        # What else was added to the run is in no packet.
-        problems = [
-            one for one in problems_of(run_folder) if "/" not in one.path or one.path.rpartition("/")[2] in _HANDED_OVER
-        ]
+        problems = problems_of(run_folder, _HANDED_OVER)
     except ArchiveError as error:
         raise click.UsageError(inert(str(error))) from error
     except (OSError, EvidenceError, ValueError, RecursionError) as error:

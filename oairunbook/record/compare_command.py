@@ -53,7 +53,7 @@ def compare(
     from oairunbook.record.archive.find import archive_root, find_run
     from oairunbook.record.archive.show import problems_of
     from oairunbook.record.branches.compare import as_text
-    from oairunbook.record.source import read
+    from oairunbook.record.source import EVIDENCE_FILE, read
 
     changed: list[str] = []
     if first == second == "-":
@@ -67,7 +67,7 @@ def compare(
             is_path = Path(name).exists() or name.endswith(".json")
             path = Path(name) if is_path else find_run(archive_root(archive), name)
             if path.is_dir():
-                changed.extend(problem.what for problem in problems_of(path))
+                changed.extend(problem.what for problem in problems_of(path, (EVIDENCE_FILE,)))
             return str(path), read(str(path))
         except OSError as error:
             raise click.UsageError(inert(f"{name} cannot be read: {error.strerror}")) from error

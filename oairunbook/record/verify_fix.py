@@ -80,7 +80,7 @@ def failing_run(
             folder = _newest(root, base_url, model, route, environment)
         file = folder / EVIDENCE_FILE if folder.is_dir() else folder
         evidence = load_evidence(read_bytes(file))
-        if changed := problems_of(folder) if folder.is_dir() else ():
+        if changed := problems_of(folder, (EVIDENCE_FILE,)) if folder.is_dir() else ():
             raise ParameterError(
                 f"The failing run is not as it was archived, so nothing can be proved by it: {changed[0].path} {changed[0].what}. Nothing was sent. "
                 "Next: name another one with --failing, or its evidence.json, if you vouch for that."

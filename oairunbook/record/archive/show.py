@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,12 @@ def read_run(folder: Path) -> Shown:
     )
 
 
-def problems_of(folder: Path) -> tuple[Problem, ...]:
+def problems_of(folder: Path, of: Collection[str] | None = None) -> tuple[Problem, ...]:
     """What of a run is not as it was archived: its files by its manifest, and that by the chain, if the run still lies in an archive.
 
     Args:
         folder: Of the run; of one that was broken off nothing is known.
+        of: The files that are asked about, beside the manifest and the run as a whole; None for all. JupyterLab adds some to what it opens.
 
     Raises:
         OSError: It cannot be read.
@@ -109,7 +111,8 @@ def problems_of(folder: Path) -> tuple[Problem, ...]:
             problems.append(Problem(path=folder.name, what=repeated(lines[1], lines[0])))
     told = document(manifest or b"").get("files")
     files = told if isinstance(told, dict) else {}
-    return (*problems, *compare_files(folder.name, hashes_in(str(folder)), files))
+    found = compare_files(folder.name, hashes_in(str(folder)), files)
+    return (*problems, *(one for one in found if of is None or one.path.rpartition("/")[2] in of))
 
 
 def to_text(shown: Shown) -> str:
