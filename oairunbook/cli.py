@@ -209,19 +209,30 @@ def diagnose(files: tuple[str, ...], hide: frozenset[str], json_file: str | None
     input. With several records the exit status is the highest one. With --hide the records that --json writes leave your company without the
     names of your network, and can be judged there as here.
     """
+    from pathlib import Path
+
     from oairunbook.diagnose import diagnose as judge
     from oairunbook.evidence import EvidenceError, load_evidence, read_bytes
     from oairunbook.read.logged import records_in
+    from oairunbook.record.archive.reading import vouched_for
     from oairunbook.record.table import practice_text, verdict_text
 
     records: list[tuple[str, str | bytes]] = []
     for name in files:
         try:
             data = read_bytes(name)
+            archived = vouched_for(Path(name), data) if name != "-" else None
         except OSError as error:
             raise click.UsageError(f"{name} cannot be read: {error.strerror}") from error
         except EvidenceError as error:
             raise click.UsageError(f"{name}: {error}") from error
+        for problem in archived.problems if archived else ():
+            click.echo(
+                inert(
+                    f"{name} is of a run that is not as it was archived, or for which nothing vouches: {problem.path} {problem.what}"
+                ),
+                err=True,
+            )
         logged = records_in(data)
         # A log with one record is named like a file that is one.
         records += [(f"{name}, record {n}" if len(logged) > 1 else name, text) for n, text in enumerate(logged, 1)]

@@ -24,6 +24,7 @@ from oairunbook.record.archive import MANIFEST, ArchiveError, begin, check
 from oairunbook.record.archive.chain import CHAIN
 from oairunbook.record.archive.index import open_index
 from oairunbook.record.archive.prune import prune
+from oairunbook.record.archive.reading import Reading, vouched
 from oairunbook.record.archive.signing import MAKE_A_KEY, SIGNATURE, load_public_keys, load_signer
 from oairunbook.record.archive.tombstone import REMOVED
 from oairunbook.record.run import archive_record
@@ -447,9 +448,8 @@ def test_what_a_link_in_the_place_of_a_run_leads_to_is_never_handed_over(
     assert "missing" in call(archive, "list").stdout
     inside = tmp_path / "elsewhere" / run.relative_to(place.parent)
     (tmp_path / "short").symlink_to(inside)
-    assert CliRunner().invoke(cli, ["packet", str(tmp_path / "short")]).exit_code == 0, (
-        "the control: a link of one's own"
-    )
+    done = CliRunner().invoke(cli, ["packet", str(tmp_path / "short")])
+    assert (done.exit_code, "# Escalation packet" in done.stdout) == (1, True), "the control: a link of one's own"
 
 
 @pytest.mark.parametrize("with_manifest", [False, True])
@@ -466,9 +466,159 @@ def test_a_newest_run_that_was_edited_and_looks_unfinished_is_not_handed_over_wi
     killed = begin(archive, host="web-3")
     killed.write("evidence.json", dumps(SEEN))
     os.close(killed.lock)
-    assert CliRunner().invoke(cli, ["packet", str(killed.folder)]).exit_code == 0, (
-        "of what was broken off nothing is known"
-    )
+    handed_over_with(str(killed.folder), "is unfinished: it stands in no chain, and nothing vouches for it")
+
+
+def handed_over_with(run: str, problem: str) -> str:
+    """Packet, report and `archive show` hand this run over, and each says what is wrong: in itself and with its status. What `show` says."""
+    shown = ""
+    for command in (["packet", run], ["report", run, "-o", "-"], ["archive", "show", run]):
+        done = CliRunner().invoke(cli, command)
+        assert done.exit_code == 1, (command, done.stderr)
+        shown = done.stdout
+        assert problem in shown.replace("`", ""), command
+        assert problem in done.stderr or command[0] == "archive"
+    document = json.loads(CliRunner().invoke(cli, ["packet", run, "--json", "-"]).stdout)
+    assert problem in {one["what"] for one in document["problems"]}
+    return shown
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    """Change a file as whoever owns the archive can; what was to be changed is there."""
+    file.chmod(0o600)
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+
+
+def forge_manifest(run: Path) -> str:
+    """Make a run's manifest fit its files, and give that manifest's hash."""
+    told = json.loads((run / MANIFEST).read_text())
+    told["files"] = {name: hashlib.sha256((run / name).read_bytes()).hexdigest() for name in told["files"]}
+    (run / MANIFEST).chmod(0o600)
+    (run / MANIFEST).write_text(json.dumps(told))
+    return hashlib.sha256((run / MANIFEST).read_bytes()).hexdigest()
+
+
+def test_a_run_that_is_called_unfinished_is_told_by_what_the_chain_knows_of_it(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(archive.parent)
+    first, newest = archive_record(archive, SEEN, FAULT), archive_record(archive, SEEN, FAULT)
+    folder = unfinish(newest)
+    for command in (["packet", "latest"], ["report", "latest", "-o", "-"], ["archive", "show", "latest"]):
+        assert CliRunner().invoke(cli, command).exit_code == 0, "the control: a crash may leave it so"
+    handed_over_with(str(unfinish(first)), "is called unfinished, and the chain knows that run as finished")
+    edit(folder / "packet.md", "tcp.refused", "api.overloaded")
+    handed_over_with("latest", "was changed since it was archived")
+    shutil.copytree(folder, newest)
+    handed_over_with(str(folder), "is called unfinished, and the chain knows that run as finished")
+
+
+def test_nothing_vouches_for_a_copy_that_is_called_unfinished(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(MAKE_A_KEY, shell=True, check=True, capture_output=True)
+    monkeypatch.setenv("OAIRUNBOOK_SIGN_KEY", "sign.pem")
+    run = CliRunner().invoke(cli, ["run", "01_response_evidence", "-p", "status", "401", "-q", "--json", "-"])
+    signed = Path(json.loads(run.stdout)["run"])
+    assert "says that it is signed by key" in call(archive, "show", str(signed)).stdout, "the control"
+    forged = signed.with_name("20991130T210000Z-vm-aaaaaaaa.partial")
+    shutil.copytree(signed, forged)
+    shown = handed_over_with("aaaaaaaa", "is unfinished: it stands in no chain, and nothing vouches for it")
+    assert ("chain  " in shown, "signed  " in shown) == (False, False)
+    edit(forged / "packet.md", "api.", "tcp.")
+    handed_over_with("aaaaaaaa", "was changed since it was archived")
+
+
+@pytest.mark.parametrize("how", ["chain", "copy"])
+def test_nothing_vouches_for_a_run_without_a_chain(
+    tmp_path: Path, archive: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = archive_record(archive, SEEN, FAULT)
+    if how == "chain":
+        (archive / CHAIN).unlink()
+    else:
+        run = Path(shutil.copytree(run, tmp_path / "handed-over"))
+    shown = handed_over_with(str(run), "there is none where this run lies, so nothing vouches for it")
+    assert "chain  " not in shown
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_one_line_of_the_chain_is_not_enough(archive: Path, which: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run, manifest and its line are made anew: the line behind it, and its own manifest, know better."""
+    monkeypatch.chdir(archive.parent)
+    runs = [archive_record(archive, SEEN, FAULT) for _ in range(3)]
+    lines = (archive / CHAIN).read_text().splitlines()
+    if which < 2:
+        edit(runs[which] / "packet.md", "tcp.refused", "api.overloaded")
+        line = json.loads(lines[which]) | {"manifest_sha256": forge_manifest(runs[which])}
+        lines[which] = json.dumps(line)
+        problem = (
+            f"line {which + 1}, of this run, does not fit the lines around it: lines were changed, removed or inserted"
+        )
+    else:
+        before = json.loads(lines[1]) | {"manifest_sha256": "0" * 64}
+        lines[1] = json.dumps(before)
+        line = json.loads(lines[2]) | {"previous_sha256": hashlib.sha256(lines[1].encode()).hexdigest()}
+        lines[2] = json.dumps(line)
+        problem = "was made anew up to line 2: this run knows that line with another hash"
+    (archive / CHAIN).write_text("\n".join(lines) + "\n")
+    handed_over_with(str(runs[which]), problem)
+
+
+def test_what_is_handed_over_is_what_was_checked(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody exchanges a file for a false one until it has been read, or once it has been checked."""
+    monkeypatch.chdir(archive.parent)
+    run = archive_record(archive, SEEN, FAULT)
+    true = (run / "packet.md").read_text()
+    read = Reading(run)
+    edit(run / "packet.md", "tcp.refused", "api.overloaded")
+    assert b"api.overloaded" in read.read("packet.md")
+    (run / "packet.md").write_text(true)
+    assert [one.what for one in vouched(read).problems] == ["was changed since it was archived"]
+    with pytest.raises(OSError, match="changed while it was read"):
+        read.read("packet.md")
+    read = Reading(run)
+    assert vouched(read).problems == ()
+    edit(run / "packet.md", "tcp.refused", "api.overloaded")
+    with pytest.raises(OSError, match="changed while it was read"):
+        read.read("packet.md")
+
+
+def test_a_run_whose_manifest_cannot_be_read_is_shown_and_told(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(archive.parent)
+    run = archive_record(archive, SEEN, FAULT)
+    (run / MANIFEST).unlink()
+    handed_over_with(str(run), "is missing")
+    os.mkfifo(run / MANIFEST)
+    handed_over_with(str(run), "cannot be read: it is no file")
+    (run / MANIFEST).unlink()
+    (run / MANIFEST).write_text('{"a": ' + "9" * 9000 + "}")
+    handed_over_with(str(run), "was changed since the run was archived")
+
+
+def test_evidence_of_a_run_that_was_changed_is_judged_with_a_word_and_not_archived_anew(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = archive_record(archive, SEEN, FAULT)
+    evidence = run / "evidence.json"
+    judge = ["diagnose", str(evidence)]
+    again = ["run", "07_escalate", "-q", "-p", "evidence", str(evidence)]
+    assert (CliRunner().invoke(cli, judge).stderr, CliRunner().invoke(cli, again).exit_code) == ("", 1), "the control"
+    evidence.chmod(0o600)
+    evidence.write_text(dumps(SEEN) + "\n")
+    assert "evidence.json was changed since it was archived" in CliRunner().invoke(cli, judge).stderr
+    same = ["compare", str(evidence), str(evidence), "--despite", "key-scope"]
+    assert "was changed since it was archived" in CliRunner().invoke(cli, same).stderr
+    count = len(names(archive))
+    done = CliRunner().invoke(cli, again)
+    assert (done.exit_code, "lies in a run that is not as it was archived" in done.stderr) == (2, True)
+    assert len(names(archive)) == count
+    copy = shutil.copy(evidence, tmp_path / "copy.json")
+    assert CliRunner().invoke(cli, [*again[:-1], str(copy)]).exit_code == 1, "a near miss: whoever copies it vouches"
 
 
 def test_a_run_that_was_edited_proves_no_fix_and_a_comparison_with_it_says_so(

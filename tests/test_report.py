@@ -92,7 +92,7 @@ def call(*arguments: str) -> Result:
 def test_the_verdict_comes_first_and_notebooks_packet_and_manifest_follow(tmp_path: Path) -> None:
     run = archived(tmp_path / "archive")
     add_notebook(run, html_output("<p>seen here</p>"))
-    text = report(run)
+    text = report(run).html
     order = [
         "<h1>Owner: connection path. Cause: unknown",
         'id="02_same_path"',
@@ -110,7 +110,7 @@ def test_the_verdict_comes_first_and_notebooks_packet_and_manifest_follow(tmp_pa
 
 def test_an_archived_run_is_named_and_a_table_without_rows_is_a_sentence(tmp_path: Path) -> None:
     run = archived(tmp_path)
-    told = report(run)
+    told = report(run).html
     assert f"{run.name}, in the archive" in told
     assert "not archived" not in told
     assert "No notebook was run for it: one record was archived." in told
@@ -123,7 +123,7 @@ def test_every_notebook_is_reached_from_the_contents_and_from_links_of_other_not
         run,
         markdown="Go on with [here](02_same_path.ipynb), not [there](04_gone.ipynb) or [out](https://example.com/).",
     )
-    links = [attributes.get("href") for tag, attributes in elements(report(run)) if tag == "a"]
+    links = [attributes.get("href") for tag, attributes in elements(report(run).html) if tag == "a"]
     assert links.count("#02_same_path") == 2
     assert [link for link in links if (link and "gone" in link) or (link and "example" in link)] == []
 
@@ -153,7 +153,7 @@ def test_hostile_content_neither_runs_nor_loads_nor_leads_anywhere(tmp_path: Pat
     (run / "packet.md").write_text(f"# {hostile}\n\n{hostile}\n", "utf-8")
     manifest = json.loads((run / "manifest.json").read_bytes())
     (run / "manifest.json").write_text(json.dumps({**manifest, "host": hostile, "files": {hostile: hostile}}), "utf-8")
-    text = report(run)
+    text = report(run).html
     assert can_act(text) == []
     assert "\x1b" not in text
 
@@ -165,7 +165,7 @@ def test_the_pictures_of_the_notebooks_stay() -> None:
 
 
 def test_a_policy_forbids_scripts_and_requests_whatever_else_fails(tmp_path: Path) -> None:
-    text = report(archived(tmp_path / "archive"))
+    text = report(archived(tmp_path / "archive")).html
     [policy] = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
     assert policy.startswith("default-src 'none';")
     assert "script-src" not in policy
@@ -174,12 +174,12 @@ def test_a_policy_forbids_scripts_and_requests_whatever_else_fails(tmp_path: Pat
 
 def test_a_file_that_was_changed_or_is_missing_is_told(tmp_path: Path) -> None:
     run = archived(tmp_path / "archive")
-    assert "changed" not in report(run).partition('id="manifest"')[2]
+    assert "changed" not in report(run).html.partition('id="manifest"')[2]
     (run / "packet.json").chmod(0o600)
     (run / "packet.json").write_text("{}", "utf-8")
     run.chmod(0o700)
     (run / "verdict.json").unlink()
-    told = report(run)
+    told = report(run).html
     assert "changed" in told.partition('id="manifest"')[2]
     assert "missing" in told.partition('id="manifest"')[2]
     assert "by the rules of the tool that wrote this report" in told
@@ -190,7 +190,7 @@ def test_a_killed_run_without_evidence_still_shows_its_notebook(tmp_path: Path) 
     run.mkdir()
     add_notebook(run, nbformat.v4.new_output("stream", text="as far as it came"))
     (run / "03_torn.ipynb").write_text('{"cells": [', "utf-8")
-    text = report(run)
+    text = report(run).html
     assert "<h1>No verdict</h1>" in text
     assert "there is no evidence.json" in text
     assert "as far as it came" in text
@@ -206,8 +206,8 @@ def test_the_command_writes_one_private_file_and_says_where(tmp_path: Path, monk
     assert (result.exit_code, result.output) == (0, f"{run.name}.html\n")
     written = tmp_path / f"{run.name}.html"
     assert written.stat().st_mode & 0o777 == 0o600
-    assert written.read_text("utf-8") == report(find_run(tmp_path / "archive", "latest"))
-    assert call(str(run), "-o", "-").stdout == report(run)
+    assert written.read_text("utf-8") == report(find_run(tmp_path / "archive", "latest")).html
+    assert call(str(run), "-o", "-").stdout == report(run).html
 
 
 @pytest.mark.parametrize(

@@ -255,9 +255,11 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
     its packet was written gets one from its evidence. With --hide it leaves your company without the names of your network: of a host
     stays a token, by which your own archive knows it.
 
-    Exit status: 0, or 1 if a file of the run is not as it was archived; which, is told on standard error.
+    Exit status: 0, or 1 if the run is not as it was archived or nothing vouches for it, as for one that was killed; what, is told in the
+    packet and on standard error. 2 if it cannot be read.
     """
     import json
+    from dataclasses import asdict
 
     from oairunbook.diagnose import diagnose
     from oairunbook.evidence import EvidenceError, load_evidence
@@ -265,24 +267,28 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
     from oairunbook.record.archive.chain import ArchiveError
     from oairunbook.record.archive.find import archive_root, run_folder_of
     from oairunbook.record.archive.mirror import address
-    from oairunbook.record.archive.show import problems_of
-    from oairunbook.record.files import read_kept
+    from oairunbook.record.archive.reading import Reading, vouched
+    from oairunbook.record.archive.row import object_of
     from oairunbook.record.hidden import hidden_of
     from oairunbook.record.source import EVIDENCE_FILE
 
     run_folder = Path(run)
     try:
         run_folder = run_folder_of(archive_root(archive), run)
+        reading = Reading(run_folder)
         if owner is None and (run_folder / "packet.md").exists():
-            markdown = read_kept(run_folder / "packet.md").decode("utf-8")
-            document = json.loads(read_kept(run_folder / "packet.json"))
+            markdown = reading.read("packet.md").decode("utf-8")
+            document = json.loads(reading.read("packet.json"))
         else:
-            evidence = load_evidence(read_kept(run_folder / EVIDENCE_FILE))
+            evidence = load_evidence(reading.read(EVIDENCE_FILE))
             built = packets.build(evidence, diagnose(evidence), owner=owner)
             markdown, document = packets.to_markdown(built), json.loads(packets.to_json(built))
+        problems = vouched(reading, _HANDED_OVER).problems
+        if problems:
+            markdown = packets.not_vouched_for(problems) + markdown
+            document = object_of(document) | {"problems": [asdict(problem) for problem in problems]}
         if hidden := hidden_of(hide, run_folder):
             markdown, document = hidden.text(markdown), hidden.document(document)
-        problems = problems_of(run_folder, _HANDED_OVER)
     except ArchiveError as error:
         raise click.UsageError(inert(str(error))) from error
     except (OSError, EvidenceError, ValueError, RecursionError) as error:

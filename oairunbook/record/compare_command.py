@@ -51,9 +51,9 @@ def compare(
     from oairunbook.evidence import Evidence, EvidenceError, load_evidence, read_bytes
     from oairunbook.record.archive import ArchiveError
     from oairunbook.record.archive.find import archive_root, find_run
-    from oairunbook.record.archive.show import problems_of
+    from oairunbook.record.archive.reading import vouched_for
     from oairunbook.record.branches.compare import as_text
-    from oairunbook.record.source import EVIDENCE_FILE, read
+    from oairunbook.record.source import file_of, read_record
 
     changed: list[str] = []
     if first == second == "-":
@@ -66,9 +66,10 @@ def compare(
             # A path that is meant as one is said to be missing, not looked for among the runs.
             is_path = Path(name).exists() or name.endswith(".json")
             path = Path(name) if is_path else find_run(archive_root(archive), name)
-            if path.is_dir():
-                changed.extend(problem.what for problem in problems_of(path, (EVIDENCE_FILE,)))
-            return str(path), read(str(path))
+            data = read_record(path)
+            if archived := vouched_for(file_of(path), data):
+                changed.extend(problem.what for problem in archived.problems)
+            return str(path), load_evidence(data)
         except OSError as error:
             raise click.UsageError(inert(f"{name} cannot be read: {error.strerror}")) from error
         except (EvidenceError, ArchiveError, UnicodeDecodeError) as error:
@@ -92,6 +93,9 @@ def compare(
     if changed:
         told = "; ".join(dict.fromkeys(changed))
         click.echo(
-            inert(f"Of a run that is not as it was archived, so look at it before you go by this: {told}"), err=True
+            inert(
+                f"Of a run that is not as it was archived, or for which nothing vouches, so look at it before you go by this: {told}"
+            ),
+            err=True,
         )
     raise SystemExit(result.exit_status)

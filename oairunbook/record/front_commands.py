@@ -95,11 +95,11 @@ def report(run: str, out: str | None, archive: str, hide: frozenset[str]) -> Non
     record can neither run nor lead anywhere in it. RUN is a run's folder, its name or a part of it, or latest. With --hide it leaves your
     company without the names of your network, and its file is named after the run's id alone.
 
-    Exit status: 0, or 1 if something of the run is not as it was archived; what, is told in the report and on standard error.
+    Exit status: 0, or 1 if something of the run is not as it was archived or nothing vouches for it, as for one that was killed; what, is
+    told in the report and on standard error. 2 if it cannot be read.
     """
     from oairunbook.record.archive import ArchiveError
     from oairunbook.record.archive.find import archive_root, run_folder_of
-    from oairunbook.record.archive.show import problems_of
     from oairunbook.record.files import write_whole
     from oairunbook.record.hidden import hidden_of
     from oairunbook.record.report import ReportError
@@ -107,8 +107,8 @@ def report(run: str, out: str | None, archive: str, hide: frozenset[str]) -> Non
 
     try:
         folder = run_folder_of(archive_root(archive), run)
-        problems = problems_of(folder)
-        text = render(folder, problems)
+        rendered = render(folder)
+        text, problems = rendered.html, rendered.problems
         if hidden := hidden_of(hide, folder):
             text = hidden.page(text)
     except (ArchiveError, ReportError) as error:

@@ -17,6 +17,7 @@ from oairunbook.evidence import (
     SdkFailed,
     dumps,
 )
+from oairunbook.record.archive.walk import Problem
 from oairunbook.record.asks import asks
 from oairunbook.record.describe import (
     asked_model,
@@ -304,6 +305,13 @@ def to_markdown(packet: Packet) -> str:
     redacted = "; ".join(packet.redactions) or "nothing had to be removed"
     parts += [f"Redaction: {_plain(redacted)}. oairunbook {packet.tool_version}, rules {packet.rules_version}.", ""]
     return "\n".join(parts)
+
+
+def not_vouched_for(problems: Sequence[Problem]) -> str:
+    """What stands above a packet whose run is not as it was archived, or for which nothing vouches."""
+    told = "; ".join(f"{_span(problem.path)} {_span(problem.what)}" for problem in problems[:_MOST_POINTS])
+    more = f"; and {len(problems) - _MOST_POINTS} more" if len(problems) > _MOST_POINTS else ""
+    return f"**Look at this run before you go by it.** It is not as it was archived, or nothing vouches for it: {told}{more}.\n\n"
 
 
 def write(packet: Packet, out: str | Path) -> tuple[Path, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ from oairunbook.record import inert as safe
 from oairunbook.record import packet as packets
 from oairunbook.record import show
 from oairunbook.record.archive import MANIFEST
-from oairunbook.record.archive.chain import sha256
+from oairunbook.record.archive.held import Hash, names_in
+from oairunbook.record.archive.reading import Reading, vouched
 from oairunbook.record.archive.walk import Problem
-from oairunbook.record.files import read_kept
 from oairunbook.record.source import EVIDENCE_FILE
 from oairunbook.record.view import View, clean, inert, paragraph, table, together
+from oairunbook.records import dataclass
 from oairunbook.verdict import Verdict, load_verdict
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -48,44 +49,53 @@ class ReportError(ValueError):
     """A folder is no run that a report can be made of. The text says why."""
 
 
-def report(run: Path, problems: Sequence[Problem] = ()) -> str:
-    """The HTML of the run in this folder. What is missing or unreadable in it is told in its place.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One run in one file."""
 
-    Args:
-        run: Its folder.
-        problems: What of it is not as it was archived (`problems_of`).
+    html: str
+    problems: tuple[Problem, ...]
+    """What of the run is not as it was archived, or that nothing vouches for it; the page says it as well."""
+
+
+def report(folder: Path) -> Report:
+    """The report of the run in this folder. What is missing or unreadable in it is told in its place.
 
     Raises:
         ReportError: There is neither evidence nor a notebook in it.
         OSError: It cannot be read.
     """
-    notebooks = sorted(run.glob("*.ipynb"))
+    run = Reading(folder)
+    notebooks = sorted(name for name in names_in(str(folder)) if name.endswith(".ipynb"))
     evidence, problem = _evidence(run)
     if evidence is None and not notebooks:
-        raise ReportError(f"{run} holds neither {EVIDENCE_FILE} nor a notebook: {problem}")
-    names = [path.stem for path in notebooks]
-    manifest = _document(run / MANIFEST)
+        raise ReportError(f"{folder} holds neither {EVIDENCE_FILE} nor a notebook: {problem}")
+    names = [name.removesuffix(".ipynb") for name in notebooks]
+    manifest = _document(run)
     parts = [_fleet(manifest["fleet"]) if isinstance(manifest.get("fleet"), dict) else _verdict(run, evidence, problem)]
-    parts += [_section(path.stem, path.stem, _notebook(path, names)) for path in notebooks]
+    parts += [_section(name, name, _notebook(run, f"{name}.ipynb", names)) for name in names]
     parts += [
         _section("packet", "Packet", _packet(run)),
         _section("manifest", "Manifest", _view(_manifest(run, manifest))),
     ]
+    # Last: what stands above are the bytes that count here.
+    problems = vouched(run).problems
     if problems:
-        told = table("Not as it was archived", ("Where", "What"), [(one.path, one.what) for one in problems])
-        parts[0] += _view(told)
-    title = f"oairunbook run {run.name}"
+        rows = [(one.path, one.what) for one in problems]
+        parts[0] += _view(table("Not as it was archived, or not vouched for", ("Where", "What"), rows))
+    title = f"oairunbook run {folder.name}"
     contents = "".join(
         f'<li><a href="#{inert(anchor)}">{inert(words)}</a></li>'
         for anchor, words in (*((name, name) for name in names), ("packet", "Packet"), ("manifest", "Manifest"))
     )
-    return (
+    page = (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><meta name="referrer" content="no-referrer">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{inert(clean(title))}</title>'
         f"<style>{_STYLE}</style></head><body><main>{parts[0]}"
         f'<nav aria-label="Contents"><ul>{contents}</ul></nav>{"".join(parts[1:])}</main></body></html>\n'
     )
+    return Report(html=page, problems=problems)
 
 
 def _fleet(told: dict[str, Any]) -> str:
@@ -93,7 +103,7 @@ def _fleet(told: dict[str, Any]) -> str:
     return f"<h1>{inert(clean(str(told.get('told'))))}</h1>"
 
 
-def _verdict(run: Path, evidence: Evidence | None, problem: str) -> str:
+def _verdict(run: Reading, evidence: Evidence | None, problem: str) -> str:
     if evidence is None:
         return f"<h1>No verdict</h1>{_view(paragraph(f'The evidence of this run cannot be read: {problem}'))}"
     verdict, which = _archived_verdict(run, evidence)
@@ -101,14 +111,16 @@ def _verdict(run: Path, evidence: Evidence | None, problem: str) -> str:
     heading = f"Owner: {packets.OWNER_NAMES[verdict.owner]}. Cause: {verdict.cause}{certainty}"
     return (
         f"<h1>{inert(clean(heading))}</h1>"
-        + _view(together(show.verdict(evidence, verdict), paragraph(which), show.header(evidence, verdict, str(run))))
+        + _view(
+            together(show.verdict(evidence, verdict), paragraph(which), show.header(evidence, verdict, str(run.folder)))
+        )
         + _view(show.path(evidence, verdict))
     )
 
 
-def _archived_verdict(run: Path, evidence: Evidence) -> tuple[Verdict, str]:
+def _archived_verdict(run: Reading, evidence: Evidence) -> tuple[Verdict, str]:
     try:
-        verdict = load_verdict(read_kept(run / "verdict.json"))
+        verdict = load_verdict(run.read("verdict.json"))
     except (OSError, EvidenceError):
         return (
             diagnose(evidence),
@@ -117,9 +129,9 @@ def _archived_verdict(run: Path, evidence: Evidence) -> tuple[Verdict, str]:
     return verdict, f"The verdict as it was archived, by rules {verdict.rules_version}."
 
 
-def _evidence(run: Path) -> tuple[Evidence | None, str]:
+def _evidence(run: Reading) -> tuple[Evidence | None, str]:
     try:
-        return load_evidence(read_kept(run / EVIDENCE_FILE)), ""
+        return load_evidence(run.read(EVIDENCE_FILE)), ""
     except FileNotFoundError:
         return None, f"there is no {EVIDENCE_FILE}"
     except OSError as error:
@@ -128,9 +140,9 @@ def _evidence(run: Path) -> tuple[Evidence | None, str]:
         return None, str(error)
 
 
-def _packet(run: Path) -> str:
+def _packet(run: Reading) -> str:
     try:
-        text = read_kept(run / "packet.md").decode("utf-8", "replace")
+        text = run.read("packet.md").decode("utf-8", "replace")
     except FileNotFoundError:
         return _view(paragraph("This run holds no packet: it did not end."))
     except OSError as error:
@@ -138,7 +150,7 @@ def _packet(run: Path) -> str:
     return safe.markdown(text, below=2)
 
 
-def _manifest(run: Path, manifest: dict[str, Any]) -> View:
+def _manifest(run: Reading, manifest: dict[str, Any]) -> View:
     """What the manifest says, and whether the files are still those that it names."""
     if not manifest:
         return paragraph("This run holds no manifest that can be read.")
@@ -149,7 +161,8 @@ def _manifest(run: Path, manifest: dict[str, Any]) -> View:
         for name, value in manifest.items()
         if not isinstance(value, (dict, list))
     ]
-    rows = [(name, _file_state(run / Path(name).name, expected), str(expected)) for name, expected in named.items()]
+    known = run.hashes(named)
+    rows = [(name, _file_state(known, name, expected), str(expected)) for name, expected in named.items()]
     ran = [
         (str(item.get("name")), str(item.get("state")), f"{item.get('seconds')} s", str(item.get("problem") or ""))
         for item in manifest.get("notebooks") or []
@@ -165,18 +178,17 @@ def _manifest(run: Path, manifest: dict[str, Any]) -> View:
     )
 
 
-def _file_state(path: Path, expected: object) -> str:
-    try:
-        return "as archived" if sha256(read_kept(path)) == expected else "changed"
-    except FileNotFoundError:
+def _file_state(known: Mapping[str, Hash], name: str, expected: object) -> str:
+    if name not in known:
         return "missing"
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
+    if isinstance(found := known[name], OSError):
+        return f"cannot be read: {found.strerror}"
+    return "as archived" if found is not None and found == expected else "changed"
 
 
-def _notebook(path: Path, names: Sequence[str]) -> str:
+def _notebook(run: Reading, name: str, names: Sequence[str]) -> str:
     try:
-        notebook = nbformat.reads(read_kept(path).decode("utf-8", "replace"), as_version=4)
+        notebook = nbformat.reads(run.read(name).decode("utf-8", "replace"), as_version=4)
         return "".join(_cell(cell, names) for cell in notebook.cells)
     except (
         OSError,
@@ -227,9 +239,9 @@ def _view(view: View) -> str:
     return safe.html(view.html)
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _document(run: Reading) -> dict[str, Any]:
     try:
-        document = json.loads(read_kept(path))
+        document = json.loads(run.read(MANIFEST))
     except (OSError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -22,9 +22,11 @@ from oairunbook.record import archive as archives
 from oairunbook.record import packet as packets
 from oairunbook.record import runbooks, runner
 from oairunbook.record.archive.about import about
+from oairunbook.record.archive.chain import UNFINISHED
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_root, find_run
 from oairunbook.record.archive.mirror import address
 from oairunbook.record.archive.put import WaitingError
+from oairunbook.record.archive.reading import vouched_for
 from oairunbook.record.archive.signing import SigningKeyError, load_signer, sign_key_file
 from oairunbook.record.follow import BRANCHES, branch
 from oairunbook.record.forked.children import Nursery
@@ -37,8 +39,10 @@ from oairunbook.record.source import (
     KEEP_VARIABLE,
     check_values,
     decisive,
+    file_of,
     files_of,
     read,
+    read_record,
 )
 from oairunbook.records import dataclass
 from oairunbook.redaction import Secrets
@@ -321,6 +325,28 @@ def _chosen(names: Sequence[str]) -> list[Path]:
     return chosen
 
 
+def _as_archived(path: Path) -> Evidence:
+    """A record that is to be judged and archived once more. One of a run that was changed would be vouched for by the new one.
+
+    Raises:
+        ValueError: It lies in a run that is not as it was archived, or is no record.
+        OSError: It cannot be read.
+    """
+    data = read_record(path)
+    archived = vouched_for(file_of(path), data)
+    if (
+        archived
+        and archived.problems
+        and not (archived.entry is None and file_of(path).parent.name.endswith(UNFINISHED))
+    ):
+        changed = archived.problems[0]
+        raise ValueError(
+            f"{path} lies in a run that is not as it was archived: {changed.path} {changed.what}. Look at that run, with oairunbook archive verify; "
+            "a copy of the file elsewhere is taken as any other record"
+        )
+    return load_evidence(data)
+
+
 def _checked_together(values: Mapping[str, Value], *, alone: bool) -> Evidence | None:
     """What no declared type says: values out of range, that exclude each other, or that name a record nobody can read.
 
@@ -331,7 +357,7 @@ def _checked_together(values: Mapping[str, Value], *, alone: bool) -> Evidence |
         for name in ("failing", "other"):
             if values.get(name):
                 read(str(values[name]))
-        recorded = read(str(values["evidence"])) if values.get("evidence") else None
+        recorded = _as_archived(Path(str(values["evidence"]))) if values.get("evidence") else None
         if values.get("records"):
             Path(str(values["records"])).stat()
     except OSError as error:

@@ -87,12 +87,15 @@ def told() -> Iterator[None]:
 
 
 def end_if_changed(problems: Sequence[Problem], hidden: Hidden | None) -> None:
-    """End the command that has handed over a run which is not as it was archived: what it is, is told, without what is hidden."""
+    """End the command that has handed over a run which is not as it was archived, or for which nothing vouches: what it is, is told, without what is hidden."""
     for problem in problems:
         text = f"{problem.path}: {problem.what}"
         click.echo(inert(hidden.text(text) if hidden else text), err=True)
     if problems:
-        click.echo("This run is not as it was archived: look at it before you hand this over.", err=True)
+        click.echo(
+            "This run is not as it was archived, or nothing vouches for it: look at it before you hand this over.",
+            err=True,
+        )
         raise SystemExit(1)
 
 

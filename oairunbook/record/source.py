@@ -191,9 +191,18 @@ def proof(tried: tuple[Evidence, ...], failing: str) -> Proof:
 
 def read(path: str) -> Evidence:
     """Read a record. A folder stands for the `evidence.json` in it."""
-    file = Path(path)
+    return load_evidence(read_record(Path(path)))
+
+
+def file_of(path: Path) -> Path:
+    """The file of a record. A folder stands for the `evidence.json` in it."""
+    return path / EVIDENCE_FILE if path.is_dir() else path
+
+
+def read_record(path: Path) -> bytes:
+    """The bytes of a record, as `read`."""
     # A file that somebody names may be a pipe of the shell; what lies in a run's folder may not.
-    return load_evidence(read_kept(file / EVIDENCE_FILE) if file.is_dir() else read_bytes(file))
+    return read_kept(file_of(path)) if path.is_dir() else read_bytes(path)
 
 
 def keep(seen: Evidence, name: str = EVIDENCE_FILE) -> None:

@@ -19,7 +19,7 @@ from oairunbook.record.archive.chain import MANIFEST, ArchiveError, sha256
 from oairunbook.record.archive.find import archive_root, find_run
 from oairunbook.record.archive.index import open_index
 from oairunbook.record.archive.mirror import address
-from oairunbook.record.archive.show import problems_of
+from oairunbook.record.archive.reading import vouched_for
 from oairunbook.record.run import AFTER_SUCCESS, Run, run
 from oairunbook.record.runbooks import ParameterError, Value
 from oairunbook.record.source import EVIDENCE_FILE
@@ -79,10 +79,15 @@ def failing_run(
         else:
             folder = _newest(root, base_url, model, route, environment)
         file = folder / EVIDENCE_FILE if folder.is_dir() else folder
-        evidence = load_evidence(read_bytes(file))
-        if changed := problems_of(folder, (EVIDENCE_FILE,)) if folder.is_dir() else ():
+        data = read_bytes(file)
+        evidence = load_evidence(data)
+        # Whoever names the file itself vouches for it.
+        archived = vouched_for(file, data) if folder.is_dir() else None
+        if archived and archived.problems:
+            changed = archived.problems[0]
             raise ParameterError(
-                f"The failing run is not as it was archived, so nothing can be proved by it: {changed[0].path} {changed[0].what}. Nothing was sent. "
+                "The failing run is not as it was archived, or nothing vouches for it, so nothing can be proved by it: "
+                f"{changed.path} {changed.what}. Nothing was sent. "
                 "Next: name another one with --failing, or its evidence.json, if you vouch for that."
             )
     except ArchiveError as error:

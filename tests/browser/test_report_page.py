@@ -26,7 +26,7 @@ def test_a_report_opens_offline_and_is_readable_by_everybody(chromium: Any, came
         )
     file = tmp_path / "report.html"
     folder = find_run(archive, "latest")
-    file.write_text(report(folder), "utf-8")
+    file.write_text(report(folder).html, "utf-8")
     requests, said = opened(chromium, file, camera)
     assert requests == [file.as_uri()]
     assert said == []
@@ -44,7 +44,7 @@ def test_what_is_hostile_in_a_record_does_nothing_in_a_browser(chromium: Any, tm
     (tmp_path / "packet.md").write_text(hostile, "utf-8")
     (tmp_path / "manifest.json").write_text(json.dumps({"host": hostile, "files": {}}), "utf-8")
     file = tmp_path / "report.html"
-    file.write_text(report(tmp_path), "utf-8")
+    file.write_text(report(tmp_path).html, "utf-8")
     requests, said = opened(chromium, file)
     assert requests == [file.as_uri()]
     assert said == []

@@ -191,8 +191,22 @@ def _line(sequence: int, run: str, manifest_sha256: str, previous_sha256: str | 
     ).encode("ascii")
 
 
-def lines_of(archive: Path, run: str) -> list[Entry]:
-    """The lines of the chain that name this run: one, or none; where there are more, somebody has repeated it.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of the chain between its neighbours."""
+
+    entry: Entry
+    before: Entry | None
+    """None in the first line, and where what stands before is no line."""
+
+    fits: bool
+    """Whether it follows the line before, and the line behind it, if there is one, follows it."""
+
+    last: bool
+
+
+def places_of(archive: Path, run: str) -> list[Place]:
+    """Where the chain names this run: in one line, or in none; where there are more, somebody has repeated it.
 
     Raises:
         ArchiveError: The chain is none.
@@ -200,12 +214,17 @@ def lines_of(archive: Path, run: str) -> list[Entry]:
     """
     chain = read_bytes(archive)
     named = f'"run": {json.dumps(run)}, '.encode("ascii")
-    lines: list[Entry] = []
+    places: list[Place] = []
     end = 0
-    while (place := chain.find(named, end)) >= 0 and (end := chain.find(b"\n", place)) >= 0:
-        if entry := parse(chain[chain.rfind(b"\n", 0, place) + 1 : end], end + 1):
-            lines.append(entry)
-    return lines
+    while (found := chain.find(named, end)) >= 0 and (end := chain.find(b"\n", found)) >= 0:
+        begin = chain.rfind(b"\n", 0, found) + 1
+        if entry := parse(chain[begin:end], end + 1):
+            before = parse(chain[chain.rfind(b"\n", 0, begin - 1) + 1 : begin - 1], begin) if begin else None
+            behind = chain.find(b"\n", end + 1)
+            later = parse(chain[end + 1 : behind], behind + 1) if behind >= 0 else None
+            fits = entry.follows(before) and (behind < 0 or (later is not None and later.follows(entry)))
+            places.append(Place(entry, before, fits=fits, last=behind < 0))
+    return places
 
 
 def is_run_name(name: str) -> bool:

@@ -180,25 +180,24 @@ def show(run: str, root: str, hide: frozenset[str], json_file: str | None) -> No
 
     RUN is a folder, a name in the archive or a part of it, or `latest`.
 
-    Exit status: 0, or 1 if something of the run is not as it was archived; what, is told.
+    Exit status: 0, or 1 if something of the run is not as it was archived or nothing vouches for it; what, is told.
     """
-    from oairunbook.evidence import EvidenceError
-    from oairunbook.record.archive.find import archive_root, find_run
+    from oairunbook.record.archive.find import archive_root, run_folder_of
     from oairunbook.record.archive.show import read_run, to_text
     from oairunbook.record.hidden import hidden_of
 
     with _wrong_calls():
-        folder = find_run(archive_root(root), run)
+        folder = run_folder_of(archive_root(root), run)
         try:
             shown = read_run(folder)
-        except (OSError, ValueError, EvidenceError, RecursionError) as error:
+        except OSError as error:
             raise click.UsageError(inert(f"{folder} cannot be read as a run: {error}")) from error
         hidden = hidden_of(hide, folder)
     if json_file:
         write_json(hidden.document(shown.document()) if hidden else shown.document(), json_file)
     if json_file != "-":
         say(inert(hidden.text(to_text(shown)) if hidden else to_text(shown)))
-    if shown.problems:
+    if shown.vouched.problems:
         raise SystemExit(1)
 
 

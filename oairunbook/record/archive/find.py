@@ -14,9 +14,9 @@ from oairunbook.record.archive.chain import (
     ArchiveError,
     Entry,
     is_run_name,
-    lines_of,
     newest,
     pending,
+    places_of,
 )
 from oairunbook.record.archive.fingerprint import KEY_FILE, fingerprint_key
 from oairunbook.record.archive.folders import behind_a_link, run_folders
@@ -103,7 +103,7 @@ def _find(archive: Path, text: str) -> Path:
 
 def _newest_folder(archive: Path, entry: Entry) -> Path:
     """Where the run of the last line lies; a crash may have left it without its name."""
-    if len(lines_of(archive, entry.run)) > 1:
+    if len(places_of(archive, entry.run)) > 1:
         # It is an older run, and whoever asks for the newest one would take it for that.
         raise ArchiveError(
             f"The newest line of {address(archive)} names a run that was archived before, {entry.run}: somebody has repeated it. "

@@ -20,14 +20,18 @@ _LARGEST_BYTES = 1 << 30
 _PACK = struct.Struct("4q").pack
 
 
+Hash = str | OSError | None
+"""SHA-256 of a file; why it cannot be read; None of what is no file."""
+
+
 class Held(Protocol):
     """The files of runs, wherever they lie."""
 
     def state(self, run: str) -> bytes | None:
         """What the storage says of a run's files: other bytes, if one of them was touched. None if it says nothing that can be relied on."""
 
-    def hashes(self, run: str) -> dict[str, str | None]:
-        """SHA-256 of every file of a run but its manifest and signature, by name; None of what is no file."""
+    def hashes(self, run: str) -> dict[str, Hash]:
+        """The hash of every file of a run but its manifest and signature, by name."""
 
     def kinds(self, run: str) -> dict[str, Literal[True] | None]:
         """The same names without reading a file: True of a file, None of what is none."""
@@ -94,9 +98,10 @@ class InFolders:
         """`state` of each."""
         return map(self.state, runs)
 
-    def hashes(self, run: str) -> dict[str, str | None]:
+    def hashes(self, run: str) -> dict[str, Hash]:
         """All files are read."""
-        return hashes_in(f"{self.archive}/{run}")
+        folder = f"{self.archive}/{run}"
+        return {name: hash_of(f"{folder}/{name}") for name in names_in(folder)}
 
     def kinds(self, run: str) -> dict[str, Literal[True] | None]:
         """The folder's entries say it."""
@@ -108,17 +113,21 @@ class InFolders:
             }
 
 
-def hashes_in(folder: str) -> dict[str, str | None]:
-    """SHA-256 of every file in a folder but manifest and signature; None of what is no file."""
-    found: dict[str, str | None] = {}
-    for name in os.listdir(folder):  # noqa: PTH208 - as above
-        if name not in (MANIFEST, SIGNATURE):
-            found[name] = _sha256(f"{folder}/{name}")
-    return found
+def names_in(folder: str) -> list[str]:
+    """What is in a run's folder besides manifest and signature."""
+    return [name for name in os.listdir(folder) if name not in (MANIFEST, SIGNATURE)]  # noqa: PTH208 - as above
+
+
+def hash_of(path: str) -> Hash:
+    """Of 100,000 runs' files `hashlib.file_digest` would take twice as long. None of what is no file, as a link is; a pipe is not waited for."""
+    try:
+        return _sha256(path)
+    except OSError as error:
+        # A file that its owner has closed to others hides nothing of the rest.
+        return error
 
 
 def _sha256(path: str) -> str | None:
-    """Of 100,000 runs' files `hashlib.file_digest` would take twice as long. None of what is no file, as a link is; a pipe is not waited for."""
     digest = hashlib.sha256()
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -9,12 +9,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from oairunbook.record.archive.chain import MANIFEST, ArchiveError, newest, read_small, sha256
 from oairunbook.record.archive.row import document
 
 SIGNATURE = "manifest.sig"
+_SIGNATURE_BYTES = 64
 SIGN_KEY_VARIABLE = "OAIRUNBOOK_SIGN_KEY"
 """Names the file of the private key, where no option does."""
 
@@ -111,6 +113,20 @@ def ends_the_signatures(archive: Path, sign_key: str) -> str:
         "The runs before are signed, and this one will not be: `archive verify --public-key` will not pass any more. "
         f"Next: --sign-key FILE, or {SIGN_KEY_VARIABLE}."
     )
+
+
+def lost(folder: str, manifest: Mapping[str, Any]) -> str:
+    """What is to be said of a run whose manifest says that it is signed, and beside which no signature can be; empty if all is well."""
+    if not manifest.get("signed_by"):
+        return ""
+    try:
+        status = os.lstat(f"{folder}/{SIGNATURE}")
+    except FileNotFoundError:
+        return "has lost its signature"
+    except OSError as error:
+        return f"has a signature that cannot be read: {error.strerror}"
+    whole = S_ISREG(status.st_mode) and status.st_size == _SIGNATURE_BYTES
+    return "" if whole else "has something else in the place of its signature"
 
 
 def load_public_keys(paths: Sequence[str]) -> tuple[PublicKey, ...]:

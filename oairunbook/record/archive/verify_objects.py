@@ -13,6 +13,7 @@ from oairunbook.record.archive.bucket import Bucket, Listed
 from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError, Entry, newest, read_chain, sha256
 from oairunbook.record.archive.draft import hash_file
 from oairunbook.record.archive.folders import run_folders
+from oairunbook.record.archive.held import Hash
 from oairunbook.record.archive.objects import bucket_of, copy_chain, file_name, is_known, run_of
 from oairunbook.record.archive.seen import Seen
 from oairunbook.record.archive.signing import SIGNATURE, PublicKey
@@ -78,7 +79,7 @@ class InBucket:
         self.ahead: dict[str, None] = {}
         """Runs that will be asked for, in this order."""
 
-        self._hashes: dict[str, dict[str, str | None]] = {}
+        self._hashes: dict[str, dict[str, Hash]] = {}
         for item in bucket.listed():
             if run := run_of(item.key):
                 self.listed.setdefault(run, []).append(item)
@@ -97,7 +98,7 @@ class InBucket:
             digest.update(f"{item.key}\0{item.size}\0{item.version}\n".encode("utf-8", "surrogateescape"))
         return digest.digest()
 
-    def hashes(self, run: str) -> dict[str, str | None]:
+    def hashes(self, run: str) -> dict[str, Hash]:
         """All files are fetched."""
         if run not in self._hashes:
             self._fetch(run)

@@ -13,7 +13,7 @@ from typing import Any
 
 from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, Entry, pending, read_chain, read_small, sha256
 from oairunbook.record.archive.folders import Folders, behind_a_link
-from oairunbook.record.archive.held import Held
+from oairunbook.record.archive.held import Hash, Held
 from oairunbook.record.archive.seen import Seen
 from oairunbook.record.archive.signing import SIGNATURE, PublicKey
 from oairunbook.record.archive.tombstone import Removed, is_tombstone, read_tombstone
@@ -148,7 +148,7 @@ class Walk:
         """Look at a run, in the folder that has its name or will get it. False if there is none."""
         try:
             manifest = read_small(f"{self.archive}/{folder}/{MANIFEST}")
-            present: Mapping[str, str | bool | None] = self.held.hashes(folder) if read else self.held.kinds(folder)
+            present: Mapping[str, Hash | bool] = self.held.hashes(folder) if read else self.held.kinds(folder)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
@@ -280,18 +280,20 @@ def _document(manifest: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) and isinstance(document.get("files"), dict) else None
 
 
-def compare_files(run: str, present: Mapping[str, str | bool | None], files: dict[str, Any]) -> Iterator[Problem]:
+def compare_files(run: str, present: Mapping[str, Hash | bool], files: dict[str, Any]) -> Iterator[Problem]:
     """Compare what is there of a run with its manifest.
 
     Args:
         run: Its path.
-        present: The hash of each file, or True of one that was not read; None of what is no file.
+        present: The hash of each file, or True of one that was not read.
         files: The hashes of the manifest.
     """
     for file, expected in sorted(files.items()):
         if file not in present:
             yield Problem(path=f"{run}/{file}", what="is missing")
-        elif present[file] is not True and (present[file] is None or present[file] != expected):
+        elif isinstance(known := present[file], OSError):
+            yield Problem(path=f"{run}/{file}", what=f"cannot be read: {known.strerror}")
+        elif known is not True and (known is None or known != expected):
             yield Problem(path=f"{run}/{file}", what="was changed since it was archived")
     for file in sorted(present.keys() - files.keys()):
         yield Problem(path=f"{run}/{file}", what="was added since the run was archived")
