@@ -100,11 +100,10 @@ class Attempts:
             return self._silent_posts > 1 and self._ends["POST"] == {_NO_ANSWER} and answered
 
     @property
-    def spared(self) -> int:
-        """How many attempts in a row a fault that leaves some without an answer would spare once in fifty times; 0 where it leaves none or all."""
+    def some_unanswered(self) -> bool:
+        """Whether some got no answer and some passed."""
         with self._lock:
-            lost, passed = self._unanswered, self._passed
-        return _in_a_row(passed, lost) if lost and passed else 0
+            return self._unanswered > 0 and self._passed > 0
 
     def wait(self, seconds: float, *, silent_seconds: float) -> None:
         """Wait for the attempts, at most so long; then begin no further one. One that has not ended by then is not recorded.

@@ -45,7 +45,7 @@ _LAST_WORDS_SECONDS = 0.3
 _COUNTER_TEST_SECONDS = 2.0
 
 _NEXT_SERVER_SECONDS = 10.0
-_MOST_CONTROLS = 12
+_MORE_CONTROLS = 12
 
 _PATH_PROBES = ("dns", "tcp", "proxy", "tls", "http")
 
@@ -391,11 +391,9 @@ class Walk:
         attempts.wait(max(quiet.left, patience), silent_seconds=self._timeout if differ else 0.0)
         attempts.apart(requests.apart, walk_failed=not reached and self._turned_away())
         requests.unsent_again()
-        if self._control is not None and attempts.spared:
+        if self._control is not None and attempts.some_unanswered:
             # One answer to the control says little of a fault that spares some.
-            control.repeat_control(
-                self._control, self._collection, self._timeout, number=min(attempts.spared, _MOST_CONTROLS)
-            )
+            control.repeat_control(self._control, self._collection, self._timeout, number=_MORE_CONTROLS)
         for thread in self._walkers:
             thread.join(max(0.0, quiet.left))
         for task in (*self._side, *self._tests.values()):
