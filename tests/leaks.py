@@ -60,6 +60,8 @@ class Plants:
             "password in the proxy's URL": _token(size=12),
             "password in the base URL": _token(size=12),
             "signature in the base URL": _token(size=16),
+            "parameter of the base URL": _token(size=16),
+            "piece of the base URL's path": _token(size=16),
             "webhook's URL": _token(size=16),
             "signing key": "".join(pem.splitlines()[1:-1]),
             "server: cookie": _token(),
@@ -159,12 +161,15 @@ class Table:
 
 
 @contextmanager
-def _echo(cookie: str) -> Iterator[str]:
-    """A server that gives back all it was told, in its answer's body and headers; gives its base URL."""
+def echoing(cookie: str) -> Iterator[str]:
+    """A server that gives back all it was told, in its answer's body and headers; gives its address."""
 
     class Echo(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            told = json.dumps({"error": {"message": f"You sent {dict(self.headers)}", "code": "invalid_api_key"}})
+            sent = f"{self.requestline} {dict(self.headers)}".encode()
+            encoded = (sent.decode(), sent.hex(), base64.b64encode(sent).decode(), "".join(f"%{c:02x}" for c in sent))
+            message = "You sent " + " | ".join(encoded)
+            told = json.dumps({"error": {"message": message, "code": "invalid_api_key"}})
             self.send_response(401)
             self.send_header("set-cookie", f"session={cookie}; HttpOnly")
             self.send_header("x-request-id", self.headers.get("authorization", "none")[-60:])
@@ -184,13 +189,13 @@ def _echo(cookie: str) -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
 
 
-def _environment(plants: Plants, changes: Mapping[str, str | None]) -> dict[str, str]:
+def environment_of(plants: Plants, changes: Mapping[str, str | None]) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     merged: dict[str, str | None] = {**kept, **changes, **plants.variables}
     # What the lab unsets or breaks stays so: a key that is missing, or one with a line feed.
@@ -215,7 +220,7 @@ def leak_table(faults: tuple[str, ...], notebook_faults: tuple[str, ...], folder
     for fault in faults:
         with lab.start(fault) as running:
             (here := folder / f"check-{fault}").mkdir()
-            environment = _environment(plants, running.environment)
+            environment = environment_of(plants, running.environment)
             table.run("check", ["check", "--json", "check.json"], here, environment)
             table.run("diagnose", ["diagnose", "check.json", "--json", "-"], here, environment)
             table.run("triage", ["triage", str(beside / "pasted.txt"), "--evidence", "check.json"], here, environment)
@@ -223,17 +228,26 @@ def leak_table(faults: tuple[str, ...], notebook_faults: tuple[str, ...], folder
 
     for name, base_url in _odd_base_urls(plants).items():
         (here := folder / name).mkdir()
-        table.run("check", ["check", "--json", "check.json"], here, _environment(plants, {"OPENAI_BASE_URL": base_url}))
+        table.run(
+            "check", ["check", "--json", "check.json"], here, environment_of(plants, {"OPENAI_BASE_URL": base_url})
+        )
     if echo:
-        with _echo(plants.secrets["server: cookie"]) as base_url:
+        with echoing(plants.secrets["server: cookie"]) as server:
+            base_url = named_in(server, plants)
             (here := folder / "echo").mkdir()
-            _notebooks(table, here, beside, _environment(plants, {"OPENAI_BASE_URL": base_url}), plants)
+            _notebooks(table, here, beside, environment_of(plants, {"OPENAI_BASE_URL": base_url}), plants)
     for fault in notebook_faults:
         with lab.start(fault) as running:
             (here := folder / f"run-{fault}").mkdir()
-            _notebooks(table, here, beside, _environment(plants, running.environment), plants)
+            _notebooks(table, here, beside, environment_of(plants, running.environment), plants)
         print(f"  notebooks, {fault}", file=sys.stderr)
     return table
+
+
+def named_in(base_url: str, plants: Plants) -> str:
+    """That base URL with secrets in its path and its query, each behind a name that says so."""
+    parameter, piece = plants.secrets["parameter of the base URL"], plants.secrets["piece of the base URL's path"]
+    return f"{base_url}/token/{piece}/v1?api-key={parameter}&x=1"
 
 
 def _odd_base_urls(plants: Plants) -> dict[str, str]:

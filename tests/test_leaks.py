@@ -6,7 +6,7 @@ import base64
 import os
 from pathlib import Path
 
-from tests.leaks import Plants, Table, leak_table, scanned
+from tests.leaks import Plants, Table, echoing, environment_of, leak_table, named_in, scanned
 
 
 def test_no_secret_that_was_planted_is_found_in_what_commands_leave(tmp_path: Path) -> None:
@@ -18,6 +18,24 @@ def test_no_secret_that_was_planted_is_found_in_what_commands_leave(tmp_path: Pa
     assert frame.drop(index="commands run").to_numpy().sum() == table.leaks() == 0
     assert (folder / "check-api.invalid_key" / "check.json").stat().st_size > 10_000
     assert scanned(folder).startswith("detect-secrets: 0 found")
+
+
+def test_secrets_that_a_base_url_names_are_taken_out_of_an_answer_that_quotes_them_encoded(tmp_path: Path) -> None:
+    """From a variable and from an option; the path that is called is the one that was given."""
+    plants = Plants()
+    table = Table(plants)
+    piece = plants.secrets["piece of the base URL's path"]
+    with echoing("") as server:
+        url = named_in(server, plants)
+        environment = environment_of(plants, {"OPENAI_BASE_URL": url, "OPENAI_MODEL": "m"})
+        table.run("check", ["check", "--model", "m", "--json", "-"], tmp_path, environment)
+        table.run("check", ["check", "--model", "m", "--json", "-", "--base-url", url], tmp_path, environment)
+    assert table.leaks() == 0
+    for number in (1, 2):
+        left = (tmp_path / f"check-{number}.stdout").read_text()
+        assert "You sent GET /token/[redacted]/v1" in left
+        assert piece.encode().hex() not in left
+        assert plants.secrets["parameter of the base URL"].encode().hex() not in left
 
 
 def test_a_leak_in_an_output_or_a_file_counts_for_its_place_and_its_command(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from oairunbook.collector.there import bring
 from oairunbook.lab import wire
 from oairunbook.redaction import Secrets
 from tests.peers import Peer, redirecting_to
-from tests.test_redaction import BREAKS, ESCAPED
+from tests.test_redaction import BREAKS, ESCAPED, SECRET_URLS
+from tests.test_redaction import KEY as NAMED_KEY
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js: apt-get install nodejs")
 
@@ -91,8 +92,9 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Any:
     )
     module = Path(stream.__file__).parent / "redaction.js"
 
-    def run(texts: list[str]) -> list[str]:
-        asked = json.dumps({"environment": SECRETS, "job": stream.known(), "texts": texts})
+    def run(texts: list[str], environment: dict[str, str] = SECRETS, base_url: str = "") -> list[str]:
+        job = {**stream.known(), "options": {"base_url": base_url}}
+        asked = json.dumps({"environment": environment, "job": job, "texts": texts})
         done = subprocess.run(
             ["node", str(runner), str(module)], input=asked, capture_output=True, text=True, timeout=60, check=True
         )
@@ -120,6 +122,15 @@ def test_no_form_of_a_secret_is_left_and_what_is_none_stays(script: Any) -> None
         assert KEY[:8] not in text, name
         assert KEY[-8:] not in text, name
     assert script(list(PLAIN)) == list(PLAIN)
+
+
+@pytest.mark.parametrize("url", SECRET_URLS)
+def test_what_a_url_names_as_a_secret_goes_encoded_as_well(script: Any, url: str) -> None:
+    plain = "production, deployment1, 12345678 since 2024-10-21"
+    texts = [f"before {ESCAPED[how](NAMED_KEY)} behind" for how in ("hexadecimal", "percent signs", "JSON")]
+    words = "/token/deployment1?key=production&code=12345678&sv=2024-10-21"
+    for environment, option in (({"OPENAI_BASE_URL": url, "A_URL": f"https://gw.example{words}"}, ""), ({}, url)):
+        assert script([*texts, plain], environment, option) == ["before [redacted] behind"] * 3 + [plain]
 
 
 def test_a_text_full_of_secrets_takes_no_longer_than_it_is_long(script: Any) -> None:

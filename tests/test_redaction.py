@@ -197,6 +197,40 @@ def test_a_secret_goes_however_its_characters_are_written(how: str) -> None:
         assert re.fullmatch(r"before <\[?.{0,8}\[redacted\].{0,8}> behind, status 401", shown), shown
 
 
+SECRET_URLS = (
+    f"https://gw.example/v1?api-key={KEY}&x=1",
+    f"https://gw.example/v1?x=1&sig={KEY}",
+    f"https://gw.example/v1#access_token={KEY}",
+    f"https://gw.example/v1;apiKey={KEY}/models",
+    f"https://gw.example/token/{KEY}/v1",
+    f"https://gw.example/v1?my_gateway_secret={KEY}",
+    f"gw.example/v1?code={KEY}",
+)
+
+
+@pytest.mark.parametrize("url", SECRET_URLS)
+@pytest.mark.parametrize("how", ["hexadecimal", "percent signs", "JSON", "entities in hexadecimal"])
+def test_what_a_url_names_as_a_secret_goes_in_every_encoding(url: str, how: str) -> None:
+    told = f"before {ESCAPED[how](KEY)} behind"
+    assert clean(told, OPENAI_BASE_URL=url) == "before [redacted] behind"
+    assert Secrets().with_urls(url).redact_text(told) == "before [redacted] behind"
+    assert clean(told, OPENAI_BASE_URL="https://gw.example/v1") == told
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://gw.example/v1?api-version=2024-10-21",
+        "https://gw.example/v1?key=production&code=12345678&sv=2024-10-21",
+        "https://gw.example/keys/production/token/deployment1/v1",
+        "https://gw.example/team/production?keyboard=deployment1&region=westeurope2",
+    ],
+)
+def test_words_numbers_and_dates_of_a_url_stay_wherever_they_stand(url: str) -> None:
+    text = "production, deployment1 in westeurope2, 12345678 since 2024-10-21"
+    assert clean(text, OPENAI_BASE_URL=url) == text
+
+
 def test_words_hosts_and_paths_of_a_secrets_value_stay() -> None:
     text = "GET https://app.example.com/team2 from /srv/app/keys/prod.json failed: correct horse battery"
     secrets = {

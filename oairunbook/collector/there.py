@@ -229,10 +229,10 @@ def cut_short(seen: Evidence, why: str, came: Came) -> CutShortError:
     return cut
 
 
-def secrets_of(place: Place, sent: Mapping[str, str]) -> Secrets:
-    """What is secret of all that this process knows of that place."""
+def secrets_of(place: Place, sent: Mapping[str, str], base_url: str = "") -> Secrets:
+    """What is secret of all that this process knows of that place, and of the base URL that is called there."""
     known = _secrets(os.environ, place.environment, place.taken_over, sent)
-    return Secrets(known.values + assigned(place.argv).values)
+    return Secrets(known.values + assigned(place.argv).values).with_urls(base_url)
 
 
 def shown(place: Place, sent: Mapping[str, str] | None = None) -> str:

@@ -72,6 +72,7 @@ def look_here(
         return observe(described.route, described.secrets, progress=progress, cancelled=cancelled, **options)
     resolved = resolve(base_url=base_url or None, model=model or None, family=route, fingerprint_key=fingerprint_key)
     secrets = Secrets.from_environment(os.environ, token_key=fingerprint_key)
+    secrets = secrets.with_urls(base_url, options.get("control_url") or "")
     return observe(resolved, secrets, progress=progress, cancelled=cancelled, **options)
 
 
@@ -86,7 +87,7 @@ def answer(job: dict[str, Any], progress: Callable[[str], None]) -> dict[str, An
         progress: Called with a short text as each step begins.
     """
     os.environ.update(job["environment"])
-    secrets = Secrets.from_environment(os.environ)
+    secrets = Secrets.from_environment(os.environ).with_urls(job["options"].get("base_url") or "")
     over = threading.Event()
     why: list[str] = []
     asked: queue.SimpleQueue[str] = queue.SimpleQueue()

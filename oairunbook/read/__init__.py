@@ -125,7 +125,8 @@ def read(
         observations=tuple(_numbered(observations)),
         tool_version=__version__,
     )
-    clean, redactions = Secrets.from_environment(environment).with_told(f"{raw}\n{known}").redact(evidence)
+    secrets = Secrets.from_environment(environment).with_urls(base_url).with_told(f"{raw}\n{known}")
+    clean, redactions = secrets.redact(evidence)
     return dataclasses.replace(clean, redactions=redactions)
 
 

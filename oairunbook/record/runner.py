@@ -93,8 +93,13 @@ def execute(
                 _end(child)
                 end_marked(mark, child.pid)
         told = (folder / "log").read_text("utf-8", "replace")[-2000:]
-        secrets = Secrets.from_environment(environment)
+        secrets = Secrets.from_environment(environment).with_urls(*_texts(parameters))
         return finish(job, ended, secrets, seconds=time.monotonic() - began, told=told)
+
+
+def _texts(parameters: Mapping[str, Value]) -> list[str]:
+    """Parameters that may be a URL."""
+    return [value for value in parameters.values() if isinstance(value, str) and "://" in value]
 
 
 def side_by_side(

@@ -19,7 +19,7 @@ from oairunbook.redaction.forms import LINE_BREAK, MASK, SHORTEST_SECRET, forms,
 from oairunbook.redaction.names import is_way_to_authenticate, looks_random, names_secret, told
 from oairunbook.redaction.pieces import find_pieces
 from oairunbook.redaction.shapes import SHAPES
-from oairunbook.redaction.urls import url_credentials, without_credentials
+from oairunbook.redaction.urls import url_credentials, url_secrets, without_credentials
 
 __all__ = ["Secrets", "fingerprint", "without_credentials"]
 
@@ -77,7 +77,14 @@ class Secrets:
                 found.extend(url_credentials(value if "://" in value else "http://" + value, whole_authority=True))
             elif "@" in value and "://" in value:
                 found.extend(url_credentials(value))
+            if "://" in value or name.upper().endswith(NAMES_OF_URLS):
+                found.extend(url_secrets(value))
         return cls(tuple(dict.fromkeys(found)), token_key)
+
+    def with_urls(self, *texts: str) -> Secrets:
+        """These, and what URLs hold that no variable does: those of an option, of a parameter, of an application's client."""
+        found = (value for text in texts for value in (*url_credentials(text), *url_secrets(text)))
+        return Secrets(tuple(dict.fromkeys((*self.values, *found))), self.token_key)
 
     def with_told(self, text: str) -> Secrets:
         """These, and what a text tells under the name of a secret: it may stand in another part of the text without its name."""
@@ -213,6 +220,9 @@ class Secrets:
 def _has_shape(value: str) -> bool:
     return any(shape.search(value) for _, shape, _ in SHAPES)
 
+
+NAMES_OF_URLS = ("_URL", "_URI", "_ENDPOINT", "_API_BASE")
+"""Variables that may hold a URL whose scheme somebody forgot."""
 
 _SHORTEST_TOLD = 12
 """A shorter value that a text tells by name is replaced there alone, and not wherever else it stands."""

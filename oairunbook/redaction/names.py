@@ -33,6 +33,34 @@ def is_way_to_authenticate(name: str, value: str) -> bool:
     return name.upper().endswith("_AUTH") and value.isalpha() and not looks_random(value)
 
 
+PARAMETERS = (
+    r"sig|signature|sv|code|token|access_token|refresh_token|id_token|assertion|auth|session|sessionid|sid|password|passwd|pwd|secret|client_secret|"
+    r"key|api[-_]?key|subscription-key|x-amz-signature|x-amz-security-token|x-amz-credential|x-goog-signature|x-goog-credential"
+)
+"""Parameters of a URL whose value is a secret, or a part of one."""
+
+NO_SECRET_PARAMETER = re.compile(r"[A-Za-z]{1,15}$|\d{1,11}$|\d{4}-\d\d-\d\d")
+"""A word, a number or a date: as the value of a parameter it would be taken out wherever else it stands. Node.js reads it as well."""
+
+
+def is_parameter_secret(name: str, value: str) -> bool:
+    """Whether a parameter of a URL holds a secret, which is one wherever else it stands."""
+    snake = _snake(name)
+    if STRONG_NAME.search(snake):
+        return bool(value)
+    known = re.fullmatch(PARAMETERS, name, re.IGNORECASE) or _is_secret(snake)
+    return bool(known) and not NO_SECRET_PARAMETER.match(value)
+
+
+DRAWN = re.compile(r"(?=.*[A-Za-z])(?=.*\d.*[A-Za-z]|.*\d{4}).{8,}$")
+"""Letters and digits among each other: the piece of a path that is no word with a number behind."""
+
+
+def looks_drawn(piece: str) -> bool:
+    """Whether the piece of a path was drawn, not written. Node.js does the same."""
+    return bool(DRAWN.match(piece)) and not WORDS_AND_NUMBERS.match(piece)
+
+
 _WORDS = (
     *("key", "token", "secret", "passwd", "password", "passphrase", "pass", "pwd"),
     *("credential", "authorization", "cookie", "signature", "identity_header", "auth", "_pat", "_pw"),
@@ -40,7 +68,7 @@ _WORDS = (
 """A text is searched for these alone; what stands around one makes it a name, or not."""
 
 # In a text a word of that kind also names what is counted, described, or no secret at all.
-_OF_SOMETHING_ELSE = re.compile(
+OF_SOMETHING_ELSE = re.compile(
     r"(?:MON|TUR|DON|HOC|JOC|HOT)KEY|KEY_?(?:BOARD|WORD|NOTE|CLOAK|SPACE|CHAIN|STROKE|RING|FILE)|PUBLIC|FINGERPRINT|IDEMPOTENCY|(?:CACHE|PARTITION|SORT|FOREIGN|SHARD|TRACE)_KEY|"
     r"TOKENI[ZS]|TOKENS(?:_|$)|(?:BOS|EOS|PAD|UNK|STOP|PAGE|CONTINUATION)_TOKEN|ERROR|EXCEPTION|WARNING|"
     # names of errors: UNABLE_TO_VERIFY_LEAF_SIGNATURE, ERR_OSSL_EVP_INVALID_KEY
@@ -54,8 +82,8 @@ _NO_SECRET_BEFORE = re.compile(
 )
 """Words before a name: keys of a queue or a table, and what a parser calls a token."""
 
-_ACCESS_KEY_ID = "ACCESS_KEY_ID"
-_STRONG = re.compile(
+ACCESS_KEY_ID = "ACCESS_KEY_ID"
+STRONG_NAME = re.compile(
     r"(?:API_?KEY|(?:ACCESS|PRIVATE|SUBSCRIPTION|ACCOUNT|SHARED|MASTER)_?KEY|(?:^|_)(?:PAT|PW)$|SECRET|PASSW(?:OR)?D|PASSPHRASE|PWD|(?:ACCESS|REFRESH|ID|AUTH|SESSION|SECURITY|BEARER|API)_?TOKEN)"
     r"(?:_\w{1,12})?$"
 )
@@ -94,7 +122,7 @@ _COLUMN = re.compile(r"[\t\u00a0]|  ")
 _NEXT = re.compile(r"[,;&|](?=\s*[\w.-]+[=:])")
 _NEXT_NAME = re.compile(rf"(?:{_QUOTE})?\s{{0,9}}[:=]")
 _MORE_WORDS = re.compile(r"[ \t][A-Za-z]")
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _LONGEST_NAME = 64
 _SHORTEST_VALUE = 3
 _SHORTEST_SAID = 20
@@ -196,7 +224,7 @@ def _value(text: str, first: int, last: int, found: re.Match[str]) -> tuple[int,
 
 def _is_said(name: str, snake: str, before: str) -> bool:
     """Whether a sentence that quotes a value speaks of a secret: of a key alone also a dictionary does."""
-    return _is_variable(name) or bool(_STRONG.search(snake)) or before.lower().endswith("api ")
+    return _is_variable(name) or bool(STRONG_NAME.search(snake)) or before.lower().endswith("api ")
 
 
 def _is_told_of(words: str, value: str) -> bool:
@@ -205,11 +233,11 @@ def _is_told_of(words: str, value: str) -> bool:
 
 
 def _snake(name: str) -> str:
-    return _HUMP.sub("_", name).replace("-", "_").upper()
+    return HUMP.sub("_", name).replace("-", "_").upper()
 
 
 def _is_secret(snake: str) -> bool:
-    return bool(SECRET_NAME.search(snake)) and (not _OF_SOMETHING_ELSE.search(snake) or _ACCESS_KEY_ID in snake)
+    return bool(SECRET_NAME.search(snake)) and (not OF_SOMETHING_ELSE.search(snake) or ACCESS_KEY_ID in snake)
 
 
 def _is_variable(name: str) -> bool:
@@ -220,9 +248,9 @@ def _holds(name: str, snake: str, value: str, *, assigned: bool, quoted: bool) -
     """Whether a value under this name is a secret."""
     if is_way_to_authenticate(snake, value):
         return False
-    strong = _is_variable(name) or bool(_STRONG.search(snake))
+    strong = _is_variable(name) or bool(STRONG_NAME.search(snake))
     whatever = assigned and strong and len(value) >= _SHORTEST_VALUE
-    drawn = looks_random(value) and not (_PATH_OF_WORDS if strong else _WORDS_AND_NUMBERS).match(value)
+    drawn = looks_random(value) and not (_PATH_OF_WORDS if strong else WORDS_AND_NUMBERS).match(value)
     return (whatever or drawn) and not _is_none(name, value, quoted=quoted)
 
 
@@ -266,7 +294,7 @@ _REFERENCE = re.compile(
 )
 _CODE = re.compile(r"[A-Za-z_]\w*(?:(?:\.|::)[A-Za-z_]\w*)*(?:[(\[{]|\Z)")
 _SIGN_OF_REFERENCE = frozenset("$@!%{<")
-_WORDS_AND_NUMBERS = re.compile(r"[A-Za-z]{2,20}(?:[-_./](?:[A-Za-z]{1,20}|\d{1,5}[a-z]?|[a-z]{1,8}\d{1,3}))+\Z")
+WORDS_AND_NUMBERS = re.compile(r"[A-Za-z]{2,20}(?:[-_./](?:[A-Za-z]{1,20}|\d{1,5}[a-z]?|[a-z]{1,8}\d{1,3}))+\Z")
 """A model, the id of a row, the path of a secret: gpt-4o-mini-2024-07-18, user_id_12345."""
 
 _PATH_OF_WORDS = re.compile(r"[a-z]{2,20}(?:[-_][a-z]{2,20})*(?:/[a-z]{2,20}(?:[-_][a-z]{2,20})*\d{0,4})+\Z")
@@ -296,7 +324,7 @@ def _is_none(name: str, value: str, *, quoted: bool) -> bool:
     if _FOR_PEOPLE.search(value):
         # `your-api-key-12345` is for people, a drawn key with the word in it is none.
         rest = _FOR_PEOPLE.sub("", value).strip("-_.<>{}")
-        if not looks_random(rest) or _WORDS_AND_NUMBERS.match(rest):
+        if not looks_random(rest) or WORDS_AND_NUMBERS.match(rest):
             return True
     if name.lower().endswith(value.lower()):
         return True

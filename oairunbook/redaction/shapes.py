@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 
-_PARAMETERS = (
-    r"sig|signature|sv|code|token|access_token|refresh_token|id_token|assertion|auth|session|sessionid|sid|password|passwd|pwd|secret|client_secret|"
-    r"key|api[-_]?key|subscription-key|x-amz-signature|x-amz-security-token|x-amz-credential|x-goog-signature|x-goog-credential"
-)
+from oairunbook.redaction.names import PARAMETERS
+
 _HEADERS = r"api-key|x-api-key|authorization|proxy-authorization|ocp-apim-subscription-key|cf-aig-authorization|set-cookie|cookie"
 
 _BLANKS = r"(?:[ \t]{1,99}|[ \t]{0,99}\r?\n[ \t]{1,99}(?![ \t]{0,99}[\w-]{1,64}[ \t]?[:=]))"
@@ -24,7 +22,7 @@ SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ),
     (
         "signed query",
-        re.compile(rf"(?P<keep>[?&;](?:{_PARAMETERS})=)(?!\[redacted[^\]]{{0,40}}\])[^&\s\"'<>]+", re.IGNORECASE),
+        re.compile(rf"(?P<keep>[?&;](?:{PARAMETERS})=)(?!\[redacted[^\]]{{0,40}}\])[^&\s\"'<>]+", re.IGNORECASE),
         "",
     ),
     (

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
+from oairunbook.redaction.names import is_parameter_secret, looks_drawn
+
 
 def url_credentials(url: str, *, whole_authority: bool = False) -> Iterable[str]:
     """Password, or a user name that stands alone; *whole_authority* says that all up to the last @ is meant as userinfo."""
@@ -23,6 +25,23 @@ def url_credentials(url: str, *, whole_authority: bool = False) -> Iterable[str]
         if value:
             yield value
             yield unquote(value)
+
+
+def url_secrets(text: str) -> Iterable[str]:
+    """What the URLs in a text hold under the name of a secret: parameters of a query, of a fragment or of a path, and the piece of a path behind one.
+
+    Each as it stands there, and as it is read. Node.js does the same (`plain.js`).
+    """
+    for word in text.split():
+        rest = word.strip("\"'<>").partition("://")[2] or word.strip("\"'<>")
+        path, *behind = re.split(r"[?#]", rest)
+        pieces = path.split("/")
+        named = [pair.partition("=")[::2] for part in (*pieces, *behind) for pair in re.split(r"[&;]", part)]
+        follow = [(pieces[at], piece) for at, piece in enumerate(pieces[1:]) if at and looks_drawn(piece)]
+        for name, value in (*named, *follow):
+            if is_parameter_secret(unquote(name), unquote(value)):
+                yield value
+                yield unquote(value)
 
 
 def without_credentials(url: str) -> str:

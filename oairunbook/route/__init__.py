@@ -72,16 +72,17 @@ def resolve(
     else:
         model_setting = Setting(value=model, source="argument") if model else None
     dialled = proxy.host if proxy.url else base.host
-    # A value on the allow list may still carry what was never meant to be in it: userinfo, a token in a query.
+    # A value on the allow list may still carry what was never meant to be in it: userinfo, a token in a query. The path is what is called, also where a piece
+    # of it is secret, and it leaves memory like everything else through the one door.
     clean = Secrets.from_environment(environment).redact_text
     return Route(
-        base_url=Setting(value=clean(without_credentials(base.setting.value)), source=base.setting.source),
+        base_url=Setting(value=without_credentials(base.setting.value), source=base.setting.source),
         family=base.family,
         family_reason=base.family_reason,
         scheme=base.scheme,
         host=base.host,
         port=base.port,
-        path=clean(base.path),
+        path=base.path,
         problems=base.problems,
         surface=base.surface,
         api_version=base.api_version,

@@ -77,7 +77,7 @@ def describe(
     )
     carrier = carrier_of(http_client, base_url)
     proxy, variables = _proxy(route.proxy, carrier, variables)
-    secrets = Secrets(tuple(_secrets(client, variables)), fingerprint_key)
+    secrets = Secrets(tuple(_secrets(client, variables)), fingerprint_key).with_urls(str(client.base_url))
     clean = Secrets.from_environment(environment).redact_text
     route = replace(
         route,

@@ -51,7 +51,7 @@ def look_beside(
     rehearsal = practice.current(environment)
     if rehearsal is not None:
         practice.install(rehearsal)
-    secrets = dataclasses.replace(secrets_of(place, sent), token_key=key)
+    secrets = dataclasses.replace(secrets_of(place, sent, asked["options"]["base_url"]), token_key=key)
     node = _Node(place, {**asked, "requests_alone": True}, progress, cancelled)
     options = {name: asked["options"][name] for name in ("timeout", "budget", "repeat")}
     ended: BaseException | None = None

@@ -53,7 +53,7 @@ def look_by_node(
     document, came = bring(place, stream.make, asked, progress=progress, cancelled=cancelled)
     seen = evidence_in(document, asked)
     sent: dict[str, str] = job["environment"]
-    secrets = dataclasses.replace(secrets_of(place, sent), token_key=key)
+    secrets = dataclasses.replace(secrets_of(place, sent, asked["options"]["base_url"]), token_key=key)
     clean, removed = secrets.redact(collected_through(place, seen, sent, mark))
     seen = dataclasses.replace(clean, redactions=(*clean.redactions, *removed))
     return _whole(seen, came)

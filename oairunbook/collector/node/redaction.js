@@ -2,7 +2,7 @@
 // Every text without the secrets of this environment: as they are, encoded, cut, parted by line breaks or masked, as `oairunbook.redaction` does it. What
 // has the shape of a secret is replaced where this record is judged.
 const { finder } = require('./pieces');
-const { credentialsIn } = require('./plain');
+const { credentialsIn, decoded } = require('./plain');
 
 const REDACTED = '[redacted]';
 const SCHEMES = ['bearer', 'basic'];
@@ -98,17 +98,42 @@ function without(text, parts) {
   return pieces.join('') + text.slice(behind);
 }
 
+// What the URLs in a text hold under the name of a secret: parameters of a query, of a fragment or of a path, and the piece of a path behind one.
+function urlSecrets(text, job) {
+  const of = (pattern, flags) => new RegExp(pattern, flags);
+  const isSecret = (name, value) => {
+    const snake = name.replace(of(job.url.hump, 'g'), '_').replace(/-/g, '_').toUpperCase();
+    if (of(job.url.strong_name).test(snake)) return value !== '';
+    const isNamed = of(job.secret_name, 'i').test(snake) && (!of(job.url.of_something_else).test(snake) || snake.includes(job.url.access_key_id));
+    return (of(`^(?:${job.url.parameters})$`, 'i').test(name) || isNamed) && !of(`^(?:${job.url.no_secret_parameter})`).test(value);
+  };
+  const isDrawn = (piece) => of(`^${job.url.drawn}`).test(piece) && !of(`^${job.url.words_and_numbers}`).test(piece);
+  return text.split(/\s+/).flatMap((one) => {
+    const word = one.replace(/^["'<>]+|["'<>]+$/g, '');
+    const rest = word.includes('://') ? word.slice(word.indexOf('://') + 3) : word;
+    const [path, ...behind] = rest.split(/[?#]/);
+    const pieces = path.split('/');
+    const pairs = [...pieces, ...behind].flatMap((part) => part.split(/[&;]/)).filter((pair) => pair.includes('='));
+    const named = pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]);
+    const follow = pieces.slice(1, -1).map((name, at) => [name, pieces[at + 2]]).filter(([, piece]) => isDrawn(piece));
+    return [...named, ...follow].filter(([name, value]) => isSecret(decoded(name), decoded(value))).flatMap(([, value]) => [value, decoded(value)]);
+  });
+}
+
 function secretsIn(environment, job) {
   const secretName = new RegExp(job.secret_name, 'i');
   const noSecretName = new RegExp(job.no_secret_name);
   const dummies = new Set(job.dummy_keys);
-  const values = [];
+  // Of an option, which no variable holds.
+  const given = (job.options && job.options.base_url) || '';
+  const values = [...credentialsIn(given, false), ...urlSecrets(given, job)];
   for (const [name, value] of Object.entries(environment)) {
     // PROXY_AUTH=negotiate tells a way to authenticate.
     const isWord = /_auth$/i.test(name) && /^\p{L}{1,15}$/u.test(value);
     if (secretName.test(name) && !noSecretName.test(name) && !isWord) values.push(value);
     if (name.toUpperCase() === 'OPENAI_CUSTOM_HEADERS') values.push(...value.split('\n').map((line) => line.slice(line.indexOf(':') + 1).trim()));
     if (value.includes('@')) values.push(...credentialsIn(value, /_proxy$/i.test(name)));
+    if (value.includes('://') || job.url.names.some((end) => name.toUpperCase().endsWith(end))) values.push(...urlSecrets(value, job));
   }
   return [...new Set(values.filter((value) => value.trim().length >= job.shortest_secret && !dummies.has(value.trim().toLowerCase())))];
 }

@@ -12,11 +12,11 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from oairunbook import identity, practice
+from oairunbook import identity, practice, redaction
 from oairunbook.collector.stream import lines
 from oairunbook.observe import control, node, sdk
 from oairunbook.observe.http import KEPT_HEADERS, KEPT_PREFIXES
-from oairunbook.redaction import pieces
+from oairunbook.redaction import names, pieces
 from oairunbook.redaction.forms import (
     LINE_BREAK,
     LONGEST_SHOWN,
@@ -80,6 +80,17 @@ def known() -> dict[str, Any]:
     return {
         "secret_name": SECRET_NAME.pattern,
         "no_secret_name": NO_SECRET_NAME.pattern,
+        "url": {
+            "names": redaction.NAMES_OF_URLS,
+            "hump": names.HUMP.pattern,
+            "strong_name": names.STRONG_NAME.pattern,
+            "of_something_else": names.OF_SOMETHING_ELSE.pattern,
+            "access_key_id": names.ACCESS_KEY_ID,
+            "parameters": names.PARAMETERS,
+            "no_secret_parameter": names.NO_SECRET_PARAMETER.pattern,
+            "drawn": names.DRAWN.pattern,
+            "words_and_numbers": names.WORDS_AND_NUMBERS.pattern.replace("\\Z", "$"),
+        },
         "dummy_keys": sorted(DUMMY_KEYS),
         "line_break": LINE_BREAK.pattern,
         "mask": MASK.pattern,

@@ -72,6 +72,7 @@ def see(failure: Failure) -> Seen:
     secrets = described.secrets if described is not None else Secrets.from_environment(os.environ)
     if failure.request is not None:
         secrets = dataclasses.replace(secrets, values=(*secrets.values, *request_secrets(failure.request)))
+        secrets = secrets.with_urls(str(failure.request.url))
     return Seen(
         observations=tuple(_observations(failure, described, first)),
         route=route,
