@@ -190,6 +190,50 @@ def test_a_change_that_could_not_be_archived_is_due_and_told_also_where_the_log_
     assert state(archive)[1]["archived_at"] == ""
 
 
+def test_a_turn_ends_in_time_where_somebody_holds_the_archives_lock_and_nothing_seen_is_lost(archive: Path) -> None:
+    """The lock is held until the turn has ended: a turn that waited for it would never end."""
+    with (archive / ".lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        late = turn(archive, "tcp.refused", "--limit", "20")
+    assert late.returncode == 4
+    assert "the verdict has changed from ok" in late.stdout
+    assert f"Another process has held {archive / '.lock'} for" in late.stderr
+    (left,) = (run for run in runs(archive) if run.name.endswith(".partial"))
+    assert load_evidence((left / "evidence.json").read_bytes()).practice == "tcp.refused"
+    assert (left / "packet.md").exists()
+
+    again = turn(archive, "tcp.refused")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert len([run for run in runs(archive) if not run.name.endswith(".partial")]) == 2
+
+
+def test_a_run_that_waits_for_the_archives_lock_ends_when_it_is_asked_to(archive: Path) -> None:
+    with (archive / ".lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with subprocess.Popen(
+            [*PROGRAM, "run", "09_audit", "--archive", str(archive)], stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            next(line for line in iter(process.stderr.readline, "") if "09_audit ok" in line)
+            process.terminate()
+            told = process.stderr.read()
+    assert process.returncode == 130
+    assert "Interrupted. Another process has held" in told
+    assert "What was seen so far" in told
+
+
+@pytest.mark.parametrize("command", [("archive", "prune", "--before", "2126-01-01"), ("run", "-q", "09_audit")])
+def test_at_a_terminal_a_wait_for_the_archives_lock_is_told(archive: Path, command: tuple[str, ...]) -> None:
+    ours, theirs = os.openpty()
+    with (archive / ".lock").open() as held, os.fdopen(ours, errors="replace") as terminal:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with subprocess.Popen([*PROGRAM, *command, "--archive", str(archive)], stderr=theirs) as process:
+            os.close(theirs)
+            assert "Waiting for another process" in next(line for line in terminal if "Waiting" in line)
+            fcntl.flock(held, fcntl.LOCK_UN)
+    assert process.returncode == 0
+
+
 @pytest.mark.parametrize(
     ("archived_at", "due"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ from oairunbook.record import runbooks, runner
 from oairunbook.record.archive.about import about
 from oairunbook.record.archive.chain import UNFINISHED
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_root, find_run
+from oairunbook.record.archive.lock import Patience
 from oairunbook.record.archive.mirror import address
 from oairunbook.record.archive.put import WaitingError
 from oairunbook.record.archive.reading import vouched_for
@@ -62,6 +64,9 @@ audit takes half a minute, and several times that on a busy machine."""
 
 class BrokenOffError(Exception):
     """The run could not be written to its end. The text says what happened and where what was seen so far is."""
+
+    interrupted = False
+    """Whether somebody asked for an end meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +159,7 @@ def run(
         environment: Of the kernels; that of this process if None.
         progress: Called with a line as each notebook begins and ends.
         interrupted: Once it is set, what runs is ended and what there is is archived; see `interruptible`.
-        seconds: Deadline of the whole run; by the budget and the number of notebooks if None.
+        seconds: Deadline of the whole run, also of its wait for others that enter one; of the notebooks alone, by the budget and their number, if None.
         cell_seconds: Deadline of each cell; by the budget if None.
         nursery: What forks the engines, if whoever calls has one already.
 
@@ -193,6 +198,7 @@ def run(
     unbudgeted = 0.0 if looks_at == "run" else _READING_SECONDS
     budget = float(values.get("budget", everything["budget"].default if "budget" in everything else unbudgeted))
     cell_seconds = budget + _SPARE_SECONDS if cell_seconds is None else cell_seconds
+    limited = seconds is not None
     seconds = 2 * budget + _SPARE_SECONDS * (len(chain) + 2 * (not names)) if seconds is None else seconds
     last = time.monotonic() + seconds
 
@@ -265,12 +271,14 @@ def run(
             practice=practice,
         )
         try:
-            _finish(draft, result, fix_of)
+            _finish(draft, result, fix_of, Patience(last if limited else math.inf, interrupted.is_set))
         except WaitingError as error:
             # What was found out is told all the same: the fault may be what cut off the archive as well.
             result = replace(result, path=error.folder, waiting=str(error))
     except archives.ArchiveError as error:
-        raise BrokenOffError(f"{error} What was seen so far: {draft.folder}") from error
+        broken_off = BrokenOffError(f"{error} What was seen so far: {draft.folder}")
+        broken_off.interrupted = interrupted.is_set()
+        raise broken_off from error
     except OSError as error:
         raise BrokenOffError(
             f"The run could not be written to its end: {error.strerror or error}. What was seen so far: {draft.folder}"
@@ -372,7 +380,9 @@ def _checked_together(values: Mapping[str, Value], *, alone: bool) -> Evidence |
     return recorded
 
 
-def _finish(draft: archives.Draft, result: Run, fix_of: Mapping[str, Any] | None = None) -> None:
+def _finish(
+    draft: archives.Draft, result: Run, fix_of: Mapping[str, Any] | None = None, patience: Patience | None = None
+) -> None:
     if result.evidence and result.verdict:
         built = packets.build(result.evidence, result.verdict)
         draft.write("verdict.json", dumps(result.verdict))
@@ -391,7 +401,7 @@ def _finish(draft: archives.Draft, result: Run, fix_of: Mapping[str, Any] | None
             "proved": bool(proof.get("proved")),
             "statement": proof.get("statement", "Not proved: the notebook did not come so far."),
         }
-    draft.finish("whole" if result.whole and not result.interrupted else "partial", manifest)
+    draft.finish("whole" if result.whole and not result.interrupted else "partial", manifest, patience)
 
 
 def summary(notebook: Execution) -> dict[str, Any]:

@@ -83,6 +83,9 @@ def told() -> Iterator[None]:
     except ParameterError as error:
         raise click.UsageError(inert(str(error))) from error
     except BrokenOffError as error:
+        if error.interrupted:
+            click.echo(f"Interrupted. {inert(str(error))}", err=True)
+            raise SystemExit(EXIT_INTERRUPTED) from error
         raise NotWrittenError(inert(str(error))) from error
 
 

@@ -7,14 +7,12 @@ run vouches for the whole chain before it, also where runs are gone; and a line 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -27,7 +25,6 @@ CHAIN = "chain.jsonl"
 MANIFEST = "manifest.json"
 UNFINISHED = ".partial"
 
-_LOCK = ".lock"
 _LONGEST_LINE_BYTES = 4096
 _LARGEST_MANIFEST_BYTES = 8 << 20
 _LARGEST_CHAIN_BYTES = 1 << 28
@@ -272,17 +269,6 @@ def pending(archive: Path, entry: Entry) -> bool:
     except OSError:
         return False
     return sha256(manifest) == entry.manifest_sha256
-
-
-@contextmanager
-def locked(archive: Path) -> Iterator[None]:
-    """Nobody else enters a run meanwhile (flock(2)); the kernel lets go when this process ends, however it ends."""
-    descriptor = os.open(archive / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_FILE)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def carry_out(archive: Path) -> Entry | None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from oairunbook import __version__
-from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, append, carry_out, locked, name_run
+from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, append, carry_out, name_run
+from oairunbook.record.archive.lock import Patience, locked
 from oairunbook.record.archive.mirror import url_of
 from oairunbook.record.archive.signing import SIGNATURE, Signer
 from oairunbook.record.files import make_private, write_whole
@@ -60,14 +61,16 @@ class Draft:
         os.close(self.lock)
         self.folder.rmdir()
 
-    def finish(self, state: State, about: Mapping[str, Any]) -> Path:
+    def finish(self, state: State, about: Mapping[str, Any], patience: Patience | None = None) -> Path:
         """Hash what is there, enter the run in the chain and give it its name.
 
         Args:
             state: `partial` if the run was interrupted or a notebook did not end well.
             about: What the manifest says of the run besides its files, for example its notebooks and verdict.
+            patience: How long to wait for others that enter a run; without end if None.
 
         Raises:
+            oairunbook.record.archive.lock.BusyError: That was too long. What there is stays where it is, as a partial record.
             oairunbook.record.archive.ArchiveError: The chain cannot be continued; see there.
             oairunbook.record.archive.put.WaitingError: The archive is on object storage, and the run could not be put there.
             OSError: The archive cannot be written. What there is stays where it is, as a partial record.
@@ -75,8 +78,8 @@ class Draft:
         left_out = (MANIFEST, SIGNATURE)
         files = {path.name: hash_file(path) for path in sorted(self.folder.iterdir()) if path.name not in left_out}
         if url_of(self.archive):
-            return self._hand_over(_manifest(self, state) | dict(about) | {"files": files})
-        with locked(self.archive):
+            return self._hand_over(_manifest(self, state) | dict(about) | {"files": files}, patience)
+        with locked(self.archive, patience):
             last = carry_out(self.archive)
             manifest = to_json(
                 _manifest(self, state)
@@ -101,7 +104,7 @@ class Draft:
         os.close(self.lock)
         return self.archive / self.name
 
-    def _hand_over(self, document: dict[str, Any]) -> Path:
+    def _hand_over(self, document: dict[str, Any], patience: Patience | None) -> Path:
         """All is on this disk before anything is put: from here on also the next run can put it."""
         from oairunbook.record.archive.put import put_waiting
 
@@ -111,7 +114,7 @@ class Draft:
         for file in self.folder.iterdir():
             file.chmod(_READ_ONLY)
         os.close(self.lock)
-        put_waiting(self.archive, self.name, self.signer)
+        put_waiting(self.archive, self.name, self.signer, patience)
         return self.archive / self.name
 
 

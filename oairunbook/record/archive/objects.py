@@ -32,13 +32,13 @@ from oairunbook.record.archive.chain import (
     ArchiveError,
     Entry,
     is_run_name,
-    locked,
     newest,
     parse,
     sha256,
 )
 from oairunbook.record.archive.draft import hash_file
 from oairunbook.record.archive.fingerprint import KEY_FILE
+from oairunbook.record.archive.lock import locked
 from oairunbook.record.archive.mirror import url_of
 from oairunbook.record.archive.signing import SIGNATURE
 from oairunbook.record.archive.tombstone import REMOVED, is_tombstone, read_tombstone

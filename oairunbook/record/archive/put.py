@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from oairunbook.record.archive.bucket import Bucket, BucketError
-from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, ArchiveError, locked, newest, next_line, sha256
+from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, ArchiveError, newest, next_line, sha256
 from oairunbook.record.archive.draft import hash_file, to_json
 from oairunbook.record.archive.folders import run_folders
+from oairunbook.record.archive.lock import Patience, locked
 from oairunbook.record.archive.mirror import url_of
 from oairunbook.record.archive.objects import MARKER, Told, bucket_of, follow, place, read_told
 from oairunbook.record.archive.signing import Signer
@@ -39,7 +40,7 @@ class _LeftError(Exception):
     """This run cannot be put as things are; others can."""
 
 
-def put_waiting(archive: Path, run: str, signer: Signer | None) -> None:
+def put_waiting(archive: Path, run: str, signer: Signer | None, patience: Patience | None = None) -> None:
     """Put what waits in this mirror: what earlier runs left, then this *run*.
 
     Raises:
@@ -47,7 +48,7 @@ def put_waiting(archive: Path, run: str, signer: Signer | None) -> None:
     """
     folder = archive / (run + UNFINISHED)
     try:
-        with locked(archive), bucket_of(archive) as bucket:
+        with locked(archive, patience), bucket_of(archive) as bucket:
             _demand_exclusive_creation(bucket)
             _put_earlier(archive, bucket, signer, but=run)
             _put(archive, bucket, run, signer)
@@ -57,11 +58,11 @@ def put_waiting(archive: Path, run: str, signer: Signer | None) -> None:
         raise WaitingError(archive, folder, error.strerror or str(error)) from None
 
 
-def put_earlier(archive: Path, signer: Signer | None) -> int:
+def put_earlier(archive: Path, signer: Signer | None, patience: Patience | None = None) -> int:
     """Put what waits in this mirror, as far as that goes. Returns how many runs still wait."""
     if waiting(archive):
         try:
-            with locked(archive), bucket_of(archive) as bucket:
+            with locked(archive, patience), bucket_of(archive) as bucket:
                 _demand_exclusive_creation(bucket)
                 _put_earlier(archive, bucket, signer)
         except (ArchiveError, OSError):

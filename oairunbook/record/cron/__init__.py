@@ -23,6 +23,7 @@ from typing import Any
 from oairunbook.evidence import Evidence, dumps, load_evidence
 from oairunbook.output import EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_TOOL_FAILED
 from oairunbook.record.archive.chain import UNFINISHED
+from oairunbook.record.archive.lock import Patience
 from oairunbook.record.archive.mirror import address, url_of
 from oairunbook.record.archive.put import put_earlier, waiting
 from oairunbook.record.archive.signing import SigningKeyError, load_signer, sign_key_file
@@ -176,7 +177,7 @@ def _take(
     if kept is not None and not kept.whole:
         problems.append("a notebook did not run to its end")
     if problems or (kept is not None and kept.interrupted):
-        status = EXIT_INTERRUPTED if kept is not None and kept.interrupted else EXIT_TOOL_FAILED
+        status = EXIT_INTERRUPTED if interrupted.is_set() else EXIT_TOOL_FAILED
     seconds = time.monotonic() - began
     if settings.metrics is not None:
         try:
@@ -187,7 +188,8 @@ def _take(
     job.remember(this)
     line = f"{verdict.owner} {verdict.cause} ({verdict.certainty or 'undecided'}), {'since' if same else 'new,'} {this.since}, {seconds:.1f} s"
     line += f", archived {this.run}" if kept is not None and not kept.waiting else ""
-    waits = _put_earlier(job, settings, environment) if kept is None and url_of(job.archive) else 0
+    patience = Patience(began + settings.limit, interrupted.is_set)
+    waits = _put_earlier(job, settings, environment, patience) if kept is None and url_of(job.archive) else 0
     line += f", {waits} runs wait to be put" if waits else ""
     return Turn(
         exit_status=status,
@@ -227,7 +229,7 @@ def _check(
             with said.open("rb") as errors:
                 errors.seek(max(0, errors.seek(0, os.SEEK_END) - _MOST_ERROR_BYTES))
                 text = errors.read().decode("utf-8", "replace").strip()
-            told = Secrets.from_environment(environment).redact_text(text)
+            told = Secrets.from_environment(environment).with_urls(*settings.options).redact_text(text)
             raise _CheckEndedError(status, f"the check ended with status {status}: {told[-_LONGEST_ERROR:]}")
         if not file.exists():
             # Python itself ends with 1 where it cannot start, and a sitecustomize may end it with any status.
@@ -264,10 +266,10 @@ def _archive(
         )
 
 
-def _put_earlier(job: Job, settings: Settings, environment: Mapping[str, str]) -> int:
+def _put_earlier(job: Job, settings: Settings, environment: Mapping[str, str], patience: Patience) -> int:
     """What an earlier turn could not put on object storage. Returns how many runs still wait; that stands in the log alone."""
     try:
-        return put_earlier(job.archive, load_signer(sign_key_file(settings.sign_key, environment)))
+        return put_earlier(job.archive, load_signer(sign_key_file(settings.sign_key, environment)), patience)
     except SigningKeyError:
         return len(waiting(job.archive))
 

@@ -17,6 +17,7 @@ from oairunbook.record import archive as archives
 from oairunbook.record import runbooks, runner
 from oairunbook.record.archive.about import about
 from oairunbook.record.archive.find import ARCHIVE_VARIABLE
+from oairunbook.record.archive.lock import Patience
 from oairunbook.record.archive.put import WaitingError
 from oairunbook.record.archive.signing import Signer
 from oairunbook.record.fleet import words
@@ -132,11 +133,13 @@ def run_fleet(
         }
         path, waiting = root / draft.name, ""
         try:
-            draft.finish("whole" if whole else "partial", manifest)
+            draft.finish("whole" if whole else "partial", manifest, Patience(stopped=interrupted.is_set))
         except WaitingError as error:
             path, waiting = error.folder, str(error)
     except archives.ArchiveError as error:
-        raise BrokenOffError(f"{error} What was seen so far: {draft.folder}") from error
+        broken_off = BrokenOffError(f"{error} What was seen so far: {draft.folder}")
+        broken_off.interrupted = interrupted.is_set()
+        raise broken_off from error
     except OSError as error:
         raise BrokenOffError(
             f"The run could not be written to its end: {error.strerror or error}. What was seen so far: {draft.folder}"
