@@ -258,6 +258,22 @@ def test_a_state_whose_times_are_none_counts_as_no_turn(tmp_path: Path, wrong: s
             assert job.recall() == Remembered()
 
 
+def test_who_else_writes_the_archive_cannot_say_what_the_last_turn_saw(tmp_path: Path) -> None:
+    """The user's own state counts; where there is none, as in a new container, the archive's copy does."""
+    job = Job(tmp_path / "archive", ())
+    with job.turn():
+        job.remember(Remembered(owner="none", cause="ok"))
+    path, kept = state(tmp_path / "archive")
+    path.write_text(json.dumps(kept | {"owner": "connection_path", "cause": "tcp.refused"}))
+    assert Job(tmp_path / "archive", ()).recall().cause == "ok"
+
+    nowhere = {"XDG_STATE_HOME": "/proc/none"}
+    assert Job(tmp_path / "archive", (), nowhere).recall().cause == "tcp.refused"
+    with job.turn():
+        Job(tmp_path / "archive", (), nowhere).remember(Remembered(cause="tcp.timeout"))
+    assert Job(tmp_path / "archive", (), nowhere).recall().cause == "tcp.timeout"
+
+
 def test_a_turn_beside_another_one_looks_at_nothing_and_says_so(archive: Path) -> None:
     (lock,) = (archive / ".cron").glob("*.lock")
     with lock.open() as held:

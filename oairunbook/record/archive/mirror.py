@@ -99,7 +99,9 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     return base / "oairunbook"
 
 
-def own_file(kind: str, archive: Path, *what: str, environment: Mapping[str, str] = os.environ) -> Path | None:
+def own_file(
+    kind: str, archive: Path, *what: str, environment: Mapping[str, str] = os.environ, suffix: str = ".sqlite"
+) -> Path | None:
     """Where this user keeps something about an archive, and never in the archive, whose writers could otherwise speak for it.
 
     Args:
@@ -107,6 +109,7 @@ def own_file(kind: str, archive: Path, *what: str, environment: Mapping[str, str
         archive: Its root; of one on object storage its mirror.
         what: Tells files of one kind about the same archive apart.
         environment: Says where it is kept.
+        suffix: Of the file's name.
 
     None where nothing can be kept: there is no home folder, or another user can write it (as of `sudo` with the home of who called it).
     """
@@ -122,4 +125,4 @@ def own_file(kind: str, archive: Path, *what: str, environment: Mapping[str, str
         pass
     except (OSError, RuntimeError):
         return None
-    return folder / kind / f"{name}.sqlite"
+    return folder / kind / f"{name}{suffix}"

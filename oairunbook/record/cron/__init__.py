@@ -104,7 +104,7 @@ def turn(
         OSError: The archive cannot be written.
     """
     (sleep or interrupted.wait)(random.uniform(0.0, settings.jitter))  # noqa: S311 - it spreads load, and hides nothing
-    job = Job(settings.archive, settings.options)
+    job = Job(settings.archive, settings.options, environment)
     began = time.monotonic()
     try:
         with job.turn():

@@ -1,4 +1,4 @@
-"""What one unattended job knows of its last turn: a small file in the archive, and the lock that keeps two turns apart."""
+"""What one unattended job knows of its last turn: a small file of its user's, a copy in the archive, and the lock that keeps two turns apart."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from datetime import datetime
@@ -15,12 +15,14 @@ from pathlib import Path
 from stat import S_ISREG
 
 from oairunbook.output import inert
+from oairunbook.record.archive.mirror import own_file
 from oairunbook.record.files import PRIVATE_FILE, make_private, read_kept, write_whole
 from oairunbook.records import dataclass
 from oairunbook.verdict import Verdict
 
 STATE_SCHEMA = "oairunbook.cron/1"
 _FOLDER = ".cron"
+_OWN = "cron"
 
 
 class StillRunningError(Exception):
@@ -86,13 +88,18 @@ class Remembered:
 
 
 class Job:
-    """One scheduled call: an archive and the options that say what is called. Jobs with other options keep a state of their own."""
+    """One scheduled call: an archive and the options that say what is called. Jobs with other options keep a state of their own.
 
-    def __init__(self, archive: Path, options: Sequence[str]) -> None:
+    Who else writes the archive could silence an alarm there, so the user's own file counts. In a container, which has no home that outlives it,
+    the copy in the archive does.
+    """
+
+    def __init__(self, archive: Path, options: Sequence[str], environment: Mapping[str, str] = os.environ) -> None:
         self.archive = archive
         name = hashlib.sha256(json.dumps(list(options)).encode()).hexdigest()[:12]
         self._folder = archive / _FOLDER
         self._state = self._folder / f"{name}.json"
+        self._own = _writable(own_file(_OWN, archive, *options, environment=environment, suffix=".json"))
         self._lock = self._folder / f"{name}.lock"
         self.log = archive / "cron.log"
 
@@ -119,8 +126,9 @@ class Job:
 
     def recall(self) -> Remembered:
         """The last turn; an empty one if there was none, or if its file cannot be read: then this turn counts as the first."""
+        kept = self._own if self._own is not None and os.path.lexists(self._own) else self._state
         try:
-            document = json.loads(read_kept(self._state))
+            document = json.loads(read_kept(kept))
         except (OSError, ValueError, RecursionError):
             return Remembered()
         if not isinstance(document, dict) or document.get("schema") != STATE_SCHEMA:
@@ -131,7 +139,10 @@ class Job:
 
     def remember(self, turn: Remembered) -> None:
         """Keep this turn for the next one."""
-        write_whole(self._state, json.dumps(asdict(turn), indent=2).encode())
+        data = json.dumps(asdict(turn), indent=2).encode()
+        for file in (self._state, self._own):
+            if file is not None:
+                write_whole(file, data)
 
     def note(self, line: str) -> None:
         """Add one line to the job's log: one write, so that lines of two jobs do not mix. What it holds a terminal does not obey.
@@ -147,6 +158,17 @@ class Job:
             os.write(descriptor, (inert(" ".join(line.split())) + "\n").encode("utf-8", "backslashreplace"))
         finally:
             os.close(descriptor)
+
+
+def _writable(file: Path | None) -> Path | None:
+    """That file, if it can be written: where a unit makes the home read-only, what was kept there before gets old."""
+    if file is None:
+        return None
+    try:
+        make_private(file.parent)
+    except OSError:
+        return None
+    return file if os.access(file.parent, os.W_OK) else None
 
 
 def _is_time(text: str) -> bool:
