@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 import os
@@ -360,6 +361,46 @@ def test_an_asynchronous_client_is_tested_in_its_own_loop() -> None:
 
 
 # -- what is not kept -------------------------------------------------------------------------------------------------
+
+
+ENCODED: dict[str, Callable[[bytes], str]] = {
+    "as it is": bytes.decode,
+    "hexadecimal": bytes.hex,
+    "hexadecimal, apart": lambda data: data.hex(" "),
+    "base64": lambda data: base64.b64encode(data).decode(),
+    "base64 for URLs, behind two bytes": lambda data: base64.urlsafe_b64encode(b"> " + data).decode(),
+    "base64, folded": lambda data: base64.encodebytes(data).decode(),
+    "percent signs": lambda data: "".join(f"%{byte:02X}" for byte in data),
+    "entities": lambda data: "".join(f"&#x{byte:x};" for byte in data),
+}
+
+
+@pytest.mark.parametrize("how", ENCODED)
+def test_a_prompt_that_an_answer_quotes_encoded_enters_no_record(how: str) -> None:
+    told = Told()
+
+    sent = json.dumps({"messages": [{"role": "user", "content": PROMPT}], "model": "m"}).encode()
+    message = f"cannot parse: {ENCODED[how](sent)} as JSON"
+    body = json.dumps({"error": {"message": message, "type": "bad", "code": message}}).encode()
+    with served(answering(whole(400, body))) as base:
+        client = sync(base)
+        with pytest.raises(openai.APIStatusError), oairunbook.observe(client, callback=told, every=0):
+            ask(client)
+    for inner in (PROMPT[:20], PROMPT[-20:]):
+        assert not any(ENCODED[other](inner.encode())[3:-4] in told.texts[0] for other in ENCODED)
+    assert "cannot parse: " in told.texts[0]
+    assert "as JSON" in told.texts[0]
+    assert "[redacted prompt]" in told.texts[0]
+
+
+def test_what_only_looks_encoded_stays() -> None:
+    told = Told()
+    text = f"request {'0123456789abcdef' * 4} of {base64.b64encode(bytes(range(64))).decode()} was refused"
+    with served(answering(whole(400, json.dumps({"error": {"message": text}}).encode()))) as base:
+        client = sync(base)
+        with pytest.raises(openai.APIStatusError), oairunbook.observe(client, callback=told, every=0):
+            ask(client)
+    assert text in told.texts[0]
 
 
 def test_no_key_no_prompt_and_no_completion_enter_the_record() -> None:

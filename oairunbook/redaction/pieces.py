@@ -65,17 +65,17 @@ class _Known(NamedTuple):
 def find_pieces(text: str, values: tuple[str, ...]) -> list[tuple[int, int, str]]:
     """From where to where pieces of these secrets stand, each with its secret, from left to right."""
     known = _known(values)
-    decoded = _decoded(text)
+    plain = decoded(text)
     found: list[tuple[int, int, str]] = []
-    if decoded != text:
-        whole = [(at, at + len(value), value) for value in known.others for at in _places(decoded, value)]
+    if plain != text:
+        whole = [(at, at + len(value), value) for value in known.others for at in _places(plain, value)]
         if whole:
-            starts, ends = _traced(text, blanks=True)
+            starts, ends = traced(text, blanks=True)
             places = ((starts[first], ends[last - 1], value) for first, last, value in whole)
             # What stands there as it is has been replaced, or is a part of what stands in a secret's place.
             found += [place for place in places if text[place[0] : place[1]] != place[2]]
-    if known.grams and (parts := list(_parts(BLANKS.sub("", decoded).translate(_FOLD), known))):
-        starts, ends = _traced(text, blanks=False)
+    if known.grams and (parts := list(_parts(BLANKS.sub("", plain).translate(_FOLD), known))):
+        starts, ends = traced(text, blanks=False)
         found += [(starts[first], ends[last - 1], value) for first, last, value in parts]
     return sorted(found)
 
@@ -138,7 +138,7 @@ def _known(values: tuple[str, ...]) -> _Known:
 def _forms(value: str) -> Iterator[_Form]:
     data = value[:LONGEST_INDEXED].encode("utf-8", "surrogateescape")
     yield _Form(value[:LONGEST_INDEXED].translate(_FOLD), value, SHORTEST_PIECE, encoded=False)
-    yield _Form(_decoded(value[:LONGEST_INDEXED]).translate(_FOLD), value, SHORTEST_PIECE, encoded=False)
+    yield _Form(decoded(value[:LONGEST_INDEXED]).translate(_FOLD), value, SHORTEST_PIECE, encoded=False)
     yield _Form(data.hex(), value, 2 * SHORTEST_PIECE)
     # A list of bytes, as JSON has it.
     yield _Form(",".join(str(byte) for byte in data), value, 3 * SHORTEST_PIECE)
@@ -159,7 +159,8 @@ def _places(text: str, value: str) -> Iterator[int]:
 # -- the text as it is read, and where each character of it stood --------------------------------------------------
 
 
-def _decoded(text: str) -> str:
+def decoded(text: str) -> str:
+    """The text with every escape read, also one in another."""
     for _ in range(DEEPEST):
         before, text = text, ESCAPES.sub(_character, text)
         if text == before:
@@ -182,7 +183,7 @@ def _character(found: re.Match[str]) -> str:
 _LAST_CODE = 0x10FFFF
 
 
-def _traced(text: str, *, blanks: bool) -> tuple[list[int], list[int]]:
+def traced(text: str, *, blanks: bool) -> tuple[list[int], list[int]]:
     """Where each character of the decoded text begins and ends in the text as it was; with or without its blanks."""
     starts, ends = list(range(len(text))), list(range(1, len(text) + 1))
     for _ in range(DEEPEST):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 from oairunbook.evidence import Body, HttpAnswer
+from oairunbook.redaction.pieces import decoded, traced
 
 _OF_THE_PATH = frozenset(
     (
@@ -20,6 +23,11 @@ _OF_THE_PATH = frozenset(
 
 _SHORTEST_QUOTE = 16
 """So many characters in a row that an error has in common with the request are a quotation, not chance."""
+
+_ENCODED = re.compile(
+    rf"(?:[0-9a-fA-F]{{2}}[ :]?){{{_SHORTEST_QUOTE},}}|[A-Za-z0-9+/_-]{{{_SHORTEST_QUOTE * 4 // 3 + 2},}}"
+)
+"""What may be hexadecimal or base64, and long enough to hold a quotation."""
 
 _MOST_CHARACTERS = 500_000
 _QUOTED = "[redacted prompt]"
@@ -67,34 +75,74 @@ class Asked:
         self._words = self._words[:_MOST_CHARACTERS]
 
     def unquoted(self, text: str) -> str:
-        """The text without what it quotes of the request."""
-        kept, start = "", 0
-        while start < len(text):
+        """The text without what it quotes of the request, also escaped, in base64 or in hexadecimal."""
+        kept, behind = "", 0
+        for start, end in sorted(self._quotes(text)):
+            if start >= behind:
+                kept += text[behind:start] + _QUOTED
+            behind = max(behind, end)
+        return kept + text[behind:]
+
+    def _quotes(self, text: str) -> Iterator[tuple[int, int]]:
+        plain = decoded(text)
+        starts, ends = traced(text, blanks=True) if plain != text else (range(len(text)), range(1, len(text) + 1))
+        for start, end in self._in_a_row(plain):
+            yield starts[start], ends[end - 1]
+        for found in _ENCODED.finditer(text):
+            if any(True for read in _readings(found[0]) for _ in self._in_a_row(decoded(read))):
+                yield found.span()
+
+    def _in_a_row(self, text: str) -> Iterator[tuple[int, int]]:
+        start = 0
+        while start + _SHORTEST_QUOTE <= len(text):
             end = start + _SHORTEST_QUOTE
-            if end > len(text) or text[start:end] not in self._words:
-                kept += text[start]
+            if text[start:end] not in self._words:
                 start += 1
                 continue
             while end < len(text) and text[start : end + 1] in self._words:
                 end += 1
-            kept += _QUOTED
+            yield start, end
             start = end
-        return kept
 
     def answer(self, answer: HttpAnswer) -> HttpAnswer:
         """An answer as it may be kept."""
         body = answer.body
         error = body.error
         if error is not None:
-            error = replace(error, message=self.unquoted(error.message or ""), param=self.unquoted(error.param or ""))
-            # What was absent stays absent.
-            error = replace(error, message=error.message or None, param=error.param or None)
-        return replace(answer, body=replace(body, error=error, sample=self._sample(answer.status, body)))
+            error = replace(
+                error,
+                message=self._absent_or_unquoted(error.message),
+                type=self._absent_or_unquoted(error.type),
+                code=self._absent_or_unquoted(error.code),
+                param=self._absent_or_unquoted(error.param),
+            )
+        title, sample = self._absent_or_unquoted(body.title), self._sample(answer.status, body)
+        return replace(answer, body=replace(body, error=error, title=title, sample=sample))
+
+    def _absent_or_unquoted(self, text: str | None) -> str | None:
+        return self.unquoted(text) if text else None
 
     def _sample(self, status: int, body: Body) -> str:
         """Pages of whoever stands in between. What speaks JSON may send the whole input back, and what succeeds is a completion."""
         page = status >= 400 and body.shape in ("html", "text")
         return self.unquoted(body.sample) if page else ""
+
+
+def _readings(run: str) -> Iterator[str]:
+    """What a run of hexadecimal or base64 may say; where it begins in the midst of letters that stood before it, each beginning is tried."""
+    digits = re.sub("[ :]", "", run)
+    if re.fullmatch("[0-9a-fA-F]+", digits):
+        for before in range(2):
+            end = len(digits) - (len(digits) - before) % 2
+            yield bytes.fromhex(digits[before:end]).decode("utf-8", "replace")
+    letters = run.translate(_OF_URLS)
+    if re.fullmatch("[A-Za-z0-9+/]+", letters):
+        for before in range(4):
+            end = len(letters) - (len(letters) - before) % 4
+            yield base64.b64decode(letters[before:end]).decode("utf-8", "replace")
+
+
+_OF_URLS = str.maketrans("-_", "+/")
 
 
 def _text(value: Any) -> str | None:
