@@ -29,6 +29,11 @@ def inert(text: str) -> str:
     return "".join(c if c in "\n\t" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
+def one_line(text: str) -> str:
+    """A name, or what is said of one, in which no line feed makes a line that looks like one of the answer."""
+    return text.replace("\n", "\\n")
+
+
 def say(text: str, encoding: str | None = None) -> None:
     """Print a result on standard output, whatever the terminal's encoding can hold.
 

@@ -655,6 +655,137 @@ def test_a_listing_tells_a_manifest_that_was_edited_and_never_shows_what_it_says
     assert "1 run not as archived" in shown.stderr or "--json" in how
 
 
+# -- what is not there, not readable, or no part of it -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["unsigned", "does not follow", "signed"])
+def test_a_prune_that_came_in_during_a_check_counts_by_its_place_and_its_signature(
+    tmp_path: Path, archive: Path, how: str
+) -> None:
+    subprocess.run(MAKE_A_KEY, shell=True, check=True, cwd=tmp_path, capture_output=True)
+    signer, keys = load_signer(str(tmp_path / "sign.pem")), load_public_keys([str(tmp_path / "sign.pub")])
+    runs = [
+        begin(archive, host="web-3", now=BEGAN + day * DAY, signer=signer).finish("whole", {"host": "web-3"})
+        for day in range(3)
+    ]
+    name, manifest = str(runs[1].relative_to(archive)), hashlib.sha256((runs[1] / MANIFEST).read_bytes()).hexdigest()
+    if how != "signed":
+        shutil.rmtree(runs[1])
+
+    def meanwhile(_: str) -> None:
+        if how == "signed":
+            prune(archive, before=BEGAN + DAY, signer=signer)
+            return
+        forge(archive, name, manifest=manifest)
+        if how == "does not follow":
+            *lines, last = (archive / CHAIN).read_text().splitlines()
+            lines.append(json.dumps(json.loads(last) | {"previous_sha256": "0" * 64}))
+            (archive / CHAIN).write_text("\n".join(lines) + "\n")
+
+    checked = check(archive, () if how == "does not follow" else keys, progress=meanwhile)
+    expected = [] if how == "signed" else [(name, "was removed, and no prune says so")]
+    assert ([(one.path, one.what) for one in checked.problems], checked.pruned) == (expected, how == "signed")
+
+
+@pytest.mark.parametrize("place", ["a file", "a manifest", "a run", "a day"])
+def test_what_is_closed_to_whoever_checks_hides_nothing_of_the_rest(
+    runs: list[Path], archive: Path, place: str
+) -> None:
+    weak = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.geteuid() == 0 else ()
+    edit(runs[2] / "verdict.json", "tcp.refused", "api.overloaded")
+    closed = {"a file": runs[0] / "evidence.json", "a manifest": runs[0] / MANIFEST, "a run": runs[0]}.get(
+        place, runs[0].parent
+    )
+    mode = closed.stat().st_mode
+    closed.chmod(0)
+    tool = (*weak, sys.executable, "-m", "oairunbook.cli")
+    try:
+        verify = [*tool, "archive", "verify", "--archive", str(archive)]
+        done = subprocess.run(verify, check=False, capture_output=True, text=True)
+        packets = [
+            subprocess.run(
+                [*tool, *command, str(runs[0]), "--archive", str(archive)], check=False, capture_output=True, text=True
+            )
+            for command in (["packet"], ["report", "-o", "-"])
+        ]
+    finally:
+        closed.chmod(mode)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "cannot be read: Permission denied" in done.stdout
+    assert "verdict.json: was changed since it was archived" in done.stdout
+    for one in packets:
+        assert one.returncode in (1, 2), one.stderr
+        assert "ermission denied" in one.stderr or "holds no run" in " ".join(one.stderr.split()), one.stderr
+        assert "traceback" not in one.stderr
+
+
+def test_a_name_with_a_line_feed_makes_no_line_of_the_answer(runs: list[Path], archive: Path) -> None:
+    (runs[0].parent / "20261130T000000Z-vm\nintact: 5 runs, 0 pruned, 0 unfinished\n20261130T").mkdir()
+    killed = runs[0].parent / "20261130T000000Z-vm\nbegan\n.partial"
+    killed.mkdir()
+    done = call(archive, "verify")
+    assert (done.exit_code, [line for line in done.stdout.splitlines() if line.startswith("intact")]) == (1, [])
+    assert "began" not in call(archive, "list").stdout.splitlines()[1:]
+    assert len(call(archive, "list").stdout.splitlines()) == 5
+
+
+def test_what_is_no_part_of_an_archive_is_named_and_breaks_nothing(runs: list[Path], archive: Path) -> None:
+    assert check(archive).strange == ()
+    (archive / "sign.pub").touch()
+    (archive / "evil").mkdir()
+    (runs[0].parent / "notes.txt").touch()
+    (archive / "cron.log").touch()
+    day = str(runs[0].parent.relative_to(archive))
+    for quick in (False, True, True):
+        checked = check(archive, quick=quick)
+        assert (checked.problems, checked.strange) == ((), (f"{day}/notes.txt", "evil", "sign.pub"))
+    done = call(archive, "verify")
+    assert (done.exit_code, "evil: is no part of an archive, and counts for nothing" in done.stdout) == (0, True)
+
+
+def test_a_folder_that_says_that_it_is_a_finished_run_and_never_was_entered_is_named(
+    runs: list[Path], archive: Path
+) -> None:
+    os.close(begin(archive, host="web-3").lock)
+    folder = unfinish(runs[2])
+    assert check(archive).unentered == (), "the control: a killed run, and the newest one without its name"
+    forged = runs[0].with_name("20991130T210000Z-vm-aaaaaaaa.partial")
+    shutil.copytree(runs[0], forged)
+    pipe = runs[0].with_name("20991130T210000Z-vm-bbbbbbbb.partial")
+    pipe.mkdir()
+    os.mkfifo(pipe / MANIFEST)
+    for quick in (False, True, True):
+        checked = check(archive, quick=quick)
+        assert (checked.problems, checked.unentered) == ((), (str(forged.relative_to(archive)),))
+    done = call(archive, "verify")
+    assert (done.exit_code, "Nothing vouches for it" in done.stdout, folder.name in done.stdout) == (0, True, False)
+
+
+@pytest.mark.parametrize("left", [None, b"", b'{"sequence": 1, "ru'])
+def test_a_chain_that_is_gone_is_told_and_no_run_begins_another_one(
+    runs: list[Path], archive: Path, left: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (archive / CHAIN).unlink()
+    if left is not None:
+        (archive / CHAIN).write_bytes(left)
+    else:
+        assert "3 folders of runs in no chain" in call(archive, "list").stderr
+    monkeypatch.chdir(archive.parent)
+    done = CliRunner().invoke(cli, ["run", "01_response_evidence", "-p", "status", "401", "-q"])
+    assert (done.exit_code, "the chain is gone, so no run can be entered" in " ".join(done.stderr.split())) == (4, True)
+    [partial] = archive.glob("*/*/*/*.partial")
+    assert (partial / "evidence.json").exists(), "what was seen is kept"
+    assert (archive / CHAIN).exists() == (left is not None)
+
+
+@pytest.mark.parametrize("knows", ["", "  ", "abc", "0" * 63, "g" * 64])
+def test_a_line_to_be_known_is_a_hash(runs: list[Path], archive: Path, knows: str) -> None:
+    assert call(archive, "verify", "--knows", knows).exit_code == 2
+    newest = check(archive).newest or ""
+    assert call(archive, "verify", "--knows", f" {newest.upper()}\n").exit_code == 0, "the control"
+    assert call(archive, "verify", "--knows", "0" * 64).exit_code == 1
+
+
 # -- signatures ------------------------------------------------------------------------------------------------------------------
 
 
@@ -709,6 +840,28 @@ def a_pipe(path: Path) -> None:
 def a_huge_file(path: Path) -> None:
     path.chmod(0o600)
     os.truncate(path, 20 << 20)
+
+
+@pytest.mark.parametrize("how", ["gone", "short", "pipe"])
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_signature_that_is_gone_or_none_is_told_without_a_key(
+    tmp_path: Path, archive: Path, how: str, quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(MAKE_A_KEY, shell=True, check=True, capture_output=True)
+    signer = load_signer("sign.pem")
+    run, _ = (begin(archive, host="web-3", signer=signer).finish("whole", {"host": "web-3"}) for _ in range(2))
+    assert check(archive, quick=quick).intact
+    assert call(archive, "show", str(run)).exit_code == 0
+    (run / SIGNATURE).unlink()
+    if how == "pipe":
+        os.mkfifo(run / SIGNATURE)
+    elif how == "short":
+        (run / SIGNATURE).write_bytes(b"x" * 63)
+    said = "has lost its signature" if how == "gone" else "has something else in the place of its signature"
+    assert told(archive, quick=quick) == {said}
+    done = call(archive, "show", str(run))
+    assert (done.exit_code, said in done.stdout) == (1, True)
 
 
 @pytest.mark.parametrize("make", [a_link, a_dangling_link, a_folder, a_socket, a_pipe, a_huge_file])

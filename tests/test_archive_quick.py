@@ -264,6 +264,27 @@ def test_a_chain_that_was_cut_off_is_told_to_who_has_found_it_longer(runs: list[
     assert quick(runs[0]).intact
 
 
+def test_a_chain_that_was_cut_off_is_told_whichever_keys_are_given(tmp_path: Path, state: Path) -> None:
+    archive = tmp_path / "archive"
+    subprocess.run(MAKE_A_KEY, shell=True, check=True, cwd=tmp_path, capture_output=True)
+    signer, keys = load_signer(str(tmp_path / "sign.pem")), load_public_keys([str(tmp_path / "sign.pub")])
+
+    def more() -> Path:
+        return begin(archive, host="web-3", signer=signer).finish("whole", {"host": "web-3"})
+
+    more()
+    assert check(archive, keys, quick=True).intact
+    more()
+    chain, last = (archive / CHAIN).read_bytes(), more()
+    assert check(archive, quick=True).intact
+    shutil.rmtree(last)
+    (archive / CHAIN).write_bytes(chain)
+    for given in ((), keys):
+        assert [one.path for one in check(archive, given, quick=True).problems] == [CHAIN]
+    assert check(archive, keys).another_since
+    assert check(archive, keys, quick=True).intact
+
+
 def test_what_has_changed_just_now_is_not_believed_yet(runs: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """A second change within one tick of the file system's clock would leave the same state."""
     monkeypatch.setattr(sys.modules[check.__module__], "_UNSETTLED_NS", 3600 * 10**9)

@@ -276,7 +276,7 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
     try:
         run_folder = run_folder_of(archive_root(archive), run)
         reading = Reading(run_folder)
-        if owner is None and (run_folder / "packet.md").exists():
+        if owner is None and os.path.lexists(run_folder / "packet.md"):
             markdown = reading.read("packet.md").decode("utf-8")
             document = json.loads(reading.read("packet.json"))
         else:
@@ -295,7 +295,7 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
         # Here and not above: a packet that is there pays for none of it.
         from oairunbook.record.fleet import FLEET_FILE
 
-        if (run_folder / FLEET_FILE).is_file():
+        if os.path.isfile(run_folder / FLEET_FILE):  # noqa: PTH113 - a folder that is closed has none
             raise click.UsageError(inert(_of_a_fleet(run_folder, archive_root(archive), archive))) from error
         raise click.UsageError(
             f"{address(run_folder)} holds no packet and no evidence that can be read: {error}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oairunbook.options import Seconds
-from oairunbook.output import EXIT_INTERRUPTED, EXIT_TOOL_FAILED, Command, NotWrittenError, inert
+from oairunbook.output import EXIT_INTERRUPTED, EXIT_TOOL_FAILED, Command, NotWrittenError, inert, one_line
 from oairunbook.record.archive.mirror import address
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def told() -> Iterator[None]:
 def end_if_changed(problems: Sequence[Problem], hidden: Hidden | None) -> None:
     """End the command that has handed over a run which is not as it was archived, or for which nothing vouches: what it is, is told, without what is hidden."""
     for problem in problems:
-        text = f"{problem.path}: {problem.what}"
+        text = one_line(f"{problem.path}: {problem.what}")
         click.echo(inert(hidden.text(text) if hidden else text), err=True)
     if problems:
         click.echo(

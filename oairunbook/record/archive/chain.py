@@ -275,11 +275,12 @@ def carry_out(archive: Path) -> Entry | None:
     """Under the lock: finish what a crash broke off, and give the newest entry.
 
     Raises:
-        ArchiveError: The chain's last line cannot be read.
+        ArchiveError: The chain's last line cannot be read, or it is gone and runs are there.
         OSError: The archive cannot be written.
     """
     entry = newest(archive)
     if entry is None:
+        demand_no_runs(archive)
         return None
     if (archive / CHAIN).stat().st_size != entry.end:
         os.truncate(archive / CHAIN, entry.end)
@@ -287,6 +288,20 @@ def carry_out(archive: Path) -> Entry | None:
         # All of it was on the disk before it was announced: only its name is missing.
         name_run(archive, entry.run)
     return entry
+
+
+def demand_no_runs(archive: Path) -> None:
+    """Raise ArchiveError where finished runs lie in an archive whose chain names none: a new one would hide that the old one is gone."""
+    from oairunbook.record.archive.folders import run_folders
+
+    if not archive.is_dir():
+        return
+    run = next((name for name in run_folders(archive) if not name.endswith(UNFINISHED)), None)
+    if run is not None:
+        raise ArchiveError(
+            f"{archive / CHAIN} names no run, though {run} is there: the chain is gone, so no run can be entered. "
+            "Next: put it back from a copy, or keep that archive as it is and use a new one."
+        )
 
 
 def next_line(run: str, manifest: bytes, last: Entry | None) -> bytes:

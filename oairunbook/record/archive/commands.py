@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ from oairunbook.output import (
     examples,
     inert,
     json_option,
+    one_line,
     say,
     shown_progress,
     write_json,
@@ -126,8 +128,9 @@ def list_runs(
     their files are there: `incomplete` has lost some, `missing` its manifest; `repeated` stands in the chain more than
     once. Whether they are as they were left, `archive verify` says.
     """
-    from oairunbook.record.archive.chain import CHAIN
+    from oairunbook.record.archive.chain import CHAIN, UNFINISHED
     from oairunbook.record.archive.find import archive_root
+    from oairunbook.record.archive.folders import run_folders
     from oairunbook.record.archive.index import LOST, Wanted, as_it_is, moment, open_index
     from oairunbook.record.archive.mirror import address
 
@@ -165,7 +168,9 @@ def list_runs(
     left_out = f", the newest of {matching}" if matching > len(runs) else ""
     click.echo(f"{_number(len(runs), 'run')}{left_out}; {len(unfinished)} unfinished", err=True)
     if not os.path.lexists(folder / CHAIN):
-        click.echo(inert(f"{CHAIN} is missing, so no run can be listed{_verify_next(root)}"), err=True)
+        there = sum(not name.endswith(UNFINISHED) for name in run_folders(folder))
+        gone = f"{CHAIN} is missing, so no run can be listed; {_number(there, 'folder')} of runs in no chain"
+        click.echo(inert(gone + _verify_next(root)), err=True)
     if lost := sum(row.state in LOST for row in runs):
         click.echo(inert(f"{_number(lost, 'run')} not as archived{_verify_next(root)}"), err=True)
 
@@ -180,7 +185,7 @@ def show(run: str, root: str, hide: frozenset[str], json_file: str | None) -> No
 
     RUN is a folder, a name in the archive or a part of it, or `latest`.
 
-    Exit status: 0, or 1 if something of the run is not as it was archived or nothing vouches for it; what, is told.
+    Exit status: 0, or 1 if something of the run is not as it was archived or nothing vouches for it; what, is told. 2 if it cannot be read.
     """
     from oairunbook.record.archive.find import archive_root, run_folder_of
     from oairunbook.record.archive.show import read_run, to_text
@@ -201,6 +206,15 @@ def show(run: str, root: str, hide: frozenset[str], json_file: str | None) -> No
         raise SystemExit(1)
 
 
+def _line_hash(_context: click.Context, _option: click.Parameter, text: str | None) -> str:
+    if text is None:
+        return ""
+    if not re.fullmatch("[0-9a-f]{64}", hash_told := text.strip().lower()):
+        # An empty variable would check nothing, and pass.
+        raise click.BadParameter("it is no SHA-256: 64 hexadecimal digits, as archive verify tells them")
+    return hash_told
+
+
 @archive.command(
     epilog=examples(
         "oairunbook archive verify --archive /var/lib/oairunbook",
@@ -217,7 +231,7 @@ def show(run: str, root: str, hide: frozenset[str], json_file: str | None) -> No
 )
 @click.option(
     "--knows",
-    default="",
+    callback=_line_hash,
     metavar="SHA256",
     help="A chain's newest line as an earlier verify told it; it must still be there.",
 )
@@ -227,7 +241,8 @@ def show(run: str, root: str, hide: frozenset[str], json_file: str | None) -> No
     help="Do not read again the runs that you have verified before and whose files look the same since: inode, size, times.",
 )
 @json_option(
-    '{"archive", "intact", "problems", "runs", "pruned", "unfinished", "signed", "newest", "still_there", "another_since", "unchanged", "unchanged_since"}'
+    '{"archive", "intact", "problems", "runs", "pruned", "unfinished", "signed", "newest", "still_there", '
+    '"unentered", "strange", "another_since", "unchanged", "unchanged_since"}'
 )
 def verify(root: str, public_keys: tuple[str, ...], knows: str, quick: bool, json_file: str | None) -> None:
     """Check every file, every manifest, the chain, and signatures.
@@ -236,7 +251,10 @@ def verify(root: str, public_keys: tuple[str, ...], knows: str, quick: bool, jso
     those of runs that are new to you or were touched, and it says of how many runs no file was read. What you have verified is kept
     with you, in ~/.local/state/oairunbook/verified, and not in the archive.
 
-    Exit status: 0 all is as it was left, 1 something is not, 2 there is no archive.
+    What lies in it and is no part of it is named, and breaks nothing.
+
+    Exit status: 0 all is as it was left, 1 something is not, or cannot be read, 2 there is no archive, 4 the archive as a whole or its chain cannot be
+    read.
     """
     from oairunbook.record.archive.chain import CHAIN
     from oairunbook.record.archive.find import archive_root
@@ -258,12 +276,21 @@ def verify(root: str, public_keys: tuple[str, ...], knows: str, quick: bool, jso
     if json_file:
         write_json({"archive": address(folder), "intact": checked.intact, **asdict(checked)}, json_file)
     if json_file != "-":
-        lines = [f"{problem.path}: {problem.what}" for problem in checked.problems]
+        lines = [f"{one_line(problem.path)}: {one_line(problem.what)}" for problem in checked.problems]
         lines += [
-            f"{name}: a record of a prune says that it was removed, and it is still there: that prune was cut off, or somebody made up its record. "
+            f"{one_line(name)}: a record of a prune says that it was removed, and it is still there: that prune was cut off, or somebody made up its record. "
             "Look at it now, if you would miss it: the next archive prune removes it."
             for name in checked.still_there
         ]
+        lines += [
+            f"{one_line(name)}: says that it is a finished run, and no line of the chain names it: it was cut off before it was entered, or somebody made it "
+            "up. Nothing vouches for it."
+            for name in checked.unentered
+        ]
+        strange = checked.strange[:_MOST_NAMES]
+        lines += [f"{one_line(name)}: is no part of an archive, and counts for nothing" for name in strange]
+        if len(checked.strange) > len(strange):
+            lines.append(f"… and {len(checked.strange) - len(strange)} more that are no part of an archive")
         if checked.another_since:
             lines.append(
                 f"{CHAIN}: is not the one that you found whole at {checked.another_since}: runs were cut off, or it was made anew. "
@@ -385,7 +412,7 @@ def _table(folder: Path, rows: list[Row]) -> str:
                 cause,
                 rate,
                 row.route or "",
-                f"{where}/{row.run}" if row.sequence else str(folder / row.run),
+                one_line(f"{where}/{row.run}" if row.sequence else str(folder / row.run)),
             )
         )
     widths = [max(len(line[column]) for line in lines) for column in range(6)]

@@ -12,12 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from oairunbook.record.archive.bucket import Bucket, BucketError
-from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, ArchiveError, newest, next_line, sha256
+from oairunbook.record.archive.chain import (
+    CHAIN,
+    MANIFEST,
+    UNFINISHED,
+    ArchiveError,
+    newest,
+    next_line,
+    read_small,
+    sha256,
+)
 from oairunbook.record.archive.draft import hash_file, to_json
 from oairunbook.record.archive.folders import run_folders
 from oairunbook.record.archive.lock import Patience, locked
 from oairunbook.record.archive.mirror import url_of
 from oairunbook.record.archive.objects import MARKER, Told, bucket_of, follow, place, read_told
+from oairunbook.record.archive.row import document
 from oairunbook.record.archive.signing import Signer
 
 _MARKER = b'{"schema": "oairunbook.archive/1"}\n'
@@ -78,7 +88,7 @@ def waiting(archive: Path) -> list[str]:
 
 
 def is_waiting(folder: Path) -> bool:
-    """Whether this unfinished run of a mirror is whole: its manifest names its files, and is written last."""
+    """Whether this unfinished run is whole: its manifest names its files, and is written last."""
     return isinstance(_document(folder).get("files"), dict)
 
 
@@ -161,7 +171,6 @@ def _demand_exclusive_creation(bucket: Bucket) -> None:
 
 def _document(folder: Path) -> dict[str, Any]:
     try:
-        document = json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return document(read_small(f"{folder}/{MANIFEST}"))
+    except OSError:
         return {}
-    return document if isinstance(document, dict) else {}

@@ -21,7 +21,7 @@ from oairunbook.record.archive.chain import (
 from oairunbook.record.archive.held import Hash, hash_of, names_in
 from oairunbook.record.archive.row import document
 from oairunbook.record.archive.signing import SIGNATURE, lost
-from oairunbook.record.archive.walk import Problem, compare_files, repeated
+from oairunbook.record.archive.walk import Problem, cannot_be_read, compare_files, repeated
 from oairunbook.record.files import read_kept
 from oairunbook.records import dataclass
 
@@ -104,7 +104,7 @@ def vouched(run: Reading, of: Collection[str] | None = None) -> Vouched:
         problems.append(Problem(path=f"{name}/{MANIFEST}", what="is missing"))
     except OSError as error:
         manifest = None
-        problems.append(Problem(path=f"{name}/{MANIFEST}", what=f"cannot be read: {error.strerror}"))
+        problems.append(Problem(path=f"{name}/{MANIFEST}", what=cannot_be_read(error)))
     about = document(manifest or b"")
     if place:
         problems += _by_the_chain(run.folder, place, manifest, about)

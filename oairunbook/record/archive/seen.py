@@ -10,8 +10,8 @@ import functools
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, field
+from contextlib import closing, contextmanager, suppress
+from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from oairunbook.record.archive.chain import Entry
 from oairunbook.record.archive.mirror import own_file
 from oairunbook.record.files import PRIVATE_FILE, make_private
 
-_VERSION = 4
+_VERSION = 5
+_NEWEST = "* FROM whole WHERE read >= ? ORDER BY rowid DESC LIMIT 1"
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS runs (line_sha256 TEXT PRIMARY KEY, state BLOB, signed INTEGER, verified_at TEXT, read INTEGER) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS whole (chain_bytes, chain_sha256, states, runs, pruned, signed, since, read)",
@@ -64,6 +65,9 @@ class Seen:
     """Whether that counts alone of which every file was read."""
 
     now: str
+    for_all: Path | None = None
+    """Where it is kept which chain was found whole, by whichever keys, or by none; None where nothing can be."""
+
     fresh: list[tuple[str, bytes, bool, str, bool]] = field(default_factory=list)
     unchanged: int = 0
     since: str | None = None
@@ -82,13 +86,17 @@ class Seen:
 
     def whole_before(self) -> Whole | None:
         """The archive as it was last found whole; None if it was not."""
-        return next((Whole(*row) for row in self._select("* FROM whole WHERE read >= ? ORDER BY rowid DESC")), None)
+        return next((Whole(*row) for row in self._select(_NEWEST)), None)
 
-    def _select(self, what: str) -> list[tuple[Any, ...]]:
-        if self.kept is None:
+    def chains_before(self) -> list[Whole]:
+        """As `whole_before`, also with other keys: of those the chain alone counts."""
+        return [Whole(*row) for kept in (self.kept, self.for_all) for row in self._select(_NEWEST, kept)]
+
+    def _select(self, what: str, kept: Path | None = None) -> list[tuple[Any, ...]]:
+        if (kept := kept or self.kept) is None:
             return []
         try:
-            with closing(sqlite3.connect(f"{self.kept.as_uri()}?mode=ro", uri=True)) as database:
+            with closing(sqlite3.connect(f"{kept.as_uri()}?mode=ro", uri=True)) as database:
                 if database.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
                     return []
                 return database.execute(f"SELECT {what}", (self.files,)).fetchall()
@@ -139,17 +147,18 @@ def seen_before(
     """
     path = own_file("verified", archive, *key_ids, environment=environment)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    seen = Seen(path, believed, files, now)
+    for_all = own_file("verified", archive, environment=environment)
+    seen = Seen(path, believed, files, now, for_all)
     yield seen
     if path and (seen.fresh or seen.whole):
-        try:
-            _keep(path, seen)
-        except (OSError, sqlite3.Error):
-            # What was found does not depend on it.
-            pass
+        # What was found does not depend on it.
+        with suppress(OSError, sqlite3.Error):
+            _keep(path, seen.fresh, seen.whole)
+            if for_all and for_all != path and seen.whole:
+                _keep(for_all, (), replace(seen.whole, signed=0))
 
 
-def _keep(path: Path, seen: Seen) -> None:
+def _keep(path: Path, fresh: Sequence[tuple[str, bytes, bool, str, bool]], whole: Whole | None) -> None:
     make_private(path.parent)
     if not path.exists():
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE))
@@ -160,8 +169,8 @@ def _keep(path: Path, seen: Seen) -> None:
             database.execute(f"PRAGMA user_version = {_VERSION}")
         for table in _SCHEMA:
             database.execute(table)
-        database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?)", seen.fresh)
-        if seen.whole:
+        database.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?)", fresh)
+        if whole:
             # What was read counts for both kinds of check, what was only looked at for one.
-            database.execute("DELETE FROM whole WHERE read <= ?", (seen.whole.read,))
-            database.execute("INSERT INTO whole VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(seen.whole))
+            database.execute("DELETE FROM whole WHERE read <= ?", (whole.read,))
+            database.execute("INSERT INTO whole VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(whole))

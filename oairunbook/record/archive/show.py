@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from oairunbook.evidence import EvidenceError, to_document
+from oairunbook.output import one_line
 from oairunbook.record.archive.chain import MANIFEST, UNFINISHED
 from oairunbook.record.archive.draft import is_running
 from oairunbook.record.archive.held import names_in
@@ -79,7 +80,7 @@ def to_text(shown: Shown) -> str:
     about = shown.manifest
     practice = f", PRACTICE against {about['practice']}" if about.get("practice") else ""
     lines = [
-        f"run       {address(shown.folder)}",
+        f"run       {one_line(address(shown.folder))}",
         f"state     {shown.state}{practice}",
         f"began     {about.get('started_at')}, ended {about.get('finished_at')}, on {about.get('host')}",
         f"route     {about.get('route')}: {about.get('base_url')}, model {about.get('model') or 'none named'}",
@@ -102,7 +103,7 @@ def to_text(shown: Shown) -> str:
         lines.append(f"chain     number {shown.vouched.entry.sequence}, after {before.run if before else 'none'}")
         by = about.get("signed_by")
         lines.append(f"signed    {f'says that it is signed by key {by}' if by else 'no'}")
-    lines += [f"PROBLEM   {problem.path}: {problem.what}" for problem in shown.vouched.problems]
+    lines += [f"PROBLEM   {one_line(f'{problem.path}: {problem.what}')}" for problem in shown.vouched.problems]
     return "\n".join(lines) + "\n" + (f"\n{verdict_text(shown.verdict)}" if shown.verdict else "")
 
 

@@ -9,10 +9,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from oairunbook.record.archive.chain import CHAIN, ArchiveError, read_bytes, sha256
-from oairunbook.record.archive.folders import look_through
+from oairunbook.record.archive.chain import CHAIN, UNFINISHED, ArchiveError, Entry, pending, read_bytes, sha256
+from oairunbook.record.archive.folders import Folders, look_through
 from oairunbook.record.archive.held import InFolders
 from oairunbook.record.archive.mirror import url_of
+from oairunbook.record.archive.put import is_waiting
 from oairunbook.record.archive.seen import Whole, seen_before
 from oairunbook.record.archive.signing import PublicKey
 from oairunbook.record.archive.untouched import names_in, untouched
@@ -45,6 +46,13 @@ class Checked:
 
     still_there: tuple[str, ...] = ()
     """Runs that a record of a prune says were removed, and that are there: it was cut off, or its record lies. They count as runs."""
+
+    unentered: tuple[str, ...] = ()
+    """Those unfinished folders whose manifest names files, as that of a finished run does, and that no line of the chain names: a crash or a full disk
+    kept the run from being entered, or somebody made it up. They count for nothing."""
+
+    strange: tuple[str, ...] = ()
+    """What lies in the archive and is no part of one. It counts for nothing."""
 
     another_since: str | None = None
     """When this user found another chain whole in this place: runs were cut off since, or it was made anew. Only a check that believes nothing of
@@ -113,7 +121,8 @@ def _from_the_first(walk: Walk, held: InFolders, knows: str) -> Checked:
     before = archived.state("")
     checked = walk_through(walk, knows=knows)
     last = walk.before
-    if checked.intact and (whole := walk.seen.whole_before()) and not _still_begins_with(walk.archive, whole):
+    befores = walk.seen.chains_before() if checked.intact else ()
+    if whole := next((one for one in befores if not _still_begins_with(walk.archive, one)), None):
         if walk.seen.believed:
             again = (
                 f"is not the one that you found whole at {whole.since}: runs were cut off, or it was made anew; "
@@ -154,15 +163,19 @@ def _as_before(walk: Walk, held: InFolders) -> Checked | None:
     if same.new:
         held.settle()
     walk.runs(same.new, folders.finished)
+    if not all(_still_begins_with(walk.archive, one) for one in walk.seen.chains_before()):
+        return None
     if walk.problems or walk.elsewhere or len(folders.finished) != walk.there or not folders.finished <= same.names:
         return None
-    if folders.links:
+    if folders.links or folders.closed:
         return None
     checked = Checked(
         problems=(),
         runs=walk.there,
         pruned=whole.pruned,
         unfinished=tuple(folders.unfinished),
+        unentered=_unentered(walk.archive, folders, walk.before),
+        strange=tuple(folders.strange),
         signed=walk.signed,
         newest=walk.before.sha256,
         unchanged=whole.runs + walk.seen.unchanged,
@@ -171,6 +184,12 @@ def _as_before(walk: Walk, held: InFolders) -> Checked | None:
     if same.new and walk.states.without == whole.pruned:
         walk.seen.whole = _whole(walk, same.chain, checked)
     return checked
+
+
+def _unentered(archive: Path, folders: Folders, last: Entry | None) -> tuple[str, ...]:
+    """See `Checked`. The newest run of the chain may not have got its name yet."""
+    waits = last.run + UNFINISHED if last and pending(archive, last) else ""
+    return tuple(name for name in folders.unfinished if name != waits and is_waiting(archive / name))
 
 
 def _whole(walk: Walk, chain: bytes, checked: Checked) -> Whole:
@@ -203,6 +222,8 @@ def walk_through(walk: Walk, *, knows: str = "") -> Checked:
         runs=walk.there,
         pruned=walk.pruned,
         unfinished=tuple(folders.unfinished),
+        unentered=_unentered(walk.archive, folders, entries[-1] if entries else None),
+        strange=tuple(folders.strange),
         signed=walk.signed,
         newest=entries[-1].sha256 if entries else None,
         still_there=tuple(walk.still_there),

@@ -11,16 +11,20 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from oairunbook.record.archive.bucket import BucketError
 from oairunbook.record.archive.chain import CHAIN, MANIFEST, UNFINISHED, Entry, pending, read_chain, read_small, sha256
 from oairunbook.record.archive.folders import Folders, behind_a_link
 from oairunbook.record.archive.held import Hash, Held
 from oairunbook.record.archive.seen import Seen
-from oairunbook.record.archive.signing import SIGNATURE, PublicKey
+from oairunbook.record.archive.signing import SIGNATURE, PublicKey, lost
 from oairunbook.record.archive.tombstone import Removed, is_tombstone, read_tombstone
 from oairunbook.record.archive.untouched import States
 
-_NO_MANIFEST = frozenset({errno.EFBIG, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EAGAIN})
+_NOT_WRITTEN_BY_US = frozenset({errno.EFBIG, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EAGAIN})
 """What is too large, a folder, a link, a socket or a pipe, this tool has not written."""
+
+_CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.EIO})
+"""One run that is closed to whoever checks, or whose disk is damaged, hides nothing of the others."""
 
 _TOLD_EVERY = 500
 """Of a slow disk these runs take a second or two."""
@@ -58,6 +62,9 @@ class Walk:
     end: int = 0
     """Offset of what follows the lines that were read."""
 
+    last: Entry | None = None
+    """The last line that was read."""
+
     states: States = field(default_factory=States)
     repeats: set[int] = field(default_factory=set)
     """Where lines end that name a run which an earlier line names: nothing was archived with them."""
@@ -92,7 +99,7 @@ class Walk:
                 self.repeats.add(entry.end)
                 self.tell(entry.run, repeated(entry, earlier))
             self.numbers[entry.run] = len(entries)
-            self.end = entry.end
+            self.end, self.last = entry.end, entry
             entries.append(entry)
         return entries
 
@@ -152,7 +159,11 @@ class Walk:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
-            if error.errno not in _NO_MANIFEST:
+            if error.errno in _CLOSED and not isinstance(error, BucketError):
+                self.there += folder == entry.run
+                self.tell(folder, cannot_be_read(error))
+                return True
+            if error.errno not in _NOT_WRITTEN_BY_US:
                 raise
             manifest, present = b"", {}
         self.there += folder == entry.run
@@ -168,6 +179,8 @@ class Walk:
             self._place(entry, before, document)
         if self.public_keys:
             self._signature(folder, manifest, document)
+        elif without := lost(f"{self.archive}/{folder}", document):
+            self.tell(folder, without)
         self.problems.extend(compare_files(folder, present, document["files"]))
         return True
 
@@ -176,6 +189,8 @@ class Walk:
         present = folders.finished
         for link in folders.links:
             self.tell(link, "is a link, and no folder of the archive")
+        for name, error in folders.closed.items():
+            self.tell(name, cannot_be_read(error))
         if present and not (self.archive / CHAIN).exists():
             self.tell(CHAIN, "is missing, so nothing says which runs there were, and in which order")
         self.still_there = sorted(self.removed.keys() & (present | set(folders.unfinished)))
@@ -183,7 +198,8 @@ class Walk:
         for name in sorted(present - known):
             inserted = "was inserted: no line of the chain names it"
             self.tell(
-                name, inserted if (self.archive / name / MANIFEST).exists() else f"{inserted}; it has no manifest"
+                name,
+                inserted if os.path.lexists(f"{self.archive}/{name}/{MANIFEST}") else f"{inserted}; it has no manifest",
             )
         if self.public_keys and not self.signed and self.there:
             self.tell(CHAIN, "no run is signed by any of the given keys")
@@ -199,14 +215,32 @@ class Walk:
             self.tell(entry.run, "was removed, and no prune says so")
 
     def _pruned_meanwhile(self, entry: Entry) -> bool:
-        """Whether a prune that was entered after the chain was read has removed it."""
+        """Whether a prune that was entered after the chain was read has removed it: by a line that follows the chain, and signed where keys are given.
+
+        Its record may be gone again before anybody else looks at it, so it counts by nothing less.
+        """
         if self.meanwhile is None:
-            later = [e for e in read_chain(self.archive, self.end) if isinstance(e, Entry)]
-            told = (removed for e in later for removed in read_tombstone(self.archive, e))
-            self.meanwhile = {(removed.run, removed.manifest_sha256) for removed in told}
+            self.meanwhile = set()
+            last = self.last
+            for later in read_chain(self.archive, self.end):
+                if isinstance(later, str) or not later.follows(last):
+                    break
+                last = later
+                if not self.public_keys or self._is_signed(later):
+                    told = read_tombstone(self.archive, later)
+                    self.meanwhile |= {(removed.run, removed.manifest_sha256) for removed in told}
         pruned = (entry.run, entry.manifest_sha256) in self.meanwhile
         self.pruned += pruned
         return pruned
+
+    def _is_signed(self, entry: Entry) -> bool:
+        try:
+            manifest, signature = (read_small(f"{self.archive}/{entry.run}/{file}") for file in (MANIFEST, SIGNATURE))
+        except OSError:
+            return False
+        return sha256(manifest) == entry.manifest_sha256 and any(
+            key.signed(manifest, signature) for key in self.public_keys
+        )
 
     def _place(self, entry: Entry, before: Entry | None, document: dict[str, Any]) -> None:
         """What the run's own manifest, which is as the chain knows it, says of the run before it."""
@@ -253,7 +287,10 @@ class Walk:
                 self.tell(folder, "is not signed, and runs before it are" if self.signed else "has lost its signature")
             return
         except OSError as error:
-            if error.errno not in _NO_MANIFEST:
+            if error.errno in _CLOSED:
+                self.tell(path, cannot_be_read(error))
+                return
+            if error.errno not in _NOT_WRITTEN_BY_US:
                 raise
             signature = b""
         if any(key.signed(manifest, signature) for key in self.public_keys):
@@ -270,6 +307,11 @@ class Walk:
 def repeated(again: Entry, first: Entry) -> str:
     """What is to be said of a run that two lines of the chain name."""
     return f"stands in the chain again, as number {again.sequence}: it was archived once, as number {first.sequence}"
+
+
+def cannot_be_read(error: OSError) -> str:
+    """What is to be said of a file that the system does not give."""
+    return f"cannot be read: {error.strerror}"
 
 
 def _document(manifest: bytes) -> dict[str, Any] | None:
@@ -292,7 +334,7 @@ def compare_files(run: str, present: Mapping[str, Hash | bool], files: dict[str,
         if file not in present:
             yield Problem(path=f"{run}/{file}", what="is missing")
         elif isinstance(known := present[file], OSError):
-            yield Problem(path=f"{run}/{file}", what=f"cannot be read: {known.strerror}")
+            yield Problem(path=f"{run}/{file}", what=cannot_be_read(known))
         elif known is not True and (known is None or known != expected):
             yield Problem(path=f"{run}/{file}", what="was changed since it was archived")
     for file in sorted(present.keys() - files.keys()):
