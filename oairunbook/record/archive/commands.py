@@ -283,8 +283,8 @@ def verify(root: str, public_keys: tuple[str, ...], knows: str, quick: bool, jso
             for name in checked.still_there
         ]
         lines += [
-            f"{one_line(name)}: says that it is a finished run, and no line of the chain names it: it was cut off before it was entered, or somebody made it "
-            "up. Nothing vouches for it."
+            f"{one_line(name)}: says that it is a finished run, and none was entered under this name: it was cut off before that, or somebody made it "
+            "up or renamed it. Nothing vouches for it."
             for name in checked.unentered
         ]
         strange = checked.strange[:_MOST_NAMES]

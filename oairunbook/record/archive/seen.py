@@ -90,7 +90,8 @@ class Seen:
 
     def chains_before(self) -> list[Whole]:
         """As `whole_before`, also with other keys: of those the chain alone counts."""
-        return [Whole(*row) for kept in (self.kept, self.for_all) for row in self._select(_NEWEST, kept)]
+        places = dict.fromkeys((self.kept, self.for_all))
+        return [Whole(*row) for kept in places for row in self._select(_NEWEST, kept)]
 
     def _select(self, what: str, kept: Path | None = None) -> list[tuple[Any, ...]]:
         if (kept := kept or self.kept) is None:

@@ -163,7 +163,7 @@ def _as_before(walk: Walk, held: InFolders) -> Checked | None:
     if same.new:
         held.settle()
     walk.runs(same.new, folders.finished)
-    if not all(_still_begins_with(walk.archive, one) for one in walk.seen.chains_before()):
+    if not all(_still_begins_with(walk.archive, one) for one in walk.seen.chains_before() if one != whole):
         return None
     if walk.problems or walk.elsewhere or len(folders.finished) != walk.there or not folders.finished <= same.names:
         return None
