@@ -883,6 +883,27 @@ def test_a_body_is_told_by_its_shape_whatever_its_content_type_says(
     assert classify(content_type, data).shape == shape
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        '<input type="hidden" name="SAMLResponse" value="{}">',
+        "<input value='{}' name=authenticity_token type=hidden />",
+        "<INPUT\n NAME=state\n VALUE={}>",
+        '<meta name="csrf-token" content="{}">',
+        '<input type="hidden" name="RelayState" value="{}',
+    ],
+)
+def test_what_the_fields_of_a_page_hold_is_not_kept_and_what_it_says_is(field: str) -> None:
+    held = "PHNhbWxwOlJlc3BvbnNl"
+    head = '<html><meta name="description" content="Portal of the guest network">'
+    body = classify("text/html", f"{head}<p>Sign in to go on</p>{field.format(held)}".encode())
+    assert held not in body.sample
+    assert body.sample.startswith(f"{head}<p>Sign in to go on</p><")
+    assert '"[not kept]"' in body.sample
+    whole = f"{head}<input type=submit value='I accept'>"
+    assert classify("text/html", whole.encode()).sample == whole
+
+
 def test_a_completion_is_never_kept() -> None:
     answer = {"object": "chat.completion", "choices": [{"message": {"content": "the model's own words"}}]}
     body = classify("application/json", json.dumps(answer).encode())

@@ -437,6 +437,9 @@ TOLD = "3f9a77c2be0d41e58a6612f0cd340617"
         "db_pw={}",
         "GATEWAY_AUTH={}",
         "Incorrect API key provided: {}. You can find",
+        "we call it with api key {}, and it fails",
+        "with API key {} it fails",
+        "an access token {} of the gateway",
     ],
 )
 def test_a_value_that_is_told_under_the_name_of_a_secret_goes_and_all_around_it_stays(text: str) -> None:
@@ -496,6 +499,7 @@ def test_a_password_may_be_a_word(text: str, shown: str) -> None:
         "OPENAI_API_KEY is set to a value, OPENAI_API_KEY\tpresent, API_KEY is missing12, key 'user_id_1a2b3c4d' not found",
         "API_KEYS=['$ONE', '$TWO'], api_key=SecretStr('**********'), the partition key is a1b2c3d4e5f6, the token is gpt-4o-mini-2024-07-18",
         "signature is sha256WithRSAEncryption, The signature is ecdsa_secp256r1_sha256, key is AES256-GCM-SHA384, key is ca-bundle2024x",
+        "api key rotation2024 api key of org-team-1234567 access token expired, api key gpt-4o-mini-2024-07-18-eu, API key authentication_required_v2",
         "GITHUB_PATH=/opt/a1b2c3d4, url_pattern=a1b2c3d4e5f6",
         '{"name": "API_KEY", "valueFrom": {"name": "vault-1", "key": "a"}}, {"name": "BUILD", "value": "a1b2c3d4e5f6"}',
         "name: API_KEY\nvalueFrom: x\n\nvalue: a1b2c3d4e5f6",

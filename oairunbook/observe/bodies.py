@@ -10,6 +10,17 @@ from typing import Any
 from oairunbook.evidence import ApiError, Body
 
 _SAMPLE_LENGTH = 2000
+_FIELD = re.compile(
+    r"""(?P<keep><(?:input|meta)\b[^>]{0,2000}?\s(?:value|content)\s{0,9}=\s{0,9})(?:"[^"]*(?:"|$)|'[^']*(?:'|$)|[^\s>"']+)""",
+    re.IGNORECASE,
+)
+_OF_A_DESCRIPTION = re.compile(
+    r"""\s(?:name|property|http-equiv)\s{0,9}=\s{0,9}["']?(?:description|generator|author|keywords|viewport|robots|refresh|content-|og:|twitter:)|\stype\s{0,9}=\s{0,9}["']?(?:submit|button)""",
+    re.IGNORECASE,
+)
+_NOT_KEPT = '"[not kept]"'
+"""In the place of what a form's field holds: of a page to log in that is its token, or what it was asked to sign."""
+
 _TITLE = re.compile(rb"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _MARKUP = re.compile(rb"^\s*(?:<!doctype html|<html|<head|<body|<\?xml|<title|<h1|<center)", re.IGNORECASE)
 
@@ -41,7 +52,7 @@ def classify(content_type: str | None, data: bytes) -> Body:
             return Body(shape="api_object", size_bytes=size, content_type=content_type, object=name)
         return Body(shape="json", size_bytes=size, content_type=content_type, sample=_text(data))
     if kind in ("text/html", "application/xhtml+xml") or _MARKUP.match(data):
-        return Body(shape="html", size_bytes=size, content_type=content_type, title=_title(data), sample=_text(data))
+        return Body(shape="html", size_bytes=size, content_type=content_type, title=_title(data), sample=_page(data))
     if b"\x00" in data[:512]:
         return Body(shape="binary", size_bytes=size, content_type=content_type)
     return Body(shape="text", size_bytes=size, content_type=content_type, sample=_text(data))
@@ -118,6 +129,15 @@ def _word(value: Any) -> str | None:
 def _title(data: bytes) -> str | None:
     found = _TITLE.search(data[:65536])
     return html.unescape(" ".join(found.group(1).decode("utf-8", "replace").split()))[:200] if found else None
+
+
+def _page(data: bytes) -> str:
+    """The beginning of a page without what its fields hold."""
+    return _FIELD.sub(_without_value, data[: _SAMPLE_LENGTH * 4].decode("utf-8", "replace"))[:_SAMPLE_LENGTH]
+
+
+def _without_value(found: re.Match[str]) -> str:
+    return found[0] if _OF_A_DESCRIPTION.search(found["keep"]) else found["keep"] + _NOT_KEPT
 
 
 def _text(data: bytes) -> str:

@@ -118,6 +118,9 @@ _BY_COMMAND = re.compile(r"(?:^|\s|[\"'`\[(])(?:--?[\w-]*|(?:setx|setenv|ENV|set
 _ENDS = re.compile(r"[,;&)}\]|]|%26|%2[27]")
 _ELEMENT = re.compile(rf"{_QUOTE}\s{{0,80}},\s{{0,80}}[bBuU]?(?P<quote>{_QUOTE})(?P<bare>)")
 _COLOUR = re.compile(_ANSI)
+_FIRST_OF_TWO = re.compile(r"\b(?:api|access|secret|auth|bearer|subscription|master) \Z", re.IGNORECASE)
+"""Words before a name after which a sentence gives its value without a sign between: `api key Zk9v…`."""
+
 _COLUMN = re.compile(r"[\t\u00a0]|  ")
 _NEXT = re.compile(r"[,;&|](?=\s*[\w.-]+[=:])")
 _NEXT_NAME = re.compile(rf"(?:{_QUOTE})?\s{{0,9}}[:=]")
@@ -199,7 +202,9 @@ def _value(text: str, first: int, last: int, found: re.Match[str]) -> tuple[int,
     if found["element"] and not before.endswith("<"):
         return None
     by_command = bool(found["blank"] or found["said"] == " ") and bool(_BY_COMMAND.search(before + text[first:last]))
-    if found["blank"] and not by_command and not (_is_variable(name) and _COLUMN.search(found["blank"])):
+    of_two_words = bool(found["blank"]) and not by_command and bool(_FIRST_OF_TWO.search(before))
+    in_a_column = bool(found["blank"]) and _is_variable(name) and bool(_COLUMN.search(found["blank"]))
+    if found["blank"] and not (by_command or in_a_column or of_two_words):
         return None
     if (found["sign"] or found["said"]) and _NO_SECRET_BEFORE.search(before):
         return None
@@ -208,6 +213,8 @@ def _value(text: str, first: int, last: int, found: re.Match[str]) -> tuple[int,
     begin, end = _place(text, found, whole=is_variable and tight)
     value = text[begin:end]
     if found["said"] and not by_command and not (_is_said(name, snake, before) or _is_told_of(found["said"], value)):
+        return None
+    if of_two_words and not (len(value) >= _SHORTEST_SAID and DRAWN.match(value)):
         return None
     if found["pair"] and _NEXT_NAME.match(text, end):
         # The next name of a dictionary.
