@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from click.testing import CliRunner
 
+from oairunbook.cli import cli
 from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence, Header, Setting, TraceEvent
+from oairunbook.record.archive.draft import Kind, begin
 from oairunbook.record.packet import Packet, build, to_json, to_markdown, write
+from oairunbook.record.run import archive_record
 from oairunbook.verdict import GOES_TO, Owner
 
 from .cases import cases
@@ -220,3 +224,23 @@ def test_a_test_that_was_cut_short_says_so_before_its_summary() -> None:
     told = to_markdown(packet(replace(seen, cut_short="it was cancelled")))
     assert told.index("It was cut short: it was cancelled.") < told.index("| Item | Value |")
     assert "the rest of the test, which was cut short" in told
+
+
+def test_the_latest_packet_is_that_of_the_newest_run_of_a_path_after_a_prune_an_audit_and_a_fleet(
+    tmp_path: Path,
+) -> None:
+    archive = tmp_path / "archive"
+    call = ["packet", "latest", "--archive", str(archive)]
+    seen = next(iter(cases())).evidence
+    run = archive_record(archive, seen, diagnose(seen))
+    expected = (run / "packet.md").read_text()
+    assert CliRunner().invoke(cli, call).stderr == ""
+    kinds: tuple[Kind, ...] = ("fleet", "audit", "prune")
+    for kind in kinds:
+        newest = begin(archive, host="h", kind=kind).finish("whole", {})
+    done = CliRunner().invoke(cli, call)
+    assert (done.exit_code, done.stdout.rstrip()) == (0, expected.rstrip())
+    assert f"The newest run, {newest}, looked at no path" in done.stderr
+    assert f"of the newest that did, {run}." in done.stderr
+    # Who names the run gets that run, or is told what it is.
+    assert CliRunner().invoke(cli, ["packet", str(newest)]).exit_code == 2

@@ -251,9 +251,9 @@ _HANDED_OVER = frozenset({"evidence.json", "verdict.json", "packet.md", "packet.
 def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], json_file: str | None) -> None:
     """Print the escalation packet of an archived RUN.
 
-    Markdown for people, `--json -` for tickets. RUN is a run's folder, its name or a part of it, or latest. A run that was killed before
-    its packet was written gets one from its evidence. With --hide it leaves your company without the names of your network: of a host
-    stays a token, by which your own archive knows it.
+    Markdown for people, `--json -` for tickets. RUN is a run's folder, its name or a part of it, or latest, which leaves out prunes and
+    audits. A run that was killed before its packet was written gets one from its evidence. With --hide it leaves your company without the
+    names of your network: of a host stays a token, by which your own archive knows it.
 
     Exit status: 0, or 1 if the run is not as it was archived or nothing vouches for it, as for one that was killed; what, is told in the
     packet and on standard error. 2 if it cannot be read.
@@ -265,7 +265,7 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
     from oairunbook.evidence import EvidenceError, load_evidence
     from oairunbook.record import packet as packets
     from oairunbook.record.archive.chain import ArchiveError
-    from oairunbook.record.archive.find import archive_root, run_folder_of
+    from oairunbook.record.archive.find import archive_root, is_of_an_archive, newest_of_a_path, run_folder_of
     from oairunbook.record.archive.mirror import address
     from oairunbook.record.archive.reading import Reading, vouched
     from oairunbook.record.archive.row import object_of
@@ -275,6 +275,14 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
     run_folder = Path(run)
     try:
         run_folder = run_folder_of(archive_root(archive), run)
+        if run == "latest" and is_of_an_archive(run_folder) and (other := newest_of_a_path(archive_root(archive))):
+            click.echo(
+                inert(
+                    f"The newest run, {address(run_folder)}, looked at no path. This is the packet of the newest that did, {address(other)}."
+                ),
+                err=True,
+            )
+            run_folder = other
         reading = Reading(run_folder)
         if owner is None and os.path.lexists(run_folder / "packet.md"):
             markdown = reading.read("packet.md").decode("utf-8")

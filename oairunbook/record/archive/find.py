@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from oairunbook.record.archive.chain import (
     newest,
     pending,
     places_of,
+    read_chain,
 )
 from oairunbook.record.archive.fingerprint import KEY_FILE, fingerprint_key
 from oairunbook.record.archive.folders import behind_a_link, run_folders
@@ -75,6 +77,23 @@ def find_run(archive: Path, text: str) -> Path:
     if archive in folder.parents:
         fetch_run(archive, folder)
     return folder
+
+
+def newest_of_a_path(archive: Path) -> Path | None:
+    """The newest run that looked at one path, and at no archive and no fleet; None if there is none."""
+    entries = [entry for entry in read_chain(archive) if isinstance(entry, Entry)]
+    names = (entry.run for entry in reversed(entries) if not _OF_SOMETHING_ELSE.search(entry.run))
+    name = next((name for name in names if (archive / name / MANIFEST).is_file()), None)
+    return find_run(archive, str(archive / name)) if name else None
+
+
+def is_of_an_archive(run: Path) -> bool:
+    """Whether the run's name says that it records a prune or an audit."""
+    return bool(_OF_AN_ARCHIVE.search(run.name))
+
+
+_OF_AN_ARCHIVE = re.compile(r"-(?:prune|audit)(?:-practice)?\Z")
+_OF_SOMETHING_ELSE = re.compile(r"-(?:prune|audit|fleet)(?:-practice)?\Z")
 
 
 def _find(archive: Path, text: str) -> Path:
