@@ -249,7 +249,7 @@ def diagnose(files: tuple[str, ...], hide: frozenset[str], json_file: str | None
         verdicts.append({"file": name, "evidence": evidence, "verdict": verdict})
         if json_file != "-":
             heading = f"{name}\n" if len(records) > 1 else ""
-            say(inert(heading + practice_text(evidence) + verdict_text(verdict)) + "\n" * (len(records) > 1))
+            say(inert(heading + practice_text(evidence, verdict) + verdict_text(verdict)) + "\n" * (len(records) > 1))
     if json_file:
         write_json(verdicts[0] if len(verdicts) == 1 else verdicts, json_file)
     raise SystemExit(max(item["verdict"].exit_status for item in verdicts))  # type: ignore[attr-defined]
@@ -263,6 +263,16 @@ def _handed(evidence: Evidence, hide: frozenset[str], near: str) -> tuple[Eviden
     from oairunbook.record.hidden import hiding_key
 
     return handed_over(evidence, hide, hiding_key(near))
+
+
+def _elsewhere(option: str) -> str:
+    """Where there is what somebody looked for as an option of another command."""
+    context = click.Context(cli)
+    names = cli.list_commands(context)
+    takers = [n for n in names if any(option in p.opts for p in getattr(cli.get_command(context, n), "params", ()))]
+    told = f"{', '.join(f'oairunbook {name}' for name in takers)} {'takes' if len(takers) == 1 else 'take'} {option}. "
+    command = f"There is a command of that name: oairunbook {option.lstrip('-')}."
+    return told * bool(takers) + command * (option.lstrip("-") in names)
 
 
 @contextlib.contextmanager
@@ -279,6 +289,8 @@ def _contract() -> Iterator[None]:
         # Its text quotes what was given, and somebody may have given a key.
         shown = io.StringIO()
         error.show(shown)
+        if isinstance(error, click.NoSuchOption):
+            shown.write(_elsewhere(error.option_name))
         tell(shown.getvalue().rstrip("\n"))
         raise SystemExit(error.exit_code) from None
     except (KeyboardInterrupt, click.Abort):

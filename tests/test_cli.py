@@ -129,6 +129,10 @@ def test_the_version_is_the_packages() -> None:
     [
         (("chekc",), "No such command 'chekc'"),
         (("check", "--bas-url", "x"), "No such option"),
+        (
+            ("check", "--lab", "tcp.refused"),
+            "oairunbook run takes --lab. There is a command of that name: oairunbook lab.",
+        ),
         (("check", "extra"), "unexpected extra argument"),
         (("check", "--timeout", "0"), "--timeout"),
         (("check", "--budget", "soon"), "--budget"),

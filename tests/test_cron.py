@@ -340,7 +340,7 @@ def test_a_job_watches_from_another_place_and_says_when_that_is_gone(tmp_path: P
         python.unlink()
         gone = watch("--via", f"env -u OPENAI_API_KEY {python} -E -")
     assert first.returncode == 1, first.stderr
-    assert "the verdict has changed to tcp.refused" in first.stdout
+    assert "this job has no turn before this one, and its verdict is tcp.refused" in first.stdout
     assert (again.returncode, again.stdout, again.stderr) == (1, "", "")
     (run,) = runs(archive)
     kept = load_evidence((run / "evidence.json").read_bytes())

@@ -24,6 +24,7 @@ from oairunbook.record.table import check_text
 from oairunbook.record.view import View, clean, inert, listing, table
 from oairunbook.verdict import Owner
 
+from .cases import cases
 from .recorded import HOSTILE, answer, connected, evidence, observation, refused, resolved, sdk_answered, sdk_failed
 
 FAULT = evidence(resolved(), refused(), sdk_failed())
@@ -160,6 +161,15 @@ def test_practice_is_told_in_every_view_that_could_be_taken_for_a_real_one(name:
     assert "PRACTICE" in views(record)[name].text
     assert "PRACTICE" in views(record)[name].html
     assert "PRACTICE" not in views(FAULT)[name].text
+
+
+def test_where_the_labs_fault_was_mended_the_verdict_is_not_said_to_be_the_faults() -> None:
+    healthy = next(case.evidence for case in cases() if case.cause == "ok")
+    for played, mended in (("tcp.refused", True), ("ok", False)):
+        record = replace(healthy, practice=played)
+        told = check_text(record, diagnose(record))
+        assert told.startswith(f"PRACTICE against the lab, fault {played}"), told
+        assert (", which this path does not show: it was mended. This says" in told) is mended
 
 
 def test_practice_is_the_first_line_of_the_table_for_people() -> None:

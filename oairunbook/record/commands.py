@@ -187,7 +187,7 @@ def run(
         write_json(done.document(), json_file)
     if json_file != "-":
         if done.evidence and done.verdict:
-            say(inert(practice_text(done.evidence) + verdict_text(done.verdict)) + "\n")
+            say(inert(practice_text(done.evidence, done.verdict) + verdict_text(done.verdict)) + "\n")
         if done.audited:
             say("archive  NOT as it was left\n" if done.exit_status else "archive  as it was left\n")
         say(inert(f"{'PRACTICE ' * done.practised}run {address(done.path)}\n"))

@@ -95,10 +95,11 @@ def take_turn(what: cron.Settings, environment: Mapping[str, str], interrupted: 
         ) from error
     if taken.before is not None and taken.verdict is not None and taken.evidence is not None:
         before = taken.before
-        was = f"from {before.cause} ({before.owner}, since {before.since}) " if before.cause else ""
+        was = f"the verdict has changed from {before.cause} ({before.owner}, since {before.since}) to"
+        told = was if before.cause else "this job has no turn before this one, and its verdict is"
         host = taken.evidence.runtime.host
-        say(inert(f"oairunbook on {host}: the verdict has changed {was}to {taken.verdict.cause}\n\n"))
-        say(inert(practice_text(taken.evidence) + verdict_text(taken.verdict)))
+        say(inert(f"oairunbook on {host}: {told} {taken.verdict.cause}\n\n"))
+        say(inert(practice_text(taken.evidence, taken.verdict) + verdict_text(taken.verdict)))
         if taken.run is not None:
             say(inert(f"\nrun {address(taken.run)}\n"))
     if unsigned and taken.run is not None:

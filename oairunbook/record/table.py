@@ -17,7 +17,7 @@ HIDDEN = "hidden on request: "
 
 def check_text(evidence: Evidence, verdict: Verdict) -> str:
     """Each step, what was seen, its time, and the first point where the evidence changes; then the verdict."""
-    lines = practice_text(evidence).splitlines()
+    lines = practice_text(evidence, verdict).splitlines()
     route = evidence.route
     lines.append(f"{evidence.collected_at}  {evidence.runtime.host}  {interpreter(evidence.runtime)}")
     if evidence.runtime.collector is not None:
@@ -41,10 +41,13 @@ def check_text(evidence: Evidence, verdict: Verdict) -> str:
     return "\n".join(lines) + "\n\n" + verdict_text(verdict)
 
 
-def practice_text(evidence: Evidence) -> str:
+def practice_text(evidence: Evidence, verdict: Verdict) -> str:
     """A line that says that this is practice, and one that names in it are nobody's; nothing for a real path as it is."""
     hidden = next((line for line in evidence.redactions if line.startswith(HIDDEN)), "")
-    practice = f"PRACTICE against the lab, fault {evidence.practice}. This says nothing about a real path.\n"
+    # Each fault of the lab is named after the cause that it shows.
+    mended = evidence.practice != "ok" and verdict.cause == "ok"
+    fault = f"fault {evidence.practice}{', which this path does not show: it was mended' * mended}"
+    practice = f"PRACTICE against the lab, {fault}. This says nothing about a real path.\n"
     return practice * bool(evidence.practice) + f"{hidden.capitalize()}.\n" * bool(hidden)
 
 

@@ -125,7 +125,7 @@ def _text(failing: str, done: Any, proof: dict[str, Any] | None) -> str:
 
     lines = []
     if done.evidence and done.verdict:
-        lines.append(practice_text(done.evidence) + verdict_text(done.verdict))
+        lines.append(practice_text(done.evidence, done.verdict) + verdict_text(done.verdict))
     lines.append(f"failing  {failing}")
     if proof:
         differing = [one for one in proof["conditions"] if one["failing"] != one["now"]]
