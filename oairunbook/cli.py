@@ -169,10 +169,13 @@ def check(
         show("")
     evidence, handed = _handed(checked.evidence, hide, near)
     verdict = handed(checked.verdict)
-    if json_file != "-":
-        say(inert(check_text(evidence, verdict)))
-    if json_file:
-        write_json({"evidence": evidence, "verdict": verdict}, json_file)
+    try:
+        if json_file:
+            write_json({"evidence": evidence, "verdict": verdict}, json_file)
+    finally:
+        # Each of the two is there also where the other cannot be written.
+        if json_file != "-":
+            say(inert(check_text(evidence, verdict)))
     raise SystemExit(checked.verdict.exit_status)
 
 
@@ -281,7 +284,9 @@ def _contract() -> Iterator[None]:
     from oairunbook.redaction import Secrets
 
     def tell(text: str) -> None:
-        click.echo(inert(Secrets.from_environment(os.environ).redact_text(text)), err=True)
+        # Where nobody can be told (a full disk, a closed pipe), the exit status still says it.
+        with contextlib.suppress(OSError):
+            click.echo(inert(Secrets.from_environment(os.environ).redact_text(text)), err=True)
 
     try:
         yield

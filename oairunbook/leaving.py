@@ -26,6 +26,7 @@ def leave(status: int) -> None:
             # Each is None in a process that was started without it.
             if stream is not None:
                 stream.flush()
-    except OSError:
+    except (OSError, ValueError):
+        # ValueError: somebody has closed it.
         raise SystemExit(status) from None
     os._exit(status)

@@ -39,6 +39,9 @@ def say(text: str, encoding: str | None = None) -> None:
 
     Where nobody reads on, this is no failure: `oairunbook check | head` keeps the verdict's exit status.
     """
+    if sys.stdout is None:
+        # Closed from the start (`>&-`).
+        return
     data = text.encode(encoding or sys.stdout.encoding or "utf-8", "backslashreplace")
     try:
         sys.stdout.flush()

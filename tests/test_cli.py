@@ -459,6 +459,32 @@ def test_a_reader_that_stops_reading_does_not_change_the_verdict(evidence: Evide
     assert (done.returncode, done.stderr) == (3, "")
 
 
+def test_the_exit_status_is_the_contracts_also_where_nobody_can_be_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        for arguments in (("explain", "--bogus"), ("nosuch",)):
+            done = program(*arguments, capture_output=False, stdout=full, stderr=full)
+            assert done.returncode == 2, arguments
+
+
+def test_what_a_check_saw_is_in_its_file_also_where_standard_output_is_full_or_closed(
+    healthy: Lab, tmp_path: Path
+) -> None:
+    check = [sys.executable, "-m", "oairunbook.cli", "check", "-q", "--model", healthy.model, "--json"]
+    variables = {**os.environ, **{name: value for name, value in healthy.environment.items() if value is not None}}
+    for name, redirected, status in (("full", ">/dev/full", 4), ("closed", ">&- 2>&- <&-", 0)):
+        kept = tmp_path / f"{name}.json"
+        command = ["sh", "-c", f'exec "$@" {redirected}', "sh", *check, str(kept)]
+        done = subprocess.run(command, env=variables, stderr=subprocess.DEVNULL, timeout=90, check=False)
+        assert (done.returncode, json.loads(kept.read_text())["verdict"]["cause"]) == (status, "ok"), name
+
+
+def test_standard_input_that_is_closed_is_a_wrong_call() -> None:
+    for command in ("triage", "diagnose"):
+        closed = ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "oairunbook.cli", command, "-"]
+        done = subprocess.run(closed, capture_output=True, text=True, timeout=90, check=False)
+        assert (done.returncode, "- cannot be read: it is closed" in done.stderr) == (2, True), done.stderr
+
+
 def test_a_terminal_that_knows_only_ascii_gets_the_verdict_all_the_same(evidence: Evidence, tmp_path: Path) -> None:
     (tmp_path / "evidence.json").write_text(
         dumps(with_error(evidence, "E", "UnsupportedProtocol: Verbindung getrennt → é"))

@@ -104,6 +104,7 @@ SHOWING = (
     "import ipywidgets; ipywidgets.IntSlider(value=3, description='how many')",
     "import sys; sys.argv[0].rpartition('/')[2].removesuffix('.py'), __name__, sys.stdin.closed",
     "input",
+    "import logging; logging.basicConfig(level=logging.DEBUG, format='FMT %(message)s'); logging.getLogger('app').debug('a line')",
     "def f(x):\n    return 1 / x\nf(0)",
     "print('never')",
 )
@@ -126,11 +127,97 @@ def papermill(source: Path, target: Path, *options: str) -> Any:
 def test_what_cells_leave_is_what_the_stock_engine_leaves(nursery: Nursery, tmp_path: Path) -> None:
     source = notebook(tmp_path / "source.ipynb", *SHOWING)
     stock = masked(papermill(source, tmp_path / "stock.ipynb"))
-    assert [bool(outputs) for _, outputs in stock] == [True] * 9 + [False]
+    assert [bool(outputs) for _, outputs in stock] == [True] * 10 + [False]
     assert masked(papermill(source, tmp_path / "forked.ipynb", "--engine", "oairunbook")) == stock
     execution, written = execute(nursery, tmp_path, "run", *SHOWING)
-    assert [cell.state for cell in execution.cells] == ["ok"] * 8 + ["failed", "not_run"]
+    assert [cell.state for cell in execution.cells] == ["ok"] * 9 + ["failed", "not_run"]
     assert masked(written) == stock
+
+
+def test_a_run_leaves_no_connection_file_with_its_key_wherever_it_is_ended(nursery: Nursery, tmp_path: Path) -> None:
+    """It lies in the run's own folder, which whoever comes next removes."""
+    cell = "import ipykernel.connect, pathlib; pathlib.Path(ipykernel.connect.get_connection_file()).parent.name"
+    execution, written = execute(nursery, tmp_path, "run", cell)
+    assert execution.state == "ok"
+    (folder,) = shown(written)
+    assert folder.startswith("'oairunbook-run-")
+
+
+def test_where_the_system_refuses_to_fork_engines_and_kernels_are_started(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\ndef refuse():\n    raise BlockingIOError(11, 'no process is left')\nos.fork = refuse\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    source = notebook(tmp_path / "source.ipynb", NAMED)
+    command = [sys.executable, "-m", "papermill", "--engine", "oairunbook", str(source), str(tmp_path / "alone.ipynb")]
+    subprocess.run(command, capture_output=True, check=True, env=environment)
+    with closing(Nursery(environment)) as barren:
+        execution = runner.execute(
+            source,
+            tmp_path / "run.ipynb",
+            parameters={},
+            environment=environment,
+            run="barren",
+            seconds=60,
+            cell_seconds=30,
+            nursery=barren,
+        )
+    assert execution.state == "ok"
+    for name in ("alone", "run"):
+        assert "'runbook-kernel'" not in shown(nbformat.read(tmp_path / f"{name}.ipynb", as_version=4)), name
+
+
+NAMED = "open('/proc/self/comm').read().strip()"
+
+
+def test_papermills_command_forks_its_kernel_and_prints_nothing_but_the_notebook(tmp_path: Path) -> None:
+    source = notebook(tmp_path / "source.ipynb", NAMED)
+    command = [sys.executable, "-m", "papermill", "--engine", "oairunbook", "--no-progress-bar", str(source), "-"]
+    printed = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path).stdout.decode()
+    assert shown(nbformat.reads(printed, as_version=4)) == ["'runbook-kernel'"]
+
+
+def test_a_program_that_calls_papermill_gets_a_kernel_that_knows_nothing_of_it(tmp_path: Path) -> None:
+    source = notebook(tmp_path / "source.ipynb", "import socket; socket.getdefaulttimeout() is None", NAMED)
+    program = (
+        "import socket, sys, papermill\nsocket.setdefaulttimeout(1.5)\n"
+        "papermill.execute_notebook(sys.argv[1], sys.argv[2], engine_name='oairunbook', progress_bar=False)\n"
+    )
+    target = tmp_path / "target.ipynb"
+    subprocess.run([sys.executable, "-c", program, str(source), str(target)], capture_output=True, check=True)
+    fresh, name = shown(nbformat.read(target, as_version=4))
+    assert (fresh, name == "'runbook-kernel'") == ("True", False)
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "cell", "expected"),
+    [
+        (["-W", "error"], {}, "import sys; sys.warnoptions", "['error']"),
+        ([], {"TZ": "Asia/Tokyo"}, "import time; time.tzname[0]", "'JST'"),
+        ([], {"PYTHONOPTIMIZE": "1"}, "import sys; sys.flags.optimize", "1"),
+    ],
+    ids=["option", "TZ", "PYTHON"],
+)
+def test_a_kernelspec_with_a_start_of_its_own_has_it(
+    options: list[str], environment: dict[str, str], cell: str, expected: str, tmp_path: Path
+) -> None:
+    spec = tmp_path / "jupyter" / "kernels" / "own"
+    spec.mkdir(parents=True)
+    argv = [sys.executable, *options, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (spec / "kernel.json").write_text(
+        json.dumps({"argv": argv, "display_name": "own", "language": "python", "env": environment})
+    )
+    source, target = notebook(tmp_path / "source.ipynb", cell), tmp_path / "target.ipynb"
+    command = [sys.executable, "-m", "papermill", "--engine", "oairunbook", "-k", "own", str(source), str(target)]
+    subprocess.run(
+        command, capture_output=True, check=True, env={**os.environ, "JUPYTER_PATH": str(tmp_path / "jupyter")}
+    )
+    assert shown(nbformat.read(target, as_version=4)) == [expected]
+
+
+def shown(written: Any) -> list[str]:
+    """The value of each cell."""
+    return [cell.outputs[-1]["data"]["text/plain"] for cell in written.cells if cell.get("outputs")]
 
 
 def test_widgets_of_a_forked_kernel_are_saved_as_the_stock_engine_saves_them(tmp_path: Path) -> None:

@@ -43,3 +43,7 @@ def test_output_that_cannot_be_written_is_told_as_python_tells_it() -> None:
 
 def test_a_process_without_standard_streams_ends_with_its_status() -> None:
     assert ended("sys.stdout = sys.stderr = None\nleave(2)\n").returncode == 2
+
+
+def test_a_stream_that_something_closed_at_the_end_changes_no_status() -> None:
+    assert ended("atexit.register(sys.stdout.close)\nleave(3)\n").returncode == 3

@@ -85,6 +85,17 @@ def open_to_read(path: str | os.PathLike[str]) -> BinaryIO:
         raise
 
 
+def read_standard_input(most_bytes: int) -> bytes:
+    """What comes on standard input, up to so many bytes.
+
+    Raises:
+        OSError: It cannot be read, or was closed from the start (`<&-`).
+    """
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "it is closed")
+    return sys.stdin.buffer.read(most_bytes)
+
+
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """A file of evidence, up to `LARGEST_BYTES`; `-` is standard input.
 
@@ -93,7 +104,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         OSError: It cannot be read.
     """
     if path == "-":
-        data = sys.stdin.buffer.read(LARGEST_BYTES + 1)
+        data = read_standard_input(LARGEST_BYTES + 1)
     else:
         with open_to_read(path) as file:
             data = file.read(LARGEST_BYTES + 1)

@@ -128,11 +128,11 @@ def _evidence(name: str) -> bytes:
 
 
 def _bytes(name: str) -> bytes:
-    from oairunbook.evidence import open_to_read
+    from oairunbook.evidence import open_to_read, read_standard_input
 
     try:
         if name == "-":
-            data = sys.stdin.buffer.read(_MOST_BYTES + 1)
+            data = read_standard_input(_MOST_BYTES + 1)
         else:
             with open_to_read(name) as file:
                 data = file.read(_MOST_BYTES + 1)

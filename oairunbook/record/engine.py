@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,11 @@ _LONG_SECONDS = 5.0
 def main() -> None:
     """Execute the notebook. The exit status says nothing: the journal does."""
     # First of all: its kernel has what this process has by now.
-    config = seed.plant() if forkable() else Config()
+    config = Config()
+    if forkable():
+        # Where the system has no process or memory left for a fork, a kernel is started.
+        with suppress(OSError):
+            config = seed.plant()
     job = Job(**json.loads(sys.stdin.buffer.readline()))
     # Also where the process that made it is gone: the record is made of what is in it.
     hold(Path(job.folder))
@@ -125,7 +130,11 @@ def _execute(job: Job, journal: Journal, leave: Callable[[], None], config: Conf
 
     # Loopback TCP can be listened to by other users of this machine, and ipykernel warns of it each time. Without a path of
     # its own the sockets lie in the working folder, where two runs take each other's (jupyter_client 8.6).
-    config.KernelManager.update({"transport": "ipc", "ip": str(Path(job.folder) / "ipc")})
+    # The file with the connection's key would stay among the temporary ones when this process is ended.
+    own = Path(job.folder)
+    config.KernelManager.update(
+        {"transport": "ipc", "ip": str(own / "ipc"), "connection_file": str(own / "connection.json")}
+    )
 
     class TruthfulEngine(NBClientEngine):  # type: ignore[misc]
         """papermill's engine, with a journal, and with saves that are whole or not there."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -121,7 +122,13 @@ def _become_kernel(argv: list[str], environment: dict[str, str], folder: str) ->
     os.chdir(folder)
     sys.argv = [_LAUNCHER, *argv]
     at_start.restore()
-    IPKernelApp.launch_instance(argv)
+    # What papermill has set up for itself: where it logs, and the folder of its script.
+    logging.root.handlers.clear()
+    logging.root.setLevel(logging.WARNING)
+    if not sys.flags.safe_path:
+        del sys.path[0]
+    # jupyter_client tells a kernel its parent before ipykernel is imported; one without a parent prints how to connect to it.
+    IPKernelApp.launch_instance([*argv, f"--IPKernelApp.parent_handle={os.getppid()}"])
 
 
 class _Child:
@@ -165,8 +172,7 @@ class ForkedProvisioner(LocalProvisioner):
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         """Tell the seed what it becomes; returns how to connect to it."""
         seed, ForkedProvisioner.seed = ForkedProvisioner.seed, None
-        if seed is None or _LAUNCHER not in cmd or cmd[0] != sys.executable:
-            # A kernel of another interpreter is no fork of this one.
+        if seed is None or not _is_like_this_process(cmd, kwargs["env"]):
             return await super().launch_kernel(cmd, **kwargs)
         folder = str(kwargs.get("cwd") or Path.cwd())
         seed.grow(cmd[cmd.index(_LAUNCHER) + 1 :], kwargs["env"], folder)
@@ -188,6 +194,25 @@ class ForkedProvisioner(LocalProvisioner):
     async def _ended(self, last: float) -> None:
         while self.process is not None and self.process.poll() is None and time.monotonic() < last:
             await asyncio.sleep(_POLL_SECONDS)
+
+
+def _is_like_this_process(cmd: list[str], environment: dict[str, str]) -> bool:
+    """Whether a kernel is started by this interpreter, and with the options and variables that an interpreter reads as it starts."""
+    if _LAUNCHER not in cmd:
+        return False
+    before = cmd[: cmd.index(_LAUNCHER)]
+    read = {name for name in {*environment, *os.environ} if name.startswith("PYTHON") or name in _READ_AT_START}
+    return (
+        before[0] == sys.executable
+        and before[-1] == "-m"
+        and set(before[1:-1]) <= _OF_EVERY_KERNEL
+        and all(environment.get(name) == os.environ.get(name) for name in read)
+    )
+
+
+_READ_AT_START = frozenset({"LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_PRELOAD", "LD_LIBRARY_PATH"})
+_OF_EVERY_KERNEL = frozenset({"-Xfrozen_modules=off"})
+"""ipykernel's own kernelspec has it, for debuggers."""
 
 
 class PromptClient(AsyncKernelClient):
