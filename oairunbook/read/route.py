@@ -71,9 +71,10 @@ def resolve_route(
 
 def _by_marks(marks: Marks, route: Route) -> Route:
     """The route where no host is named: the one of the provider that the text shows, else the default."""
-    if marks.family is None:
+    family = marks.family
+    if family is None:
         return replace(route, base_url=Setting(value=DEFAULT_BASE_URL, source="assumed: the text names no other"))
-    kind, reason = marks.family
+    kind, reason = family
     unknown = Setting(value="", source="not shown in the text")
     return replace(route, base_url=unknown, family=kind, family_reason=reason, host="", port=0, path="")
 
