@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
@@ -336,6 +337,21 @@ def test_where_nothing_can_be_kept_or_what_was_kept_is_damaged_all_is_read(
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
     for _ in range(2):
         assert read(quick(runs[0])) == 3
+
+
+def test_where_the_names_of_files_that_were_kept_are_damaged_each_run_is_looked_at_by_itself(
+    runs: list[Path], state: Path
+) -> None:
+    quick(runs[0])
+    [kept] = state.rglob("*.sqlite")
+    for damaged in (b"", zlib.compress(b'{"files": [], "runs": [7]}'), zlib.compress(b'{"files": [[]], "runs": [0]}')):
+        with closing(sqlite3.connect(kept)) as database, database:
+            database.execute("UPDATE whole SET files = ?", (damaged,))
+        assert read(quick(runs[0])) == 0
+    with closing(sqlite3.connect(kept)) as database, database:
+        database.execute("UPDATE whole SET files = ?", (damaged,))
+    changed_in_place(runs[1])
+    assert quick(runs[0]).problems == verify(runs[0].parents[3]) != ()
 
 
 def test_what_the_audit_has_only_looked_at_is_read_by_the_next_check(runs: list[Path]) -> None:

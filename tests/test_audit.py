@@ -8,6 +8,7 @@ import re
 import shutil
 import sqlite3
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -21,8 +22,9 @@ from click.testing import CliRunner
 
 from oairunbook.cli import cli
 from oairunbook.evidence import dumps
-from oairunbook.record.archive import begin, check
+from oairunbook.record.archive import begin, check, history
 from oairunbook.record.archive.about import about
+from oairunbook.record.archive.index import Wanted, open_index
 from oairunbook.record.audit import read_audit, views
 from oairunbook.record.show import RUN_VARIABLE
 from oairunbook.verdict import Verdict
@@ -280,6 +282,17 @@ def test_a_thousand_runs_are_pictures_and_tables_of_bounded_size(tmp_path: Path)
     assert small.checked.intact
     sizes = {name: len(getattr(views, name)(small).html) for name in views.__all__}
     assert max(sizes.values()) < 100_000
+
+
+def test_step_times_of_many_runs_are_taken_from_every_host_of_those_that_take_turns(tmp_path: Path) -> None:
+    generate(tmp_path, 1000)
+    with open_index(tmp_path) as index:
+        host_of = {row.started_at: row.host for row in index.each()}
+        timed = history.timings(index, Wanted(), most=len(host_of) // len(HOSTS))
+    assert timed.every == len(HOSTS)
+    taken = Counter(host_of[began] for began, _ in timed.rows)
+    for host in HOSTS:
+        assert timed.runs / len(HOSTS) ** 2 / 2 < taken[host] < timed.runs / len(HOSTS) ** 2 * 2, taken
 
 
 def run(archive: Path, *arguments: str) -> tuple[int, Any]:

@@ -8,10 +8,10 @@ import os
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from stat import S_ISREG
+from stat import S_IFDIR, S_IFMT, S_IFREG, S_ISREG
 from typing import Literal, Protocol
 
-from oairunbook.record.archive.chain import MANIFEST
+from oairunbook.record.archive.chain import CHAIN, MANIFEST
 from oairunbook.record.archive.signing import SIGNATURE
 
 _PART_BYTES = 1 << 18
@@ -42,14 +42,17 @@ class InFolders:
     """The runs of an archive that is a folder."""
 
     archive: str
-    names: tuple[str, ...]
-    """The files whose state is a run's state, and "" for its folder; empty for the folder and all that is in it."""
-
     settled_ns: int
     """Nothing that was changed later than this has a state: a change within one tick of the clock would not show."""
 
     device: int = field(init=False)
     """The file system of the archive; what lies on another one has no state."""
+
+    met: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What lay in each run's folder when its state was taken."""
+
+    _alike: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+    """One object for all runs whose files have the same names."""
 
     def __post_init__(self) -> None:
         self.device = os.stat(self.archive).st_dev  # noqa: PTH116 - as below
@@ -74,29 +77,69 @@ class InFolders:
             os.close(descriptor)
 
     def state(self, run: str) -> bytes | None:
-        """Inode, size, and the times of the last change of content and of status (stat(2)); the kernel alone sets the last one."""
+        """Of its folder and of all that is in it: inode, size, and the times of the last change of content and of status (stat(2)).
+
+        The kernel alone sets the last one.
+        """
         folder = f"{self.archive}/{run}"
-        told = b""
         try:
             # Of paths, those of 100,000 runs would take longer than the look at them.
-            names = self.names or ("", *sorted(os.listdir(folder)))  # noqa: PTH208
-            for name in names:
-                one = os.lstat(f"{folder}/{name}")
-                # What a link leads to may be changed behind it.
-                if one.st_ctime_ns > self.settled_ns or (name and not S_ISREG(one.st_mode)):
-                    return None
-                if one.st_dev != self.device:
-                    return None
-                told += _PACK(one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns)
+            files = tuple(sorted(os.listdir(folder)))  # noqa: PTH208
         except OSError:
             return None
-        if self.names:
-            return told
-        return hashlib.blake2b(told + "/".join(names).encode("utf-8", "surrogateescape"), digest_size=16).digest()
+        self.met[run] = files = self._alike.setdefault(files, files)
+        return self._state(folder, files)
 
-    def states(self, runs: Iterable[str]) -> Iterator[bytes | None]:
-        """`state` of each."""
-        return map(self.state, runs)
+    def states(self, runs: Iterable[str], files: Iterable[tuple[str, ...]]) -> Iterator[bytes | None]:
+        """`state` of each, if it has the same files as when it was `met`.
+
+        No folder is read for it: had one got or lost a file since, the folder itself would have another state.
+        """
+        day, above = "", -1
+        try:
+            for run, names in zip(runs, files, strict=True):
+                parent, _, name = run.rpartition("/")
+                if parent != day:
+                    if above >= 0:
+                        os.close(above)
+                    day, above = parent, self._open(parent)
+                self.met[run] = names
+                yield self._state(name, names, above) if above >= 0 else None
+        finally:
+            if above >= 0:
+                os.close(above)
+
+    def _open(self, folder: str) -> int:
+        """A descriptor, from which the kernel finds what lies there in half of the time; -1 if there is no such folder."""
+        try:
+            return os.open(f"{self.archive}/{folder}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return -1
+
+    def _state(self, folder: str, files: tuple[str, ...], above: int | None = None) -> bytes | None:
+        told = self._told([folder, *[f"{folder}/{name}" for name in files]], above)
+        return (
+            told and hashlib.blake2b(told + "/".join(files).encode("utf-8", "surrogateescape"), digest_size=16).digest()
+        )
+
+    def state_of_chain(self) -> bytes | None:
+        """As `state`, of the chain alone."""
+        return self._told([f"{self.archive}/{CHAIN}"], kind=S_IFREG)
+
+    def _told(self, paths: list[str], above: int | None = None, kind: int = S_IFDIR) -> bytes | None:
+        """What the file system says of these, of which the first is of this kind, and the others are files."""
+        told, settled, device = [], self.settled_ns, self.device
+        try:
+            for path in paths:
+                one = os.stat(path, dir_fd=above, follow_symlinks=False)
+                # What a link leads to may be changed behind it.
+                if S_IFMT(one.st_mode) != kind or one.st_ctime_ns > settled or one.st_dev != device:
+                    return None
+                told.append(_PACK(one.st_ino, one.st_size, one.st_mtime_ns, one.st_ctime_ns))
+                kind = S_IFREG
+        except OSError:
+            return None
+        return b"".join(told)
 
     def hashes(self, run: str) -> dict[str, Hash]:
         """All files are read."""

@@ -20,11 +20,11 @@ from oairunbook.record.archive.chain import Entry
 from oairunbook.record.archive.mirror import own_file
 from oairunbook.record.files import PRIVATE_FILE, make_private
 
-_VERSION = 5
+_VERSION = 6
 _NEWEST = "* FROM whole WHERE read >= ? ORDER BY rowid DESC LIMIT 1"
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS runs (line_sha256 TEXT PRIMARY KEY, state BLOB, signed INTEGER, verified_at TEXT, read INTEGER) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS whole (chain_bytes, chain_sha256, states, runs, pruned, signed, since, read)",
+    "CREATE TABLE IF NOT EXISTS whole (chain_bytes, chain_sha256, states, files, runs, pruned, signed, since, read)",
 )
 
 
@@ -38,6 +38,9 @@ class Whole:
     chain_sha256: str
     states: bytes
     """Hash of the states of all runs, in the order of the chain."""
+
+    files: bytes
+    """The names of the files of each of them, packed."""
 
     runs: int
     """That were there."""
@@ -174,4 +177,4 @@ def _keep(path: Path, fresh: Sequence[tuple[str, bytes, bool, str, bool]], whole
         if whole:
             # What was read counts for both kinds of check, what was only looked at for one.
             database.execute("DELETE FROM whole WHERE read <= ?", (whole.read,))
-            database.execute("INSERT INTO whole VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(whole))
+            database.execute("INSERT INTO whole VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", astuple(whole))

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from oairunbook.record.archive.chain import ArchiveError, Entry, entries_in, parse, read_bytes, sha256
@@ -41,6 +44,23 @@ def names_in(chain: bytes) -> list[str]:
     return [name.decode() for name in _RUN.findall(chain)]
 
 
+def packed(files: Sequence[tuple[str, ...]]) -> bytes:
+    """The names of the files of many runs, most of which have the same ones."""
+    places: dict[tuple[str, ...], int] = {}
+    runs = [places.setdefault(names, len(places)) for names in files]
+    return zlib.compress(json.dumps({"files": list(places), "runs": runs}).encode("ascii"), 1)
+
+
+def _unpacked(data: bytes) -> list[tuple[str, ...]]:
+    """See `packed`; nothing of what is damaged."""
+    try:
+        known = json.loads(zlib.decompress(data))
+        files = [tuple(names) for names in known["files"]]
+        return [files[place] for place in known["runs"]]
+    except (ValueError, LookupError, TypeError, zlib.error):
+        return []
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Untouched:
     """An archive whose runs are, up to one of the last, as they were when it was found whole."""
@@ -72,9 +92,11 @@ def untouched(archive: Path, held: InFolders, whole: Whole) -> Untouched | None:
     before = chain[: whole.chain_bytes]
     if sha256(before) != whole.chain_sha256:
         return None
-    names, states = names_in(before), States()
+    names, files, states = names_in(before), _unpacked(whole.files), States()
+    if len(files) != len(names):
+        return None
     known = set(names)
-    states.add(*held.states(names))
+    states.add(*held.states(names, files))
     last = parse(before[:-1].rpartition(b"\n")[2], whole.chain_bytes)
     if last is None or states.digest() != whole.states or len(known) != whole.runs + whole.pruned:
         return None

@@ -16,7 +16,7 @@ from oairunbook.record.archive.mirror import url_of
 from oairunbook.record.archive.put import is_waiting
 from oairunbook.record.archive.seen import Whole, seen_before
 from oairunbook.record.archive.signing import PublicKey
-from oairunbook.record.archive.untouched import names_in, untouched
+from oairunbook.record.archive.untouched import names_in, packed, untouched
 from oairunbook.record.archive.walk import Problem, Walk
 from oairunbook.records import dataclass
 
@@ -109,7 +109,7 @@ def check(
             from oairunbook.record.archive.verify_objects import check_objects
 
             return check_objects(archive, public_keys, files=files, knows=knows, seen=seen, progress=progress)
-        held = InFolders(str(archive), (), time.time_ns() - _UNSETTLED_NS)
+        held = InFolders(str(archive), time.time_ns() - _UNSETTLED_NS)
         walk = functools.partial(Walk, archive, public_keys, files, held, seen, progress=progress)
         return (None if knows else _as_before(walk(), held)) or _from_the_first(walk(), held, knows)
 
@@ -117,8 +117,8 @@ def check(
 def _from_the_first(walk: Walk, held: InFolders, knows: str) -> Checked:
     """All runs; what is found whole is kept as one, for `_as_before`."""
     held.settle()
-    archived = InFolders(str(walk.archive), (CHAIN,), time.time_ns() - _UNSETTLED_NS)
-    before = archived.state("")
+    archived = InFolders(str(walk.archive), time.time_ns() - _UNSETTLED_NS)
+    before = archived.state_of_chain()
     checked = walk_through(walk, knows=knows)
     last = walk.before
     befores = walk.seen.chains_before() if checked.intact else ()
@@ -135,10 +135,10 @@ def _from_the_first(walk: Walk, held: InFolders, knows: str) -> Checked:
         with suppress(ArchiveError):
             chain = read_bytes(walk.archive)
             # The lines that are hashed here must be those that were looked at.
-            same = before is not None and archived.state("") == before and names_in(chain) == list(walk.numbers)
+            same = before is not None and archived.state_of_chain() == before and names_in(chain) == list(walk.numbers)
             # Where a run is still there that should not be, that is to be told each time.
             if same and walk.states.without == checked.pruned and not checked.still_there:
-                walk.seen.whole = _whole(walk, chain, checked)
+                walk.seen.whole = _whole(walk, held, chain, checked)
     return checked
 
 
@@ -182,7 +182,7 @@ def _as_before(walk: Walk, held: InFolders) -> Checked | None:
         unchanged_since=min(whole.since, walk.seen.since or whole.since),
     )
     if same.new and walk.states.without == whole.pruned:
-        walk.seen.whole = _whole(walk, same.chain, checked)
+        walk.seen.whole = _whole(walk, held, same.chain, checked)
     return checked
 
 
@@ -192,12 +192,14 @@ def _unentered(archive: Path, folders: Folders, last: Entry | None) -> tuple[str
     return tuple(name for name in folders.unfinished if name != waits and is_waiting(archive / name))
 
 
-def _whole(walk: Walk, chain: bytes, checked: Checked) -> Whole:
+def _whole(walk: Walk, held: InFolders, chain: bytes, checked: Checked) -> Whole:
     assert walk.before is not None
+    chain = chain[: walk.before.end]
     return Whole(
         chain_bytes=walk.before.end,
-        chain_sha256=sha256(chain[: walk.before.end]),
+        chain_sha256=sha256(chain),
         states=walk.states.digest(),
+        files=packed([held.met.get(run, ()) for run in names_in(chain)]),
         runs=checked.runs,
         pruned=checked.pruned,
         signed=checked.signed,

@@ -71,7 +71,7 @@ class Audit:
     steps: tuple[StepTimes, ...] = ()
     timed: int = 0
     every: int = 1
-    """The step times are of every so many-th of the *timed* healthy runs."""
+    """The step times are of about one in so many of the *timed* healthy runs."""
 
     fixes: tuple[Row, ...] = ()
     unfinished: tuple[Row, ...] = ()

@@ -118,7 +118,7 @@ def timings(audit: Audit) -> View:
     note = (
         f"All {audit.timed} healthy runs"
         if audit.every == 1
-        else f"Every {audit.every}th of {audit.timed} healthy runs"
+        else f"About one in {audit.every} of {audit.timed} healthy runs"
     )
     return picture.step_times(audit.steps, f"{note}.")
 
