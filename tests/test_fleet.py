@@ -745,7 +745,7 @@ def test_an_empty_hide_is_refused_and_hides_not_nothing(command: str, levels: st
 def test_an_interrupted_fleet_keeps_what_was_seen_and_says_that_the_rest_was_not_tried(tmp_path: Path) -> None:
     """The first worker is done, the second waits for ever, the third has not had its turn."""
     python = shlex.join([sys.executable, "-"])
-    waits = f"sh -c 'cat > /dev/null; touch {tmp_path}/waiting; sleep 600'"
+    waits = f"sh -c 'cat > /dev/null; touch {tmp_path}/waiting; exec sleep 600'"
     (tmp_path / "workers.txt").write_text(f"done\t{python}\nwaits\t{waits}\nlater\t{python}\n")
     options = ["--via-file", str(tmp_path / "workers.txt"), "--parallel", "1", "--archive", str(tmp_path / "archive")]
     options += ["--base-url", "http://127.0.0.1:9/v1", "--repeat", "2", "--json", str(tmp_path / "f.json")]
