@@ -324,7 +324,7 @@ def test_an_audit_is_archived_as_a_record_of_its_own_and_its_status_is_the_archi
 def test_an_audit_is_given_the_time_that_its_archive_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has no budget of its own, and what a notebook without one gets ended the first audit of a large archive."""
     archived(tmp_path, 0, verdict("ok"))
-    monkeypatch.setattr("oairunbook.record.run._SPARE_SECONDS", 0.0)
+    monkeypatch.setattr("oairunbook.record.plan._SPARE_SECONDS", 0.0)
     assert run(tmp_path)[0] == 0
-    monkeypatch.setattr("oairunbook.record.run._READING_SECONDS", 0.0)
+    monkeypatch.setattr("oairunbook.record.plan._READING_SECONDS", 0.0)
     assert run(tmp_path)[0] == 4, "the control: without it, it gets none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import signal
@@ -10,56 +11,35 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
-from oairunbook import practice as practices
 from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence, dumps, load_evidence, to_document
 from oairunbook.record import archive as archives
 from oairunbook.record import packet as packets
 from oairunbook.record import runbooks, runner
 from oairunbook.record.archive.about import about
-from oairunbook.record.archive.chain import UNFINISHED
-from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_root, find_run
+from oairunbook.record.archive.find import ARCHIVE_VARIABLE, find_run
 from oairunbook.record.archive.lock import Patience
 from oairunbook.record.archive.mirror import address
 from oairunbook.record.archive.put import WaitingError
-from oairunbook.record.archive.reading import vouched_for
 from oairunbook.record.archive.signing import SigningKeyError, load_signer, sign_key_file
-from oairunbook.record.follow import BRANCHES, branch
+from oairunbook.record.follow import branch
 from oairunbook.record.forked.children import Nursery
 from oairunbook.record.forked.children import nursery as nurseries
 from oairunbook.record.outcome import Execution, not_run
+from oairunbook.record.plan import AFTER_A_FAULT, AFTER_SUCCESS, Plan, planned
 from oairunbook.record.runbooks import ParameterError, Value
 from oairunbook.record.source import (
     BEFORE_A_RECORD,
     EVIDENCE_FILE,
     KEEP_VARIABLE,
-    check_values,
-    decisive,
-    file_of,
     files_of,
-    read,
-    read_record,
 )
 from oairunbook.records import dataclass
-from oairunbook.redaction import Secrets
 from oairunbook.verdict import Verdict
-
-FIRST = ("01_response_evidence", "02_same_path")
-AFTER_A_FAULT = "07_escalate"
-AFTER_SUCCESS = "08_verify_fix"
-
-_SPARE_SECONDS = 60.0
-"""What a kernel may take to start and a notebook to draw, beyond the budget of its probes; two such on a slow machine."""
-
-_READING_SECONDS = 600.0
-"""What notebooks may take that look at an archive or a fleet, and so have no budget: that depends on how much there is. Of 100,000 runs the first
-audit takes half a minute, and several times that on a busy machine."""
 
 
 class BrokenOffError(Exception):
@@ -170,108 +150,38 @@ def run(
     """
     variables = dict(os.environ if environment is None else environment)
     interrupted = interrupted or threading.Event()
-    chain = _chosen(names)
-    possible = (
-        chain if names else [*chain, *(runbooks.find(name) for name in (*BRANCHES, AFTER_A_FAULT, AFTER_SUCCESS))]
+    plan = planned(names, given, archive=archive, look=look, environment=variables)
+    last = time.monotonic() + (plan.seconds if seconds is None else seconds)
+    draft = _begun(plan, sign_key, fix_of, variables)
+    variables |= {ARCHIVE_VARIABLE: str(plan.root), KEEP_VARIABLE: str(draft.folder)}
+    # The record moves to its final name, and may be read on another machine.
+    hidden = {str(draft.folder): ".", **({str(plan.values["failing"]): str(fix_of["run"])} if fix_of else {})}
+    notebooks = _Notebooks(
+        plan=plan,
+        draft=draft,
+        environment=variables,
+        hidden=hidden,
+        last=last,
+        cell_seconds=plan.cell_seconds if cell_seconds is None else cell_seconds,
+        interrupted=interrupted,
+        progress=progress,
     )
-    declared = {source: runbooks.declared(nbformat.read(source, as_version=4).cells) for source in possible}
-    everything = {parameter.name: parameter for parameters in declared.values() for parameter in parameters}
-    values = runbooks.checked(given, tuple(everything.values()), Secrets.from_environment(variables))
-    recorded = _checked_together(values, alone=len(possible) == 1)
-    if look and "evidence" not in everything:
-        raise ParameterError(
-            f"{', '.join(names)} judges no evidence of a path, so a place to look from says nothing. Nothing was run."
-        )
     try:
-        root = archive_root(archive, variables).absolute()
-    except archives.ArchiveError as error:
-        raise ParameterError(f"{error} Nothing was run.") from error
-    except OSError as error:
-        # The working folder itself may be gone, and then no file is named.
-        where = error.filename or "The archive's folder"
-        raise ParameterError(f"{where} cannot be created: {error.strerror}. Nothing was run.") from error
-    collected = look(values, root) if look else ()
-    recorded = decisive(collected) if collected else recorded
-    rehearsal = practices.current(variables)
-    practice = recorded.practice if recorded else rehearsal.fault if rehearsal else None
-    looks_at = _looks_at(declared)
-    unbudgeted = 0.0 if looks_at == "run" else _READING_SECONDS
-    budget = float(values.get("budget", everything["budget"].default if "budget" in everything else unbudgeted))
-    cell_seconds = budget + _SPARE_SECONDS if cell_seconds is None else cell_seconds
-    limited = seconds is not None
-    seconds = 2 * budget + _SPARE_SECONDS * (len(chain) + 2 * (not names)) if seconds is None else seconds
-    last = time.monotonic() + seconds
-
-    try:
-        signer = load_signer(sign_key_file(sign_key, variables))
-        kind: archives.Kind = "verify" if fix_of is not None else looks_at
-        draft = archives.begin(root, host=socket.gethostname(), kind=kind, practice=practice, signer=signer)
-    except SigningKeyError as error:
-        raise ParameterError(f"{error}. Nothing was run.") from error
-    except OSError as error:
-        raise ParameterError(f"The archive {root} cannot be written: {error.strerror}. Nothing was run.") from error
-    variables |= {ARCHIVE_VARIABLE: str(root), KEEP_VARIABLE: str(draft.folder)}
-    notebooks: list[Execution] = []
-    evidence: Evidence | None = None
-    pending = list(chain)
-    try:
-        if collected:
-            for name, seen in files_of(collected).items():
-                draft.write(name, dumps(seen))
-            evidence = recorded
-        broken = threading.Event()
+        for name, seen in files_of(plan.collected).items() if plan.collected else ():
+            draft.write(name, dumps(seen))
         with nullcontext(nursery) if nursery else nurseries(variables) as forking:
-
-            def execute(source: Path) -> Execution:
-                left = last - time.monotonic()
-                if interrupted.is_set() or broken.is_set() or left <= 0:
-                    return not_run(source.stem)
-                known = {parameter.name for parameter in declared[source]}
-                mine: dict[str, Value] = {name: value for name, value in values.items() if name in known}
-                if evidence is not None and "evidence" in known:
-                    # What was pasted, or seen from another place, is in the record by now.
-                    mine = {name: value for name, value in mine.items() if name not in (*BEFORE_A_RECORD, "repeat")}
-                    # The folder stands for all attempts in it.
-                    mine["evidence"] = str(draft.folder / EVIDENCE_FILE if len(collected) < 2 else draft.folder)
-                progress(f"{source.stem} …")
-                done = runner.execute(
-                    source,
-                    draft.folder / source.name,
-                    parameters=mine,
-                    environment=variables,
-                    run=draft.id,
-                    seconds=left,
-                    cell_seconds=cell_seconds,
-                    practice=practice,
-                    # The record moves to its final name, and may be read on another machine.
-                    hidden={str(draft.folder): ".", **({str(values["failing"]): str(fix_of["run"])} if fix_of else {})},
-                    stopped=lambda: interrupted.is_set() or broken.is_set(),
-                    nursery=forking,
-                )
-                progress(f"{source.stem} {done.state}, {done.seconds:.1f} s{': ' * bool(done.problem)}{done.problem}")
-                return done
-
-            followed = bool(names)
-            while pending:
-                judged = evidence or recorded
-                if judged is not None and not followed:
-                    pending += [runbooks.find(name) for name in _after(judged)]
-                    followed = True
-                # One of them looks, and the others judge what it saw: they need not wait for each other.
-                now = pending if judged is not None else pending[:1]
-                pending = pending[len(now) :]
-                notebooks += runner.side_by_side(now, execute, broken.set)
-                evidence = _evidence(draft)
+            executed = notebooks.execute_all(forking)
+        evidence = _evidence(draft)
         result = Run(
-            path=root / draft.name,
+            path=plan.root / draft.name,
             evidence=evidence,
             verdict=diagnose(evidence) if evidence else None,
-            notebooks=tuple(notebooks),
+            notebooks=tuple(executed),
             interrupted=interrupted.is_set(),
-            practice=practice,
+            practice=plan.practice,
         )
         try:
-            _finish(draft, result, fix_of, Patience(last if limited else math.inf, interrupted.is_set))
+            _finish(draft, result, fix_of, Patience(math.inf if seconds is None else last, interrupted.is_set))
         except WaitingError as error:
             # What was found out is told all the same: the fault may be what cut off the archive as well.
             result = replace(result, path=error.folder, waiting=str(error))
@@ -284,6 +194,95 @@ def run(
             f"The run could not be written to its end: {error.strerror or error}. What was seen so far: {draft.folder}"
         ) from error
     return result
+
+
+def _begun(
+    plan: Plan, sign_key: str, fix_of: Mapping[str, Any] | None, environment: Mapping[str, str]
+) -> archives.Draft:
+    try:
+        signer = load_signer(sign_key_file(sign_key, environment))
+        kind: archives.Kind = "verify" if fix_of is not None else plan.kind
+        return archives.begin(plan.root, host=socket.gethostname(), kind=kind, practice=plan.practice, signer=signer)
+    except SigningKeyError as error:
+        raise ParameterError(f"{error}. Nothing was run.") from error
+    except OSError as error:
+        raise ParameterError(
+            f"The archive {plan.root} cannot be written: {error.strerror}. Nothing was run."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Notebooks:
+    """The notebooks of a run, and what each of them is given."""
+
+    plan: Plan
+    draft: archives.Draft
+    environment: Mapping[str, str]
+    hidden: Mapping[str, str]
+    """What the notebooks must not name, and what stands there instead."""
+
+    last: float
+    """When all of it has to be over, on the monotonic clock."""
+
+    cell_seconds: float
+    interrupted: threading.Event
+    progress: Callable[[str], None]
+    broken: threading.Event = field(default_factory=threading.Event)
+    """Set once one of those that run side by side cannot be archived: the others end as well."""
+
+    def execute_all(self, nursery: Nursery | None) -> list[Execution]:
+        """Execute the first ones, and then those that their evidence calls for."""
+        executed: list[Execution] = []
+        pending, follows = list(self.plan.first), self.plan.follows
+        seen = self.plan.recorded if self.plan.collected else None
+        while pending:
+            judged = seen or self.plan.recorded
+            if judged is not None and follows:
+                pending += [runbooks.find(name) for name in _after(judged)]
+                follows = False
+            # One of them looks, and the others judge what it saw: they need not wait for each other.
+            now = pending if judged is not None else pending[:1]
+            pending = pending[len(now) :]
+            execute = functools.partial(self._execute, nursery=nursery, recorded=seen is not None)
+            executed += runner.side_by_side(now, execute, self.broken.set)
+            seen = _evidence(self.draft)
+        return executed
+
+    def _execute(self, source: Path, *, nursery: Nursery | None, recorded: bool) -> Execution:
+        left = self.last - time.monotonic()
+        if self._stopped() or left <= 0:
+            return not_run(source.stem)
+        self.progress(f"{source.stem} …")
+        done = runner.execute(
+            source,
+            self.draft.folder / source.name,
+            parameters=self._parameters(source, recorded=recorded),
+            environment=self.environment,
+            run=self.draft.id,
+            seconds=left,
+            cell_seconds=self.cell_seconds,
+            practice=self.plan.practice,
+            hidden=self.hidden,
+            stopped=self._stopped,
+            nursery=nursery,
+        )
+        self.progress(f"{source.stem} {done.state}, {done.seconds:.1f} s{': ' * bool(done.problem)}{done.problem}")
+        return done
+
+    def _parameters(self, source: Path, *, recorded: bool) -> dict[str, Value]:
+        """What a notebook is given, and the run's own record in place of what it would look at, if there is one by now."""
+        known = {parameter.name for parameter in self.plan.declared[source]}
+        values = {name: value for name, value in self.plan.values.items() if name in known}
+        if "evidence" not in known or not recorded:
+            return values
+        # What was pasted, or seen from another place, is in the record by now.
+        values = {name: value for name, value in values.items() if name not in (*BEFORE_A_RECORD, "repeat")}
+        # The folder stands for all attempts in it.
+        folder = self.draft.folder
+        return {**values, "evidence": str(folder / EVIDENCE_FILE if len(self.plan.collected) < 2 else folder)}
+
+    def _stopped(self) -> bool:
+        return self.interrupted.is_set() or self.broken.is_set()
 
 
 def archive_record(root: Path, evidence: Evidence, verdict: Verdict) -> Path:
@@ -308,14 +307,6 @@ def archive_record(root: Path, evidence: Evidence, verdict: Verdict) -> Path:
     return find_run(root, str(path))
 
 
-def _looks_at(declared: Mapping[Path, Sequence[runbooks.Parameter]]) -> archives.Kind:
-    """What these notebooks look at: an archive or a fleet, if each takes that instead of a route, else a path."""
-    names = [{parameter.name for parameter in parameters} for parameters in declared.values()]
-    if all("archive" in known for known in names):
-        return "audit"
-    return "fleet" if all("records" in known for known in names) else "run"
-
-
 def _after(evidence: Evidence) -> list[str]:
     """What follows on the first notebooks: the branch that the verdict calls for, if an answer changed the owner, and the packet."""
     verdict = diagnose(evidence)
@@ -323,61 +314,6 @@ def _after(evidence: Evidence) -> list[str]:
         return [AFTER_SUCCESS]
     taken = branch(evidence, verdict)
     return [taken, AFTER_A_FAULT] if taken else [AFTER_A_FAULT]
-
-
-def _chosen(names: Sequence[str]) -> list[Path]:
-    chosen = [runbooks.find(name) for name in names or FIRST]
-    twice = sorted({source.stem for source in chosen if chosen.count(source) > 1})
-    if twice:
-        raise ParameterError(f"{', '.join(twice)} is named twice, and a run holds each notebook once. Nothing was run.")
-    return chosen
-
-
-def _as_archived(path: Path) -> Evidence:
-    """A record that is to be judged and archived once more. One of a run that was changed would be vouched for by the new one.
-
-    Raises:
-        ValueError: It lies in a run that is not as it was archived, or is no record.
-        OSError: It cannot be read.
-    """
-    data = read_record(path)
-    archived = vouched_for(file_of(path), data)
-    if (
-        archived
-        and archived.problems
-        and not (archived.entry is None and file_of(path).parent.name.endswith(UNFINISHED))
-    ):
-        changed = archived.problems[0]
-        raise ValueError(
-            f"{path} lies in a run that is not as it was archived: {changed.path} {changed.what}. Look at that run, with oairunbook archive verify; "
-            "a copy of the file elsewhere is taken as any other record"
-        )
-    return load_evidence(data)
-
-
-def _checked_together(values: Mapping[str, Value], *, alone: bool) -> Evidence | None:
-    """What no declared type says: values out of range, that exclude each other, or that name a record nobody can read.
-
-    Returns the record that `evidence` names. The notebooks check the same again, for plain papermill.
-    """
-    try:
-        check_values(values)
-        for name in ("failing", "other"):
-            if values.get(name):
-                read(str(values[name]))
-        recorded = _as_archived(Path(str(values["evidence"]))) if values.get("evidence") else None
-        if values.get("records"):
-            Path(str(values["records"])).stat()
-    except OSError as error:
-        raise ParameterError(f"{error.filename} cannot be read: {error.strerror}. Nothing was run.") from error
-    except ValueError as error:
-        raise ParameterError(f"{error}. Nothing was run.") from error
-    if values.get("repeat", 1) != 1 and not alone:
-        raise ParameterError(
-            "In a run of several notebooks the evidence is collected once, by the first of them, so repeat says nothing. "
-            f"Run {AFTER_SUCCESS} alone. Nothing was run."
-        )
-    return recorded
 
 
 def _finish(

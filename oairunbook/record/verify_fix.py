@@ -20,7 +20,8 @@ from oairunbook.record.archive.find import archive_root, find_run
 from oairunbook.record.archive.index import open_index
 from oairunbook.record.archive.mirror import address
 from oairunbook.record.archive.reading import vouched_for
-from oairunbook.record.run import AFTER_SUCCESS, Run, run
+from oairunbook.record.plan import AFTER_SUCCESS
+from oairunbook.record.run import Run, run
 from oairunbook.record.runbooks import ParameterError, Value
 from oairunbook.record.source import EVIDENCE_FILE
 from oairunbook.records import dataclass

@@ -13,7 +13,7 @@ from oairunbook.diagnose import diagnose
 from oairunbook.evidence import Evidence
 from oairunbook.record import runbooks
 from oairunbook.record.files import make_private, write_whole
-from oairunbook.record.run import AFTER_SUCCESS
+from oairunbook.record.plan import AFTER_SUCCESS
 from oairunbook.record.runbooks import Value
 from oairunbook.record.source import EVIDENCE_FILE
 from oairunbook.record.verify_fix import as_often_as_it_takes
