@@ -85,14 +85,18 @@ def _writable(target: str | None) -> str | None:
         raise click.UsageError(f"--json {target}: this is a folder. Nothing was sent.")
     if not path.parent.is_dir():
         raise click.UsageError(f"--json {target}: there is no folder {path.parent}. Nothing was sent.")
-    if not os.access(path if _is_special(path) else path.parent, os.W_OK):
+    if not os.access(path if is_special(path) else path.parent, os.W_OK):
         raise click.UsageError(f"--json {target}: may not be written. Nothing was sent.")
     return target
 
 
-def _is_special(path: Path) -> bool:
-    """A pipe or a device is written to, never replaced."""
-    return path.exists() and not path.is_file()
+def is_special(path: Path) -> bool:
+    """A pipe or a device is written to, never replaced, nor is a name of an open stream (`/dev/stdout`), wherever that leads.
+
+    As root a file in the place of `/dev/null` would break the machine.
+    """
+    names = (path.parent.resolve(), *((Path(path.parent, path.readlink()),) if path.is_symlink() else ()))
+    return any(name.is_relative_to("/proc") for name in names) or (path.exists() and not path.is_file())
 
 
 class NotWrittenError(click.ClickException):
@@ -114,7 +118,7 @@ def write_pieces(pieces: Iterable[str], target: str) -> None:
         return
     path = Path(target)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    special = _is_special(path)
+    special = is_special(path)
     try:
         with (path if special else partial).open("w", encoding="utf-8", errors="backslashreplace") as file:
             file.writelines(pieces)

@@ -347,6 +347,23 @@ def test_a_result_that_cannot_be_written_after_all_is_a_failure_of_the_tool(evid
     assert "cause    unknown" in done.stdout, "the verdict was shown before"
 
 
+@pytest.mark.parametrize("into", ["a pipe", "a file"])
+def test_a_name_of_the_standard_output_is_written_to_and_never_replaced(
+    evidence: Evidence, tmp_path: Path, into: str
+) -> None:
+    """As root `--json /dev/stdout >FILE` put a file in the place of the link, for the whole machine."""
+    (tmp_path / "evidence.json").write_text(dumps(evidence))
+    (tmp_path / "stdout").symlink_to("/proc/self/fd/1")
+    with (tmp_path / "out").open("w+") as file:
+        keywords = {"capture_output": False, "stdout": file, "stderr": subprocess.PIPE} if into == "a file" else {}
+        done = program("diagnose", "evidence.json", "--json", "stdout", cwd=tmp_path, **keywords)
+        file.seek(0)
+        said = done.stdout or file.read()
+    assert (tmp_path / "stdout").is_symlink()
+    assert done.returncode == 3
+    assert '"schema": "oairunbook.verdict/1"' in said
+
+
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 def test_a_store_that_this_user_may_not_look_at_is_a_verdict_and_no_failure_of_the_tool(
     variable: str, healthy: Lab, tmp_path: Path

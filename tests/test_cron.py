@@ -314,6 +314,19 @@ def test_a_wrong_call_says_what_is_wrong_and_runs_nothing(tmp_path: Path, option
     assert not (tmp_path / "archive").exists()
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/proc/self/fd/1"), os.mkdir])
+def test_metrics_take_the_place_of_a_file_alone(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """As root `--prom /dev/null` put a file in the place of the device, and `/dev/stdout` one in that of the link."""
+    make(tmp_path / "x.prom")
+    before = (tmp_path / "x.prom").lstat().st_ino
+    call = [*PROGRAM, "run", "--cron", "--prom", str(tmp_path / "x.prom"), "--archive", str(tmp_path / "archive")]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "this is no file" in done.stderr
+    assert not (tmp_path / "archive").exists()
+    assert (tmp_path / "x.prom").lstat().st_ino == before
+
+
 def test_a_check_that_the_applications_code_ended_is_no_verdict_and_no_fault_of_the_archive(tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     (tmp_path / "leaving_llm.py").write_text("import os\n\ndef make():\n    os._exit(0)\n")
@@ -386,6 +399,17 @@ def test_a_webhook_that_sends_a_byte_now_and_then_holds_up_no_turn() -> None:
         assert "did not answer within" in notify.post(url, {}, seconds=1, interrupted=threading.Event())
         ended.set()
         dripping.join()
+
+
+def test_a_webhook_behind_a_socks_proxy_that_nothing_here_speaks_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    """That fault is one of those that a job is there to tell: no traceback, and not that an answer did not come."""
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    told = notify.post("http://192.0.2.1/", {}, seconds=5, interrupted=threading.Event())
+    assert told == "the webhook could not be reached: ImportError"
+    assert not recwarn.list, "no thread ended by an exception"
 
 
 @pytest.mark.parametrize("make", [lambda path, to: path.symlink_to(to), lambda path, _: os.mkfifo(path)])

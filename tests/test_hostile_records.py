@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from oairunbook.cli import cli
-from oairunbook.evidence import dumps
+from oairunbook.diagnose import diagnose
+from oairunbook.evidence import EvidenceError, dumps, load_evidence
 from oairunbook.record.archive import MANIFEST
 from oairunbook.record.archive.chain import CHAIN, ArchiveError
 from oairunbook.record.files import read_kept
@@ -21,6 +23,7 @@ from oairunbook.record.run import archive_record
 
 from .test_archive_commands import FAULT, SEEN
 
+RECORDED = Path(__file__).parent / "cases" / "recorded"
 OWN = "what-only-the-reader-may-read"
 TOO_DEEP = '{"a":' * 60_000 + "1" + "}" * 60_000
 NO_TYPES = json.dumps(
@@ -153,6 +156,46 @@ def test_names_in_a_manifest_and_in_a_chain_lead_nowhere(tmp_path: Path) -> None
     assert {"path": CHAIN, "what": "line 2 is no line of a chain"} in checked["problems"]
     assert call("archive", "prune", "--before", "2099-01-01", "--archive", str(archive)).exit_code in (0, 2)
     assert (tmp_path / "own.txt").read_text() == OWN
+
+
+def fields_of(item: Any) -> set[str]:
+    """The names of all fields of a document that hold something."""
+    if isinstance(item, dict):
+        return {key for key, value in item.items() if value}.union(*map(fields_of, item.values()))
+    return set().union(*map(fields_of, item)) if isinstance(item, list) else set()
+
+
+def other_texts(item: Any, field: str, text: str) -> Any:
+    """The same document with this text in every place of that field."""
+
+    def other(value: Any, within: str) -> Any:
+        if isinstance(value, dict):
+            return {key: other(one, key) for key, one in value.items()}
+        if isinstance(value, list):
+            return [other(one, within) for one in value]
+        return text if within == field and isinstance(value, str) else value
+
+    return other(item, "")
+
+
+@pytest.mark.parametrize("text", ["", "what nobody expects here", "https://["])
+def test_a_record_in_which_a_text_is_none_of_its_kind_is_judged_or_refused(text: str) -> None:
+    """An address that is none ended in a traceback, and with the status of a tool that failed."""
+    documents = [json.loads(path.read_text("utf-8"))["evidence"] for path in sorted(RECORDED.glob("*.json"))]
+    of: dict[str, list[Any]] = {}
+    for document in documents:
+        for field in fields_of(document):
+            of.setdefault(field, []).append(document)
+    judged = 0
+    for field, some in of.items():
+        for document in some[:: max(1, len(some) // 4)]:
+            try:
+                evidence = load_evidence(json.dumps(other_texts(document, field, text)))
+            except EvidenceError:
+                continue
+            assert diagnose(evidence).cause
+            judged += 1
+    assert judged > 100, "most texts may be anything"
 
 
 def test_a_file_of_a_record_is_read_whole_and_what_is_none_is_an_error(tmp_path: Path) -> None:

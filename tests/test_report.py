@@ -210,6 +210,19 @@ def test_the_command_writes_one_private_file_and_says_where(tmp_path: Path, monk
     assert call(str(run), "-o", "-").stdout == report(run).html
 
 
+def test_a_name_of_an_open_stream_is_written_to_and_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root `-o /dev/stdout >FILE` put a file in the place of the link, and `-o /dev/null` one in that of the device."""
+    monkeypatch.chdir(tmp_path)
+    archived(tmp_path / "archive")
+    with Path("kept").open("w+", encoding="utf-8") as file:
+        Path("out").symlink_to(f"/proc/self/fd/{file.fileno()}")
+        assert call("latest", "-o", "out").exit_code == 0
+        assert file.read() == report(find_run(tmp_path / "archive", "latest")).html
+    assert Path("out").is_symlink()
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [

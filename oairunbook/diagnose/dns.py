@@ -7,6 +7,7 @@ import ipaddress
 from oairunbook.diagnose.catalogue import Cause, Finding
 from oairunbook.diagnose.chain import SHORTEST_WAIT_SECONDS
 from oairunbook.diagnose.reading import (
+    address_of,
     attempts,
     cite,
     counter_test,
@@ -356,8 +357,9 @@ def _private_address(evidence: Evidence) -> Finding | None:
 
 
 def _is_private(address: str) -> bool:
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(parsed, "ipv4_mapped", None) or parsed
+    mapped = address_of(address)
+    if mapped is None:
+        return False
     shared = mapped.version == 4 and mapped in CARRIER_GRADE_NAT
     if is_documentation(mapped):
         return False
@@ -394,8 +396,9 @@ def _sinkhole(evidence: Evidence) -> Finding | None:
 
 
 def _is_block_address(address: str, host: str) -> bool:
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(parsed, "ipv4_mapped", None) or parsed
+    mapped = address_of(address)
+    if mapped is None:
+        return False
     if mapped.is_loopback:
         # Names of this machine's own may well live there.
         return is_public_name(host)

@@ -196,16 +196,20 @@ def is_documentation(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> 
     return any(address.version == net.version and address in net for net in _DOCUMENTATION)
 
 
+def address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address, without its zone, and of one that is mapped into IPv6 the one that is meant (RFC 4291 section 2.5.5.2); None of what is none."""
+    try:
+        parsed = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        # A record that somebody else made may hold anything here.
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
+
+
 def reach_of(addresses: tuple[str, ...]) -> Literal["private", "public", "mixed", "no address"]:
     """Whether addresses are private ones (RFC 1918, RFC 4193, loopback), public ones, both, or none."""
-    kinds = set()
-    for address in addresses:
-        try:
-            parsed = ipaddress.ip_address(address.partition("%")[0])
-            kinds.add(parsed.is_private and not is_documentation(parsed))
-        except ValueError:
-            # A record that somebody else made may hold anything here.
-            continue
+    parsed = [address for address in map(address_of, addresses) if address is not None]
+    kinds = {address.is_private and not is_documentation(address) for address in parsed}
     if not kinds:
         return "no address"
     return "mixed" if len(kinds) == 2 else "private" if True in kinds else "public"

@@ -255,8 +255,8 @@ def packet(run: str, owner: Owner | None, archive: str, hide: frozenset[str], js
     audits. A run that was killed before its packet was written gets one from its evidence. With --hide it leaves your company without the
     names of your network: of a host stays a token, by which your own archive knows it.
 
-    Exit status: 0, or 1 if the run is not as it was archived or nothing vouches for it, as for one that was killed; what, is told in the
-    packet and on standard error. 2 if it cannot be read.
+    Exit status: 0, or 1 if what is handed over of the run, which no notebook is, is not as it was archived or nothing vouches for it, as for
+    one that was killed; what, is told in the packet and on standard error. 2 if it cannot be read.
     """
     import json
     from dataclasses import asdict

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from oairunbook.output import EXIT_INCONCLUSIVE, NotWrittenError, inert, say
+from oairunbook.output import EXIT_INCONCLUSIVE, NotWrittenError, inert, is_special, say
 from oairunbook.record import cron
 from oairunbook.record.archive.chain import ArchiveError
 from oairunbook.record.archive.find import archive_root
@@ -35,7 +35,7 @@ def settings(
     """The settings of a turn from the options of `run`; *place* are those that say from where to look.
 
     Raises:
-        click.UsageError: A parameter says nothing to a check, or the metrics have no folder.
+        click.UsageError: A parameter says nothing to a check, or the metrics have no folder or would replace what is no file.
     """
     unknown = [name for name, _ in given if name not in _OF_THE_CHECK]
     if unknown:
@@ -44,6 +44,9 @@ def settings(
         )
     if metrics and not Path(metrics).parent.is_dir():
         raise click.UsageError(f"--prom {metrics}: there is no folder {Path(metrics).parent}. Nothing was run.")
+    if metrics and is_special(Path(metrics)):
+        what = "this is no file, and metrics take the place of what is there"
+        raise click.UsageError(f"--prom {metrics}: {what}. Nothing was run.")
     looked = (text for name, value in given for text in (f"--{name.replace('_', '-')}", value))
     try:
         root = archive_root(archive, environment).absolute()

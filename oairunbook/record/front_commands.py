@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from oairunbook.options import hide_option
-from oairunbook.output import NotWrittenError, examples, inert, say
+from oairunbook.output import NotWrittenError, examples, inert, is_special, say
 from oairunbook.record.running import end_if_changed
 from oairunbook.record.working import Copies, copy_notebooks
 
@@ -122,8 +122,12 @@ def report(run: str, out: str | None, archive: str, hide: frozenset[str]) -> Non
     name = folder.resolve().name
     identity = re.search("-([0-9a-f]{8})(?:-|$)", name)
     target = Path(out or (f"run-{identity[1] if identity else 'hidden'}.html" if hide else f"{name}.html"))
+    data = text.encode("utf-8", "backslashreplace")
     try:
-        write_whole(target, text.encode("utf-8", "backslashreplace"))
+        if is_special(target):
+            target.write_bytes(data)
+        else:
+            write_whole(target, data)
     except OSError as error:
         raise NotWrittenError(inert(f"{target} cannot be written: {error.strerror}")) from error
     say(f"{inert(str(target))}\n")

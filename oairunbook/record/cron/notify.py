@@ -77,7 +77,8 @@ def post(url: str, document: Mapping[str, Any], *, seconds: float, interrupted: 
             # Its status is all that counts: what it says may have no end.
             with httpx.stream("POST", url, json=dict(document), timeout=seconds, follow_redirects=False) as answer:
                 said.append("" if answer.is_success else f"the webhook answered with status {answer.status_code}")
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError, OSError) as error:
+            # ImportError: the variables ask for a SOCKS proxy, and what speaks it is not installed.
             said.append(f"the webhook could not be reached: {type(error).__name__}")
 
     # httpx limits the wait for each byte; who sends one a second would hold up the turn.
