@@ -6,6 +6,7 @@ line in the log and the metrics are all. Standard output stays empty unless the 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -28,6 +29,7 @@ from oairunbook.record.archive.mirror import address, url_of
 from oairunbook.record.archive.put import put_earlier, waiting
 from oairunbook.record.archive.signing import SigningKeyError, load_signer, sign_key_file
 from oairunbook.record.cron import notify
+from oairunbook.record.cron.checking import CheckEndedError, checked
 from oairunbook.record.cron.metrics import write_metrics
 from oairunbook.record.cron.state import Job, Remembered, StillRunningError
 from oairunbook.record.cron.within import run_within
@@ -41,8 +43,6 @@ from oairunbook.verdict import Verdict, load_verdict
 
 DEFAULT_LIMIT_SECONDS = 300.0
 _PROOF_EVERY = timedelta(days=1)
-_LONGEST_ERROR = 300
-_MOST_ERROR_BYTES = 1 << 20
 _TELLING_SECONDS = 10.0
 """Of the limit, kept for those who are to be told of a change."""
 
@@ -84,14 +84,6 @@ class Turn:
     run: Path | None = None
 
 
-class _CheckEndedError(Exception):
-    """The check gave no verdict."""
-
-    def __init__(self, exit_status: int, text: str) -> None:
-        super().__init__(text)
-        self.exit_status = exit_status
-
-
 def turn(
     settings: Settings,
     environment: Mapping[str, str],
@@ -108,7 +100,8 @@ def turn(
     began = time.monotonic()
     try:
         with job.turn():
-            taken = _take(job, settings, environment, interrupted, began)
+            under_way = _Turn(job=job, settings=settings, environment=environment, interrupted=interrupted, began=began)
+            taken = under_way.take()
     except StillRunningError as error:
         # Its exit status must not say that the path is healthy: nobody has looked.
         taken = Turn(exit_status=EXIT_INCONCLUSIVE, line=f"skipped: {error}")
@@ -121,177 +114,152 @@ def turn(
     return taken
 
 
-def _take(
-    job: Job, settings: Settings, environment: Mapping[str, str], interrupted: threading.Event, began: float
-) -> Turn:
-    before = job.recall()
-    try:
-        evidence, verdict, status = _check(settings, environment, interrupted)
-    except _CheckEndedError as ended:
-        return Turn(exit_status=ended.exit_status, line=f"no verdict: {ended}")
-    now = _now()
-    same = before.says_the_same(verdict)
-    this = replace(
-        before,
-        owner=verdict.owner,
-        cause=verdict.cause,
-        pattern=verdict.pattern or "",
-        since=before.since if same else now,
-        checked_at=now,
-        last_success=now if verdict.cause == "ok" else before.last_success,
-    )
-    # A first turn that finds the path healthy is no news.
-    told = None if same or (not before.cause and verdict.cause == "ok") else before
-    ways = [way for way in _ways(settings, environment) if told is not None or way in before.untold.split()]
-    changed_from = told if told is not None else before.before_untold()
-    problems: list[str] = []
-    kept: Run | None = None
-    if not same or _is_due(before.archived_at, now):
-        left = settings.limit - (time.monotonic() - began) - bool(ways) * min(_TELLING_SECONDS, settings.limit / 4)
+@dataclasses.dataclass(slots=True, kw_only=True)
+class _Turn:
+    """A turn under way."""
+
+    job: Job
+    settings: Settings
+    environment: Mapping[str, str]
+    interrupted: threading.Event
+    began: float
+    """On the monotonic clock."""
+
+    problems: list[str] = dataclasses.field(default_factory=list)
+    """What went wrong beside the path itself, for the log."""
+
+    def take(self) -> Turn:
+        """Check, archive what is due, tell whoever wants to know of a change, and remember it."""
+        before = self.job.recall()
         try:
-            kept = _archive(job, settings, evidence, environment, interrupted, left)
-            name = str(kept.path.relative_to(job.archive.absolute())).removesuffix(UNFINISHED)
-            this = replace(this, archived_at=now, run=name)
-        except (BrokenOffError, ValueError, OSError) as error:
-            # Whoever has to know of the change is told all the same.
-            problems.append(str(error))
-            # And no day goes by before it is tried again: the next turn archives it.
-            this = replace(this, archived_at="")
-    document = notify.change(
-        verdict,
-        changed_from,
-        host=evidence.runtime.host,
-        endpoint=evidence.route.host,
-        run=address(kept.path) if kept is not None else "",
-        practice=evidence.practice,
-    )
-    untold = []
-    for way in ways:
-        left = max(settings.limit - (time.monotonic() - began), 1.0)
-        if problem := _tell(way, settings, environment, document, left, interrupted):
-            untold.append(way)
-            problems.append(f"{problem}; the next turn tells it again")
-    this = this.with_untold(untold, changed_from)
-    if kept is not None and kept.waiting:
-        problems.append(kept.waiting)
-    if kept is not None and not kept.whole:
-        problems.append("a notebook did not run to its end")
-    if problems or (kept is not None and kept.interrupted):
-        status = EXIT_INTERRUPTED if interrupted.is_set() else EXIT_TOOL_FAILED
-    seconds = time.monotonic() - began
-    if settings.metrics is not None:
-        try:
-            write_metrics(settings.metrics, evidence, verdict, this, seconds=seconds, exit_status=status)
-        except OSError as error:
-            problems.append(f"{settings.metrics} cannot be written: {error.strerror}")
-            status = EXIT_TOOL_FAILED
-    job.remember(this)
-    line = f"{verdict.owner} {verdict.cause} ({verdict.certainty or 'undecided'}), {'since' if same else 'new,'} {this.since}, {seconds:.1f} s"
-    line += f", archived {this.run}" if kept is not None and not kept.waiting else ""
-    patience = Patience(began + settings.limit, interrupted.is_set)
-    waits = _put_earlier(job, settings, environment, patience) if kept is None and url_of(job.archive) else 0
-    line += f", {waits} runs wait to be put" if waits else ""
-    return Turn(
-        exit_status=status,
-        line="; ".join((line, *problems)),
-        evidence=evidence,
-        verdict=verdict,
-        before=told,
-        run=kept.path if kept is not None else None,
-    )
-
-
-def _check(
-    settings: Settings, environment: Mapping[str, str], interrupted: threading.Event
-) -> tuple[Evidence, Verdict, int]:
-    """A check in a process of its own: it can be ended in time, and it sees the environment that the notebooks will see.
-
-    Raises:
-        _CheckEndedError: It gave no verdict.
-    """
-    with scratch() as folder:
-        file = folder / "check.json"
-        command = [sys.executable, "-P", "-m", "oairunbook.cli", "check", "-q", "--archive", str(settings.archive)]
-        said = folder / "errors"
-        with said.open("xb") as errors:
-            status = run_within(
-                [*command, "--json", str(file), *settings.options],
-                seconds=settings.limit,
-                interrupted=interrupted,
-                environment=environment,
-                errors=errors,
+            evidence, verdict, status = checked(
+                self.settings.archive,
+                self.settings.options,
+                self.environment,
+                seconds=self.settings.limit,
+                interrupted=self.interrupted,
             )
-        if status is None and interrupted.is_set():
-            raise _CheckEndedError(EXIT_INTERRUPTED, "interrupted while the check was under way")
-        if status is None:
-            raise _CheckEndedError(EXIT_TOOL_FAILED, f"the check did not end within {settings.limit:g} s")
-        if status not in (0, 1, EXIT_INCONCLUSIVE):
-            with said.open("rb") as errors:
-                errors.seek(max(0, errors.seek(0, os.SEEK_END) - _MOST_ERROR_BYTES))
-                text = errors.read().decode("utf-8", "replace").strip()
-            told = Secrets.from_environment(environment).with_urls(*settings.options).redact_text(text)
-            raise _CheckEndedError(status, f"the check ended with status {status}: {told[-_LONGEST_ERROR:]}")
-        if not file.exists():
-            # Python itself ends with 1 where it cannot start, and a sitecustomize may end it with any status.
-            raise _CheckEndedError(EXIT_TOOL_FAILED, f"the check ended with status {status} and told nothing")
-        document = json.loads(file.read_bytes())
-    return (
-        load_evidence(json.dumps(document["evidence"])),
-        load_verdict(json.dumps(document["verdict"])),
-        status,
-    )
-
-
-def _archive(
-    job: Job,
-    settings: Settings,
-    evidence: Evidence,
-    environment: Mapping[str, str],
-    interrupted: threading.Event,
-    seconds: float,
-) -> Run:
-    """The notebooks over what the check has just seen."""
-    make_private(job.archive)
-    with tempfile.TemporaryDirectory(prefix=".cron-", dir=job.archive) as folder:
-        record = Path(folder) / "evidence.json"
-        write_whole(record, dumps(evidence).encode())
-        return run_notebooks(
-            (),
-            [*settings.given, ("evidence", str(record))],
-            archive=str(job.archive),
-            sign_key=settings.sign_key,
-            environment=environment,
-            interrupted=interrupted,
-            seconds=max(seconds, 1.0),
+        except CheckEndedError as ended:
+            return Turn(exit_status=ended.exit_status, line=f"no verdict: {ended}")
+        now = _now()
+        same = before.says_the_same(verdict)
+        this = before.after(verdict, now)
+        # A first turn that finds the path healthy is no news.
+        told = None if same or (not before.cause and verdict.cause == "ok") else before
+        ways = [way for way in self._ways() if told is not None or way in before.untold.split()]
+        changed_from = told if told is not None else before.before_untold()
+        kept: Run | None = None
+        if not same or _is_due(before.archived_at, now):
+            kept, this = self._kept(evidence, this, now, reserve=bool(ways))
+        document = notify.change(
+            verdict,
+            changed_from,
+            host=evidence.runtime.host,
+            endpoint=evidence.route.host,
+            run=address(kept.path) if kept is not None else "",
+            practice=evidence.practice,
+        )
+        this = this.with_untold([way for way in ways if not self._tells(way, document)], changed_from)
+        self.problems += _shortcomings(kept)
+        if self.problems or (kept is not None and kept.interrupted):
+            status = EXIT_INTERRUPTED if self.interrupted.is_set() else EXIT_TOOL_FAILED
+        seconds = self._seconds()
+        if not self._measured(evidence, verdict, this, seconds, status):
+            status = EXIT_TOOL_FAILED
+        self.job.remember(this)
+        line = f"{verdict.owner} {verdict.cause} ({verdict.certainty or 'undecided'}), {'since' if same else 'new,'} {this.since}, {seconds:.1f} s"
+        line += f", archived {this.run}" if kept is not None and not kept.waiting else ""
+        waits = self._put_earlier() if kept is None and url_of(self.job.archive) else 0
+        line += f", {waits} runs wait to be put" if waits else ""
+        return Turn(
+            exit_status=status,
+            line="; ".join((line, *self.problems)),
+            evidence=evidence,
+            verdict=verdict,
+            before=told,
+            run=kept.path if kept is not None else None,
         )
 
+    def _seconds(self) -> float:
+        return time.monotonic() - self.began
 
-def _put_earlier(job: Job, settings: Settings, environment: Mapping[str, str], patience: Patience) -> int:
-    """What an earlier turn could not put on object storage. Returns how many runs still wait; that stands in the log alone."""
-    try:
-        return put_earlier(job.archive, load_signer(sign_key_file(settings.sign_key, environment)), patience)
-    except SigningKeyError:
-        return len(waiting(job.archive))
+    def _kept(self, evidence: Evidence, this: Remembered, now: str, *, reserve: bool) -> tuple[Run | None, Remembered]:
+        """The run in which the verdict was archived, if it was, and what is to be remembered of it. *reserve* leaves time to tell somebody."""
+        left = self.settings.limit - self._seconds() - reserve * min(_TELLING_SECONDS, self.settings.limit / 4)
+        try:
+            kept = self._archive(evidence, left)
+            name = str(kept.path.relative_to(self.job.archive.absolute())).removesuffix(UNFINISHED)
+        except (BrokenOffError, ValueError, OSError) as error:
+            # Whoever has to know of the change is told all the same.
+            self.problems.append(str(error))
+            # And no day goes by before it is tried again: the next turn archives it.
+            return None, replace(this, archived_at="")
+        return kept, replace(this, archived_at=now, run=name)
+
+    def _archive(self, evidence: Evidence, seconds: float) -> Run:
+        """The notebooks over what the check has just seen."""
+        make_private(self.job.archive)
+        with tempfile.TemporaryDirectory(prefix=".cron-", dir=self.job.archive) as folder:
+            record = Path(folder) / "evidence.json"
+            write_whole(record, dumps(evidence).encode())
+            return run_notebooks(
+                (),
+                [*self.settings.given, ("evidence", str(record))],
+                archive=str(self.job.archive),
+                sign_key=self.settings.sign_key,
+                environment=self.environment,
+                interrupted=self.interrupted,
+                seconds=max(seconds, 1.0),
+            )
+
+    def _ways(self) -> list[str]:
+        """How somebody is told of a change."""
+        ways = [("command", self.settings.on_change), ("webhook", self.environment.get(notify.WEBHOOK_VARIABLE))]
+        return [way for way, where in ways if where]
+
+    def _tells(self, way: str, document: Mapping[str, Any]) -> bool:
+        """Whether somebody was told in this way."""
+        left = max(self.settings.limit - self._seconds(), 1.0)
+        if way == "command":
+            problem = notify.run_command(
+                self.settings.on_change, document, self.environment, seconds=left, interrupted=self.interrupted
+            )
+        else:
+            address_of_webhook = self.environment[notify.WEBHOOK_VARIABLE]
+            problem = notify.post(address_of_webhook, document, seconds=left, interrupted=self.interrupted)
+        if problem:
+            self.problems.append(f"{problem}; the next turn tells it again")
+        return not problem
+
+    def _measured(self, evidence: Evidence, verdict: Verdict, this: Remembered, seconds: float, status: int) -> bool:
+        """Whether the metrics were written, if they were asked for."""
+        if self.settings.metrics is None:
+            return True
+        try:
+            write_metrics(self.settings.metrics, evidence, verdict, this, seconds=seconds, exit_status=status)
+        except OSError as error:
+            self.problems.append(f"{self.settings.metrics} cannot be written: {error.strerror}")
+            return False
+        return True
+
+    def _put_earlier(self) -> int:
+        """What an earlier turn could not put on object storage. Returns how many runs still wait; that stands in the log alone."""
+        patience = Patience(self.began + self.settings.limit, self.interrupted.is_set)
+        try:
+            signer = load_signer(sign_key_file(self.settings.sign_key, self.environment))
+        except SigningKeyError:
+            return len(waiting(self.job.archive))
+        return put_earlier(self.job.archive, signer, patience)
 
 
-def _ways(settings: Settings, environment: Mapping[str, str]) -> list[str]:
-    """How somebody is told of a change."""
-    ways = [("command", settings.on_change), ("webhook", environment.get(notify.WEBHOOK_VARIABLE))]
-    return [way for way, where in ways if where]
-
-
-def _tell(
-    way: str,
-    settings: Settings,
-    environment: Mapping[str, str],
-    document: Mapping[str, Any],
-    seconds: float,
-    interrupted: threading.Event,
-) -> str:
-    """What went wrong, or nothing."""
-    if way == "command":
-        return notify.run_command(settings.on_change, document, environment, seconds=seconds, interrupted=interrupted)
-    return notify.post(environment[notify.WEBHOOK_VARIABLE], document, seconds=seconds, interrupted=interrupted)
+def _shortcomings(kept: Run | None) -> list[str]:
+    """What is missing of a run that was archived."""
+    if kept is None:
+        return []
+    return [
+        *([kept.waiting] if kept.waiting else []),
+        *([] if kept.whole else ["a notebook did not run to its end"]),
+    ]
 
 
 def _is_due(archived_at: str, now: str) -> bool:

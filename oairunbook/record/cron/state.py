@@ -63,6 +63,18 @@ class Remembered:
         intermittent = (self.pattern == "intermittent", verdict.pattern == "intermittent")
         return (self.owner, self.cause) == (verdict.owner, verdict.cause) and intermittent[0] == intermittent[1]
 
+    def after(self, verdict: Verdict, now: str) -> Remembered:
+        """What is to be remembered once *verdict* was reached at *now*."""
+        return replace(
+            self,
+            owner=verdict.owner,
+            cause=verdict.cause,
+            pattern=verdict.pattern or "",
+            since=self.since if self.says_the_same(verdict) else now,
+            checked_at=now,
+            last_success=now if verdict.cause == "ok" else self.last_success,
+        )
+
     def times(self) -> tuple[str, ...]:
         """All that are in it."""
         return self.since, self.checked_at, self.last_success, self.archived_at, self.told_since
