@@ -7,11 +7,8 @@ line in the log and the metrics are all. Standard output stays empty unless the 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import random
 import socket
-import sys
 import tempfile
 import threading
 import time
@@ -21,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from oairunbook.evidence import Evidence, dumps, load_evidence
+from oairunbook.evidence import Evidence, dumps
 from oairunbook.output import EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_TOOL_FAILED
 from oairunbook.record.archive.chain import UNFINISHED
 from oairunbook.record.archive.lock import Patience
@@ -32,14 +29,11 @@ from oairunbook.record.cron import notify
 from oairunbook.record.cron.checking import CheckEndedError, checked
 from oairunbook.record.cron.metrics import write_metrics
 from oairunbook.record.cron.state import Job, Remembered, StillRunningError
-from oairunbook.record.cron.within import run_within
 from oairunbook.record.files import make_private, write_whole
 from oairunbook.record.run import BrokenOffError, Run
 from oairunbook.record.run import run as run_notebooks
-from oairunbook.record.scratch import scratch
 from oairunbook.records import dataclass
-from oairunbook.redaction import Secrets
-from oairunbook.verdict import Verdict, load_verdict
+from oairunbook.verdict import Verdict
 
 DEFAULT_LIMIT_SECONDS = 300.0
 _PROOF_EVERY = timedelta(days=1)
