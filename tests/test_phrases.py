@@ -15,7 +15,7 @@ import oairunbook.diagnose.pasted
 import oairunbook.read
 from oairunbook.diagnose.pasted.signs import SIGNS
 from oairunbook.phrases import PhraseIndex, Phrases
-from oairunbook.read import errors, marks
+from oairunbook.read import errors, providers
 from oairunbook.services import OTHER_SERVICES, VENDORS
 from tests import corpus
 
@@ -27,7 +27,7 @@ MODULES = [
 READ = [value for module in MODULES for value in vars(module).values() if isinstance(value, Phrases)]
 NESTED = [
     *(sign.phrases for sign in SIGNS),
-    *(mark for mark, _, _ in marks.GATEWAYS),
+    *(phrases for provider in providers.PROVIDERS for _, phrases in provider.marks()),
     *(pattern for pattern, _ in errors._VERIFY),
     *(pattern for _, pattern in errors._OTHER_PHASES),
 ]

@@ -59,6 +59,40 @@ def test_the_same_error_on_a_gateway_route_belongs_to_its_provider() -> None:
     assert verdict(BARE, "-")["owner"] == "connection_path"
 
 
+@pytest.mark.parametrize(
+    ("told", "family"),
+    [
+        ("", "direct"),
+        # prose
+        ("Ollama works, this does not:", "gateway"),
+        # a setting counts before prose, and the client before both
+        ("Ollama works, this does not.\nProvider: OpenAI", "direct"),
+        ("Ollama works, this does not.\nProvider: OpenAI\nllm = AzureChatOpenAI()", "azure"),
+        # what only one provider answers counts before the client
+        ("llm = AzureChatOpenAI()\nx-litellm-version: 1.60.0", "gateway"),
+        # and a host before all
+        ("x-litellm-version: 1.60.0\nPOST https://api.openai.com/v1/chat/completions", "direct"),
+    ],
+)
+def test_the_strongest_mark_of_the_text_decides_the_route(told: str, family: str) -> None:
+    evidence = json.loads(triage(f"{told}\n".encode() + BARE, "-", "--json", "-").stdout)["evidence"]
+    assert evidence["route"]["family"] == family
+
+
+def test_where_equal_marks_contradict_each_other_the_owner_is_unknown_and_it_is_told() -> None:
+    told = b"provider: openai\nprovider: openrouter\n"
+    found = verdict(told + BARE, "-")
+    assert (found["owner"], found["cause"]) == ("unknown", "unknown")
+    assert "which route was called" in found["missing"]
+    refused = b"httpx.ConnectError: [Errno 111] Connection refused"
+    assert (verdict(told + refused, "-")["owner"], verdict(told + refused, "-")["cause"]) == ("unknown", "tcp.refused")
+    # The controls: one of them alone, and what belongs to the same owner on every route.
+    assert verdict(b"provider: openai\n" + BARE, "-")["owner"] == "connection_path"
+    assert verdict(b"provider: openrouter\n" + BARE, "-")["owner"] == "route_provider"
+    broken = b"TypeError: Client.__init__() got an unexpected keyword argument 'proxies'"
+    assert verdict(told + broken, "-")["owner"] == "client_config"
+
+
 def test_status_header_and_body_alone_are_enough() -> None:
     body = '{"error":{"message":"quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}'
     found = verdict(None, "--status", "429", "--header", "x-request-id: req_1", "--body", body)

@@ -34,6 +34,7 @@ from oairunbook.evidence.http import REQUEST_ID_HEADERS, ApiError, Body, Header,
 from oairunbook.evidence.local import ClientBuilt, ClientRefused, LocalResources, StatusPage
 from oairunbook.evidence.outcome import Ending, ErrorLink, NotTried, PastedError, Stopped, ToolFailed
 from oairunbook.evidence.place import (
+    UNDECIDED,
     Collector,
     Credential,
     Family,
@@ -52,6 +53,7 @@ __all__ = [
     "EVIDENCE_SCHEMA",
     "NO_APPLICATION_PROTOCOL",
     "REQUEST_ID_HEADERS",
+    "UNDECIDED",
     "ApiError",
     "Body",
     "Certificate",

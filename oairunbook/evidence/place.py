@@ -8,6 +8,9 @@ from oairunbook.records import dataclass
 
 Family = Literal["direct", "azure", "gateway"]
 
+UNDECIDED = "undecided: "
+"""So begins the reason of a family where a text shows OpenAI itself and another provider equally strongly."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from oairunbook.evidence import Route, Setting
+from oairunbook.evidence import UNDECIDED, Route, Setting
 from oairunbook.read.called import Called, base_of, called, of_a_site, of_an_api
-from oairunbook.read.marks import Marks
+from oairunbook.read.marks import Mark, route_shown
 from oairunbook.read.settings import base_url_set, installed_versions, model_set, variables_set
 from oairunbook.route import resolve
 from oairunbook.route.base_url import DEFAULT_BASE_URL
@@ -37,17 +37,18 @@ def resolve_route(
 ) -> Route:
     """The route of the call that the text is about.
 
-    What the caller names counts first, then a setting in the text, then whom the failing call names, then this process's own base URL, then
-    the default. Proxy and CA variables of this process do not count: the text may come from elsewhere.
+    What the caller names counts first, then a base URL that the text sets, then the host that the failing call names, then the strongest mark of a
+    provider (`providers.Rank`: its own answers, its client, a setting, a name in prose, a server's own log), then this process's own base URL, then the
+    default. Proxy and CA variables of this process do not count: the text may come from elsewhere.
     """
     variables = variables_set(text)
-    marks = Marks.of(text)
     source = "argument"
     value: str | None = base_url or None
     if value is None:
         value, source = _from_text(text, tuple(variables.values()))
-    if value is None and family != "azure" and not marks.azure and (mark := marks.gateway) is not None and mark[0]:
-        value, source = mark[0], f"assumed: the text names {mark[1]}"
+    mark = route_shown(text) if value is None else None
+    if mark is not None and family != "azure" and mark.base_url:
+        value, source = mark.base_url, f"assumed: the text shows {mark.told}"
     settings = dict(variables)
     if value is None:
         for name in ("OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"):
@@ -65,18 +66,17 @@ def resolve_route(
         if family == "auto" and route.family == "gateway" and _OWN_HOSTS.search(route.host):
             route = replace(route, family="direct", family_reason=f"{route.host} is OpenAI's own")
     elif route.base_url.source == "default" and family == "auto":
-        route = _by_marks(marks, route)
+        route = _by_mark(mark, route)
     return route
 
 
-def _by_marks(marks: Marks, route: Route) -> Route:
+def _by_mark(mark: Mark | None, route: Route) -> Route:
     """The route where no host is named: the one of the provider that the text shows, else the default."""
-    family = marks.family
-    if family is None:
+    if mark is None:
         return replace(route, base_url=Setting(value=DEFAULT_BASE_URL, source="assumed: the text names no other"))
-    kind, reason = family
     unknown = Setting(value="", source="not shown in the text")
-    return replace(route, base_url=unknown, family=kind, family_reason=reason, host="", port=0, path="")
+    reason = f"{UNDECIDED if mark.undecided else ''}the text shows {mark.told}, and no host"
+    return replace(route, base_url=unknown, family=mark.family, family_reason=reason, host="", port=0, path="")
 
 
 def _from_text(text: str, proxies: tuple[str, ...] = ()) -> tuple[str | None, str]:

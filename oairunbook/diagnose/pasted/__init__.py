@@ -14,10 +14,10 @@ from collections.abc import Mapping
 
 from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, do_nots, owner_of, steps
 from oairunbook.diagnose.pasted import fetch
-from oairunbook.diagnose.pasted.decide import decide
+from oairunbook.diagnose.pasted.decide import decide, undecided
 from oairunbook.diagnose.pasted.together import combine
-from oairunbook.evidence import Evidence
-from oairunbook.verdict import Also, Verdict
+from oairunbook.evidence import Evidence, Family, Route
+from oairunbook.verdict import Also, Owner, Verdict
 
 __all__ = ["combine", "judge", "split"]
 
@@ -40,9 +40,17 @@ _BY_RULE = {
 }
 
 
+def _owner(cause: Cause, route: Route) -> Owner:
+    """The owner rule; where the route is undecided, only what it says of every route."""
+    families: tuple[Family, ...] = ("direct", "gateway") if undecided(route) else (route.family,)
+    owners = {owner_of(cause, family, control_shows_the_same=None) for family in families}
+    return owners.pop() if len(owners) == 1 else "unknown"
+
+
 def judge(evidence: Evidence, catalogue: Mapping[str, Cause]) -> Verdict:
     """The verdict on what was pasted alone."""
     decision = decide(evidence)
+    asked = (fetch.ROUTE, *decision.missing) if undecided(evidence.route) else decision.missing
     cause, finding = catalogue[decision.cause], decision.finding
     if cause.id == "unknown":
         return Verdict(
@@ -61,15 +69,15 @@ def judge(evidence: Evidence, catalogue: Mapping[str, Cause]) -> Verdict:
                 if part
             ),
             because=finding.because if finding else (),
-            next=tuple(how for _, how in decision.missing),
+            next=tuple(how for _, how in asked),
             do_not=() if decision.owner in ("quota_or_rate", "auth") else (NO_KEY_ADVICE,),
             also=tuple(Also(cause=identity, why=why) for identity, why in finding.also) if finding else (),
-            missing=tuple(what for what, _ in decision.missing),
+            missing=tuple(what for what, _ in asked),
         )
     assert finding is not None
-    owner = decision.owner or owner_of(cause, evidence.route.family, control_shows_the_same=None)
+    owner = decision.owner or _owner(cause, evidence.route)
     before_api = cause.layer is not None and LAYERS.index(cause.layer) < LAYERS.index("api")
-    missing = tuple(what for what, _ in decision.missing)
+    missing = tuple(what for what, _ in asked)
     if owner == "route_provider" and cause.owner is None:
         missing += (
             "a control test of the direct route from the same runtime: until it shows the same symptom, the route's provider owns this",

@@ -12,7 +12,7 @@ from oairunbook.diagnose.pasted.errors import beside_a_proxy, read_errors
 from oairunbook.diagnose.pasted.reading import Missing, Reading
 from oairunbook.diagnose.pasted.signs.sign import NOTHING
 from oairunbook.diagnose.reading import cite
-from oairunbook.evidence import Evidence, HttpAnswer, Observation, PastedError, Route
+from oairunbook.evidence import UNDECIDED, Evidence, HttpAnswer, Observation, PastedError, Route
 from oairunbook.records import dataclass
 from oairunbook.services import OTHER_SERVICES
 from oairunbook.verdict import Owner
@@ -72,9 +72,20 @@ def decide(evidence: Evidence) -> Decision:
         also=(*best.also, *also)[:6],
     )
     if best.cause == "unknown":
-        owner = best.owner or ("connection_path" if evidence.route.family == "direct" else "route_provider")
+        owner = best.owner or _by_route(evidence.route)
         return Decision(cause="unknown", owner=owner, finding=finding, missing=best.missing or fetch.CHAIN)
     return Decision(cause=best.cause, owner=best.owner, finding=finding, missing=best.missing)
+
+
+def _by_route(route: Route) -> Owner:
+    if undecided(route):
+        return "unknown"
+    return "connection_path" if route.family == "direct" else "route_provider"
+
+
+def undecided(route: Route) -> bool:
+    """Whether OpenAI itself or another provider was called is told equally strongly: whoever owns a failure by the route is unknown."""
+    return route.family_reason.startswith(UNDECIDED)
 
 
 def _with_its_code(best: Reading, readings: list[Reading]) -> Reading:

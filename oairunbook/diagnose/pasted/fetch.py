@@ -9,6 +9,10 @@ CHECK = (
     "a same-path test",
     "In the runtime that failed, with the same base URL, run oairunbook check --json check.json; then judge text and check together: oairunbook triage FILE --evidence check.json.",
 )
+ROUTE = (
+    "which route was called",
+    "Print client.base_url in the application that failed, or its setting of the provider: the text shows two, and the owner depends on it.",
+)
 ERROR: Missing = (
     ("the error itself", "Take the last lines of the log: class, message, and what stands under `caused by`."),
     (
