@@ -71,7 +71,7 @@ _OVERLOADED: Marks = (
     "queue_exceeded",
     "访问量过大",
 )
-_RATE: Marks = ("rate limit", "rate_limit", "rate increased too quickly", "exceeded your current request", "ratelimit", "too many requests", "tokens per min", "requests per min", "requests per day", "tpm", "retry after", "exceeded call rate", "s0 pricing tier",
+_RATE: Marks = ("rate limit", "rate limiting", "rph limit reached", "rate_limit", "rate increased too quickly", "exceeded your current request", "ratelimit", "too many requests", "tokens per min", "requests per min", "requests per day", "tpm", "retry after", "exceeded call rate", "s0 pricing tier",
                 "throttl", "concurrency limit", "请求过于频繁", "max parallel request", "limit_requests", "limit_burst_rate")  # fmt: skip
 _SERVER: Marks = ("server had an error", "server_error", "internal server error", "internal error", "internal_error", "error occurred while processing your request",
                   "error while processing your request", "service is temporarily unavailable", "internalservererror", "the operation was timeout", "network error due to high traffic", "cuda out of memory",
@@ -108,7 +108,7 @@ _MODEL = re.compile(
 _REQUEST: Marks = ("maximum context length", "context_length_exceeded", "invalid_request", "unsupported_value", "unsupported_parameter", "unknown_parameter", "invalid_value", "invalid_type",
                    "badrequesterror", "content_filter", "content management policy", "content_management_policy", "prompt triggering azure openai", "responsibleaipolicy", "is too long", "string_above_max_length", "unsupported parameter", "max_completion_tokens",
                    "operationnotsupported", "field required", "invalid 'messages", "invalid_prompt", "invalid schema", "is not of type", "additional properties are not allowed",
-                   "unrecognized request argument", "reduce the length", "extra inputs are not permitted", "missing required parameter", "invalid format: expected", "does not support ", "issue with your request. please check your inputs", "into go struct field")  # fmt: skip
+                   "unrecognized request argument", "reduce the length", "extra inputs are not permitted", "missing required parameter", "invalid format: expected", "does not support ", "issue with your request. please check your inputs", "into go struct field", "failed to deserialize the json body")  # fmt: skip
 # What the request says was refused, whatever status a provider puts on it.
 _FLAGGED: Marks = (
     "requires moderation",

@@ -33,6 +33,7 @@ SIGNS = (
         r"SocketTimeoutException: (?:Read timed out|timeout)",
         r"TimeoutException: request timed out",
         r"HttpClient\.Timeout",
+        r"exceeded (?:the|its|a) \d{1,5}[- ]?(?:s|sec|seconds?|ms|minutes?)\b (?:deadline|time-?out|time limit)",
         r"exceeded the configured timeout of \d",
         r"Unable to read data from the transport connection: Operation cancell?ed",
         r"timed out after \d{1,9} milliseconds with \d{1,9} (?:bytes|out of)",
@@ -173,6 +174,12 @@ SIGNS = (
         r"has no attribute 'choices'",
         # async-openai, of a body that is no JSON.
         r"failed deserialization of: (?=[A-Z<])",
+    ),
+    # Where JSON was due, a page, with the status of a refusal.
+    sign(
+        "http.blocked_page",
+        EXCHANGE + 5,
+        r"\b403\b.{0,60}invalid character '<' looking for beginning",
     ),
     # A 404 at a path that the API has, told with the URL alone: it is the model that it does not know.
     sign(
