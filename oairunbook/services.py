@@ -7,7 +7,7 @@ from oairunbook.phrases import Phrases
 # A gateway checks a key of its own, a vendor checks the caller's.
 VENDORS = Phrases(
     r"(?:^|\.)(?:deepseek\.com|groq\.com|mistral\.ai|x\.ai|together\.(?:xyz|ai)|fireworks\.ai|moonshot\.(?:cn|ai)|kimi\.com|stepfun\.com|baidubce\.com|siliconflow\.(?:cn|com)|aliyuncs\.com|bigmodel\.cn|z\.ai|cerebras\.ai|nvidia\.com|perplexity\.ai|volces\.com|"
-    r"minimaxi?\.(?:chat|com|io)|generativelanguage\.googleapis\.com|aiplatform\.googleapis\.com|cohere\.(?:com|ai)|deepinfra\.com|hyperbolic\.xyz|novita\.ai|sambanova\.ai|anthropic\.com)$"
+    r"minimaxi?\.(?:chat|com|io)|generativelanguage\.googleapis\.com|aiplatform\.googleapis\.com|cohere\.(?:com|ai)|deepinfra\.com|hyperbolic\.xyz|novita\.ai|sambanova\.ai|deepai\.org|anthropic\.com)$"
 )  # fmt: skip
 
 # Telemetry, package indexes, search and chat services.

@@ -126,6 +126,19 @@ def test_with_a_proxy_in_play_a_refusal_is_undecided_and_its_control_is_not() ->
     assert verdict(refused, "-")["cause"] == "tcp.refused"
 
 
+def test_a_proxys_refusal_is_proven_by_its_reason_and_not_by_a_class_that_a_cut_text_ends_in() -> None:
+    """urllib3 1.x gives the same class to a proxy whose name does not resolve."""
+    cut = b"HTTPSConnectionPool(host='api.openai.com', port=443): Max retries exceeded with url: /v1/models (Caused by ProxyError('Unable to connect to proxy', NewConnectionError('<urlli"
+    found = verdict(cut, "-")
+    assert (found["cause"], found["certainty"]) == ("proxy.unreachable", "likely")
+    whole = (
+        cut
+        + b"b3.connection.HTTPSConnection object at 0x7f>: Failed to establish a new connection: [Errno 111] Connection refused')))"
+    )
+    found = verdict(whole, "-")
+    assert (found["cause"], found["certainty"]) == ("proxy.unreachable", "proven")
+
+
 def test_the_dialled_address_tells_the_proxy_from_the_endpoint() -> None:
     text = b"HTTPS_PROXY=http://127.0.0.1:7890\nError: connect ECONNREFUSED 127.0.0.1:7890\n"
     assert verdict(text, "-")["cause"] == "proxy.unreachable"

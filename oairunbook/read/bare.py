@@ -59,6 +59,8 @@ _CLASS_ALONE = Phrases(
 _PHRASE = Phrases(
     r"(?:(?:[Ee]rror|Exception)\]?: |(?P<field>[\"']message[\"']: ?[\"']))(?P<phrase>Bad Request|Unauthorized|Payment Required|Forbidden|Not Found|Method Not Allowed|Unprocessable Entity|Too Many Requests|"
     r"Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)(?(field)[\"']|\s*$)",
+    # R's httr names the document that defines it
+    r"\b(?P<defined>Too Many Requests)(?= \(RFC 6585\))",
     # or a client that goes on retrying shows it
     r"(?<![\w:] )\b(?P<told>Bad Gateway|Gateway Time-?out|Service Unavailable|Too Many Requests|Internal Server Error)\b(?= (?:errors?\b|\[retrying))",
     flags=re.MULTILINE,

@@ -150,6 +150,14 @@ PROVIDERS: tuple[Provider, ...] = (
         named=_any(r"cloudflare[- ]ai[- ]gateway|cloudflare'?s ai gateway"),
     ),
     Provider(
+        name="Vercel AI Gateway",
+        family="gateway",
+        base_url="https://ai-gateway.vercel.sh/v1",
+        answer=_any(r"Unauthenticated request to AI Gateway"),
+        client=_any(r"GatewayAuthenticationError"),
+        set=_any(r"\bAI_GATEWAY_API_KEY"),
+    ),
+    Provider(
         name="one-api", family="gateway",
         answer=_word(r"(?:one|new|shell)[-_]api_error|x-oneapi-request-id|上游负载已饱和|当前分组.{0,60}无可用渠道"),
         named=_word(r"\b(?:one|new)[-_]?api\b|chatanywhere"),

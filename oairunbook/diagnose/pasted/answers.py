@@ -143,7 +143,7 @@ def _of_a_vendor(route: Route) -> bool:
 
 
 _REASON_PHRASE = re.compile(
-    r"^\W*(?:too many requests|internal server error|service (?:temporarily )?unavailable|unauthorized|forbidden|not found|bad request|bad gateway|gateway time-?out|server error|client error)\b",
+    r"^\W*(?:(?:client|server) error\W+)?(?:too many requests|internal server error|service (?:temporarily )?unavailable|unauthorized|forbidden|not found|bad request|bad gateway|gateway time-?out|server error|client error)\b",
     re.IGNORECASE,
 )
 # Codex prints what a header of OpenAI's own authentication stage says of its failure; no edge sends it.

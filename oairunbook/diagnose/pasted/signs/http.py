@@ -114,7 +114,7 @@ SIGNS = (
         r"Z_BUF_ERROR",
         r"incorrect header check",
         r"terminated.{0,400}other side closed",
-        r"stream (?:closed|finished|ended) (?:before|without) (?:an? )?(?:response\.completed|finish_reason|terminal)",
+        r"stream (?:closed|finished|ended) (?:before|without) (?:an? )?(?:response\.completed?|finish_reason|terminal)",
         # undici's word for a body that broke off.
         r"(?:Error|TypeError): terminated\b(?!\w)",
         r"unexpected end of (?:file|stream)(?! on )",
@@ -357,7 +357,7 @@ SIGNS = (
         r"The socket connection was closed unexpectedly",
         # Elixir: Mint's and hackney's reason, and Finch's.
         r"(?:TransportError|HTTPoison\.Error|HTTPError)\b.{0,40}reason: :closed\b",
-        r"TransportError\) socket closed",
+        r"TransportError\W{0,3} ?socket closed",
         r"\bto_error\(:closed\b",
     ),
     # It was reading: the handshake was over. .NET: what ended was awaited, and not begun.

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - one phrase a line
 """A forward proxy: urllib3, requests, httpx, aiohttp, Node, Go, curl, Java, .NET."""
 
 from __future__ import annotations
@@ -148,7 +147,7 @@ SIGNS = (
         "proxy.unreachable",
         PROXY + 3,
         _URLLIB3
-        + r".{0,260}(?:NewConnectionError|ConnectTimeoutError|Connection refused|ConnectionRefused|actively refused|10061|timed out|10060|Errno 11[013]|No route)",
+        + r".{0,260}(?:ConnectTimeoutError|Connection refused|ConnectionRefused|actively refused|10061|timed out|10060|Errno 11[013]|No route)",
         r"proxyconnect tcp: dial",
         r"ClientProxyConnectionError",
         r"tunneling socket could not be established, cause=connect",
@@ -160,6 +159,12 @@ SIGNS = (
         # urllib3 with a SOCKS proxy: what did not answer is the proxy; its own refusals have numbers (0x05).
         r"SOCKSHTTPS?ConnectionPool\(.{0,400}(?:NewConnectionError|ConnectTimeoutError)",
         certainty="proven",
+    ),
+    # urllib3 1.x says so of a name that does not resolve as well; the reason stands behind it, unless the text is cut.
+    sign(
+        "proxy.unreachable",
+        PROXY + 2,
+        _URLLIB3 + r".{0,260}NewConnectionError",
     ),
     # Apple: kCFErrorHTTPProxyConnectionFailure, kCFErrorHTTPSProxyConnectionFailure.
     sign(

@@ -32,6 +32,7 @@ SIGNS = (
         r"(?:trouble|problems?|difficulty|issues?) (?:connecting|communicating) (?:to|with)",
         r"(?:cannot|can.t|could not|couldn.t|unable to|failed to|not able to) establish (?:a |any )?(?:\w+ )?connection",
         r"no response from (?:the )?(?:API|server|endpoint|model|LLM|Open ?AI|Ollama|LM ?Studio)\b",
+        r"\b(?:API|proxy|proxies|relay|endpoint|servers?|service|Open ?AI|Ollama) (?:servers? )?(?:is|are|seems?(?: to be)?) down\b(?! (?:to|from|by|the)\b)",
         r"ConnectError\b",
         r"ProxyError",
         r"SSLError",
