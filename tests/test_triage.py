@@ -128,7 +128,10 @@ def test_with_a_proxy_in_play_a_refusal_is_undecided_and_its_control_is_not() ->
 
 def test_a_proxys_refusal_is_proven_by_its_reason_and_not_by_a_class_that_a_cut_text_ends_in() -> None:
     """urllib3 1.x gives the same class to a proxy whose name does not resolve."""
-    cut = b"HTTPSConnectionPool(host='api.openai.com', port=443): Max retries exceeded with url: /v1/models (Caused by ProxyError('Unable to connect to proxy', NewConnectionError('<urlli"
+    cut = (
+        b"HTTPSConnectionPool(host='api.openai.com', port=443): Max retries exceeded with url: /v1/models "
+        b"(Caused by ProxyError('Unable to connect to proxy', NewConnectionError('<urlli"
+    )
     found = verdict(cut, "-")
     assert (found["cause"], found["certainty"]) == ("proxy.unreachable", "likely")
     whole = (

@@ -171,7 +171,7 @@ def _openai(status: int, error: ApiError, words: str) -> str | None:
     code, kind = (error.code or "").lower(), (error.type or "").lower()
     if _has(words, _REGION):
         return "api.region_unsupported"
-    if "organization must be verified" in words:
+    if "organization" in words and "must be verified" in words:
         return "api.permission_denied"
     if _has(words, _ADDRESS) and status in (0, 401, 403):
         return "api.ip_not_allowed"

@@ -67,6 +67,7 @@ _LISTED = re.compile(r"\b(?:directive|connect-src)\b.*", re.DOTALL)
 _FEW_WORDS = 40
 """Bytes of an answer that say no more than its status does."""
 _LAYERS: dict[str, Layer] = {
+    "trust": "client",
     "resolve": "dns",
     "connect": "tcp",
     "proxy": "proxy",

@@ -12,7 +12,7 @@ from oairunbook.evidence import ErrorLink
 from oairunbook.phrases import Phrases
 from oairunbook.read.text import tells
 
-Phase = Literal["resolve", "connect", "proxy", "tls", "send", "headers", "body"]
+Phase = Literal["trust", "resolve", "connect", "proxy", "tls", "send", "headers", "body"]
 
 _LONGEST = 1200
 _MOST_CHAINS, _MOST_LINKS = 160, 24
@@ -106,6 +106,7 @@ _SECRET_HEADER = re.compile(
 )
 
 _PHASES: tuple[tuple[Phase, frozenset[str]], ...] = (
+    ("trust", frozenset({"create_default_context", "create_ssl_context", "load_verify_locations", "load_default_certs"})),
     ("tls", frozenset({"do_handshake", "_do_handshake", "start_tls", "ssl_wrap_socket", "_ssl_wrap_socket_impl", "_validate_conn", "wrap_socket", "_create", "_call_sslobject_method", "_create_connection_transport"})),
     ("resolve", frozenset({"getaddrinfo", "_resolve_host", "resolve"})),
     ("proxy", frozenset({"_tunnel", "_prepare_proxy", "_raise_tunnel"})),

@@ -10,7 +10,7 @@ import re
 from oairunbook.diagnose.pasted import fetch
 from oairunbook.diagnose.pasted.reading import Missing, Reading
 from oairunbook.diagnose.pasted.signs import SIGNS
-from oairunbook.diagnose.pasted.signs.sign import CONNECT, NOTHING, PROXY, TLS
+from oairunbook.diagnose.pasted.signs.sign import CLIENT, CONNECT, NOTHING, PROXY, TLS
 from oairunbook.evidence import ErrorLink, Observation, PastedError, Route
 from oairunbook.phrases import PhraseIndex
 from oairunbook.verdict import Owner
@@ -49,7 +49,7 @@ _ANSWERED = re.compile(r"(?<![\w.])(?:400|401|403)(?![\w.])|Error code: [45]\d\d
 
 def read_errors(route: Route, observation: Observation, errors: tuple[ErrorLink, ...]) -> Reading | None:
     """What the errors of one chain show; None where none of them is known."""
-    best: Reading | None = None
+    best = _no_trust_store(observation, errors)
     for link in errors:
         found = _of_a_gateways_own(route, observation, link) or _link(observation, link)
         # Deeper links come later; among equals the deepest is cited.
@@ -60,6 +60,24 @@ def read_errors(route: Route, observation: Observation, errors: tuple[ErrorLink,
     words = " ".join(link.text for link in errors)
     best = _by_name(_by_phase(observation, best), words)
     return _by_address(route, best, words)
+
+
+_NO_FILE = re.compile(
+    r"(?:FileNotFoundError|IsADirectoryError|PermissionError|NO_CERTIFICATE_OR_CRL_FOUND|No such file)"
+)
+
+
+def _no_trust_store(observation: Observation, errors: tuple[ErrorLink, ...]) -> Reading | None:
+    """A file that is missing where the frames say that the trust store was read: Python's message does not name it."""
+    if observation.layer != "client":
+        return None
+    link = next((link for link in errors if _NO_FILE.search(f"{link.type} {link.text}")), None)
+    if link is None:
+        return None
+    fact = f"{link.type}: {link.text}, where the trust store was read"[:400]
+    return Reading(
+        cause="client.ca_bundle_unusable", weight=CLIENT, certainty="likely", observation=observation, fact=fact
+    )
 
 
 # LiteLLM's own log of its call: its SDK got no answer, and says nothing of why.

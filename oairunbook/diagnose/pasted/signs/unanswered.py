@@ -19,8 +19,10 @@ SIGNS = (
         r"Network ?(?:Error|Problem)",
         r"Load failed",
         r"Error communicating with OpenAI",
-        r"(?:cannot|can not|can.?t|could not|couldn.?t|unable to|failed to|not able to) connect to (?:the )?"
-        r"(?:API|host|proxy|server|endpoint|model|LLM|Open ?AI|Ollama|LM ?Studio)",
+        r"(?:cannot|can not|can.?t|could not|couldn.?t|unable to|failed to|not able to) connect to (?:\w[\w-]{1,20} ){0,3}?"
+        r"(?:API|host|proxy|server|endpoint|model|LLM|Open ?AI|Ollama|LM ?Studio|vLLM|Xinference|LocalAI)",
+        r"\bconnections? (?:to|with) [^.!?]{2,60}?\b(?:(?:is |are )?not working|doesn.?t work|does not work|fails|failed)\b",
+        r"\bconnect error\b",
         r"(?:cannot|can not|can.?t|could not|couldn.?t|unable to|failed to|not able to) connect to (?:it|this|that|them|my \w{2,20})\b",
         r"\b(?:doesn.?t|does not|won.?t|will not|wouldn.?t|didn.?t) connect (?:to|when|with|from|through|via)\b",
         # A request of which nothing more is told.
@@ -50,7 +52,7 @@ SIGNS = (
         r"(?:报错|错误|提示|显示).{0,20}\btime ?out\b",
         r"\btime-?out errors?\b",
         r"\bnetwork[- ]related errors?\b",
-        r"context deadline exceeded",
+        r"context deadline (?:exceeded|reached)",
         r"ClientConnectorError",
         r"ClientOSError",
         r"\bI/O error on",
