@@ -199,17 +199,17 @@ def _joined(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 WORDS = (
     # what fails, in the words of most libraries
     "error", "exception", "timeout", "timed out", "times out", "time out", "time-out", "timedout", "refused", "reset", "fail", "unable", "cannot", "can not", "can't", "couldn't", "could not", "did not", "doesn't",
-    "does not", "denied", "disconnect", "closed", "unreachable", "reachable", "be reached", "blocked", "violates", "not found", "no such", "no route", "eof", "hang up", "invalid", "illegal",
+    "does not", "denied", "disconnect", "closed", "unreachable", "reachable", "be reached", "blocked", "violates", "not found", "no such", "no route", "eof", "invalid", "illegal",
     "missing", "prematur", "terminat", "abort", "unexpected", "unsupported", "not supported", "no longer supported", "too many", "unknown", "not known", "broken pipe", "not provided", "must be", "not a decimal", "no url", "bad uri", "typo in the url", "dial tcp", "dial udp", "receiving connect", "nxdomain", "options /", "options  /", "options request", "[gin]", "non-existing", "transporterror", "httpoison", "httperror", "to_error", ":connect_timeout", "unknown_ca", "unavailable", "unrecognized", "not authenticated", "no supported",
     "required", "rejected", "forbidden", "unauthorized", "unauthori", "not authorized", "not permitted", "not allowed", "not trusted", "not valid", "notvalid", "timevalid", "not completed", "not received",
     "not defined", "not installed", "not ready", "not responding", "not verified", "not absolute", "incorrect", "insufficient", "restrict", "exceeded", "incomplete", "malform",
-    "mismatch", "misbehaving", "unhealthy", "does not exist", "stalled", "stopped after", "shut down", "shutdown", "expired", "canceled", "cancelled", "awaiting", "waiting", "while reading",
+    "mismatch", "misbehaving", "unhealthy", "does not exist", "stalled", " hang", "stopped after", "shut down", "shutdown", "expired", "canceled", "cancelled", "awaiting", "waiting", "while reading",
     "without sending", "was lost", "connection lost", "connecting to", "connect to", "empty reply", "no bytes", "no data", "no chunk", "no address", "no port", "no host", "partial", "undefined scheme", "without a base", "not loaded",
     # numbers and names of systems
     "errno", "winerror", "getaddr", "enotfound", "econn", "etimed", "ehost", "enet", "eai_", "epipe", "emfile", "enfile", "enobufs", "enodata", "eaddr", "eacces", "eperm", "eprot", "err_", "curle_", "curl: (", "0x0",
     "sec_e_", "crypt_e_", "1005", "1100", "buffer space", "only one usage", "net access", "deadline",
     # names
-    "resolv", "lookup", "trouble", "connecting", "communicating", "no response", "block_headline", "cloudflare", "servname", "servers could be reached", "domain name", "sinkhole", "name resolution",
+    "resolv", "lookup", "trouble", "connecting", "connection to", "connections to", "connection with", "connections with", "t connect", "communicating", "no response", "block_headline", "cloudflare", "servname", "servers could be reached", "domain name", "sinkhole", "name resolution",
     # TLS
     "certificate", "cert_", "ca cert", "x509", "tls", "ssl", "untrusted", "trustanchor", "trust anchor", "partialchain", "self_signed", "self-signed", "self signed", "verify", "verification", "alert", "cipher",
     "renegotiation", "no_protocols", "no appropriate protocol", "legacy common name", "causedasendentity", "machinestores", "bio_new_file", "protocol_version", "protocol version", "common algorithm", "badly formatted", "wrong version", "wrong_version", "too_small", "too_weak", "length too long",
@@ -229,7 +229,7 @@ WORDS = (
     "parti connect", "connexion", "conhecido", "máquina de destino", "maquina de destino", "componente conectado", "conexao", "conexão", "хост", "соединение", "подключение", "компьютер", "ホスト", "接続", "コンピューター", "호스트", "컴퓨터", "연결",
     # what single clients say of the same
     "must start with", "tampered", "system.net.http", "try again (", "wsatry", "wsano", "wsahost", "unrecognised", "0x8009", "0x800b", "validity period", "selfsigned", "too small", "too weak", "signature_algorithm",
-    "client preferences", "peer is incompatible", "host is down", "network is down", "too slow", "encoding, state", "server reply", "expected value at", "no close frame", "unsuccessful tunnel",
+    "client preferences", "peer is incompatible", "host is down", "network is down", " down", "too slow", "encoding, state", "server reply", "expected value at", "no close frame", "unsuccessful tunnel",
     "zugriffsrechte", "verfügbare", "verfugbare", "erreichbaren hosts", "remotename", "remotezertifikat", "nom distant", "certificat distant", "certificado remoto", "удаленное имя", "сертификат", "远程名称", "访问权限",
     "autorisations d'acc", "no permitido", "atteindre", "no accesible", "serveur distant", "servidor remoto", "d'attente", "证书", "リモート名", "証明書", "인증서",
     "appears to be offline", "app transport security", "target machine", "networkproblem", "network problem", "network error", "networkerror", "noroute",
