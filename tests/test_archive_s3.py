@@ -26,6 +26,8 @@ from oairunbook.record.archive.signing import MAKE_A_KEY, load_public_keys, load
 from oairunbook.record.audit import read_audit
 from oairunbook.record.run import archive_record
 
+from . import ceph
+from .ceph import Ceph
 from .s3 import Server, Storage, server
 from .test_archive_commands import BEGAN, FAULT, HEALTHY, SEEN, archived
 from .world.canary import Canaries
@@ -33,9 +35,17 @@ from .world.canary import Canaries
 URL = "s3://records/team/prod"
 
 
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[Server]:
-    with server() as started:
+@pytest.fixture(scope="session")
+def one_ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
+    if absent := ceph.missing():
+        pytest.skip(f"not installed: {', '.join(absent)} (Debian: apt-get install radosgw ceph-mon ceph-osd)")
+    with ceph.ceph(tmp_path_factory.mktemp("ceph")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module", params=["moto", "ceph"])
+def one_server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    with server(request.getfixturevalue("one_ceph") if request.param == "ceph" else None) as started:
         yield started
 
 
@@ -52,7 +62,6 @@ def s3(
         "AWS_ENDPOINT_URL": one_server.url,
         "AWS_ACCESS_KEY_ID": canaries.other,
         "AWS_SECRET_ACCESS_KEY": canaries.azure_key,
-        "AWS_SESSION_TOKEN": canaries.proxy_password,
         "AWS_DEFAULT_REGION": "us-east-1",
         # Nothing of this machine's own settings.
         "AWS_CONFIG_FILE": os.devnull,
@@ -63,12 +72,20 @@ def s3(
         monkeypatch.setenv(name, value)
     # A connection that breaks is tried once: the waits in between prove nothing.
     monkeypatch.setattr(bucket, "_ATTEMPTS", 1)
+    monkeypatch.setattr(bucket, "_BODY_ATTEMPTS", 1)
     on(monkeypatch, tmp_path, "web-3")
-    one_server.send("POST", "moto-api/reset")
+    if one_server.behind:
+        one_server.behind.admit(canaries.other, canaries.azure_key)
+    else:
+        # Of Ceph the tokens would have to be its own.
+        monkeypatch.setenv("AWS_SESSION_TOKEN", canaries.proxy_password)
     storage = Storage(one_server, "records")
+    storage.empty()
     one_server.requests()
     yield storage
     one_server.well()
+    if one_server.behind:
+        one_server.behind.expel(canaries.other)
     held = [leak for key in storage.names() for leak in canaries.found_in(key, storage.read(key))]
     assert held == []
 
@@ -226,13 +243,18 @@ def writer(tmp_path: Path, host: str, runs: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_two_machines_that_write_at_once_leave_all_their_runs_in_one_chain(s3: Storage, tmp_path: Path) -> None:
-    writers = [writer(tmp_path, host, 6) for host in ("web-1", "web-2")]
+@pytest.mark.parametrize(("machines", "runs"), [(2, 6), (10, 1)])
+def test_machines_that_write_at_once_leave_all_their_runs_in_one_chain(
+    s3: Storage, tmp_path: Path, machines: int, runs: int
+) -> None:
+    """They share no lock: each has a disk of its own."""
+    writers = [writer(tmp_path, f"web-{number}", runs) for number in range(machines)]
     ended = [(process.communicate()[1], process.returncode) for process in writers]
-    assert ended == [("", 0), ("", 0)]
-    assert [key for key in s3.names() if "/chain/" in key] == [place(number) for number in range(1, 13)]
+    assert ended == [("", 0)] * machines
+    total = machines * runs
+    assert [key for key in s3.names() if "/chain/" in key] == [place(number) for number in range(1, total + 1)]
     checked = check(archive_root(URL))
-    assert (checked.problems, checked.runs, checked.unfinished) == ((), 12, ())
+    assert (checked.problems, checked.runs, checked.unfinished) == ((), total, ())
 
 
 def test_who_finds_his_place_taken_takes_the_next_and_names_the_run_that_was_faster(
@@ -263,9 +285,13 @@ def test_storage_that_creates_an_object_twice_is_refused_before_a_run_is_entered
     with pytest.raises(WaitingError, match="does not refuse to create an object twice"):
         archived(root)
     assert s3.names() == ["team/prod/archive.json"]
+    # OpenStack Swift says so.
+    s3.server.refuse(501, "NotImplemented", method="PUT", part="archive.json")
+    with pytest.raises(WaitingError, match="does not refuse to create an object twice"):
+        archived(root)
     s3.server.well()
     archived(root)
-    assert check(root).runs == 2
+    assert check(root).runs == 3
 
 
 def test_all_machines_share_the_key_that_makes_fingerprints_comparable(
@@ -363,6 +389,120 @@ def test_a_run_that_could_not_be_put_is_told_with_verdict_and_path_and_ends_with
     assert f"It is whole, and waits in {folder}. Next: the next run with this archive puts it." in result.stderr
     assert (folder / "packet.md").exists()
     assert check_after(s3) == ((), 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "advice"),
+    [
+        (403, "AccessDenied", "have these credentials allowed s3:PutObject there"),
+        (400, "ExpiredToken", "fetch new credentials: these have expired"),
+        (403, "InvalidAccessKeyId", "see which credentials are found"),
+        (403, "SignatureDoesNotMatch", "see which credentials are found"),
+        (403, "RequestTimeTooSkewed", "set this machine's clock"),
+        (400, "AuthorizationHeaderMalformed", "set the bucket's own region"),
+        (403, "QuotaExceeded", "make room in the bucket"),
+        (503, "SlowDown", "try again later"),
+        (500, "InternalError", "try again later"),
+    ],
+)
+def test_a_refusal_is_told_with_operation_code_and_what_to_do_and_the_run_waits(
+    s3: Storage, status: int, code: str, advice: str
+) -> None:
+    """The answer repeats what was sent, signature and token; the guard finds none of it (`canaries`)."""
+    s3.server.refuse(status, code, method="PUT")
+    with pytest.raises(WaitingError) as waits:
+        archived(archive_root(URL))
+    said = str(waits.value)
+    assert f"The run could not be put into {URL}: PutObject was answered {code} (No, " in said
+    assert f"waits in {waits.value.folder}. Next: {advice}" in said
+    assert said.endswith("; then the next run with this archive puts it.")
+    assert check_after(s3) == ((), 2)
+
+
+def test_what_a_listing_and_a_prune_are_refused_is_told_and_ends_with_4(s3: Storage) -> None:
+    run = archived(archive_root(URL))
+    s3.server.refuse(403, "AccessDenied", method="GET")
+    for arguments in (("list",), ("verify",), ("show", "latest")):
+        result = call("archive", *arguments)
+        assert (result.exit_code, result.stdout) == (4, "")
+        assert "was answered AccessDenied (" in result.stderr
+        assert "Next: have these credentials allowed s3:" in result.stderr
+    s3.server.refuse(403, "AccessDenied", method="POST")
+    result = call("archive", "prune", "--before", "2100-01-01")
+    assert (result.exit_code, "allowed s3:DeleteObject" in result.stderr) == (4, True), result.stderr
+    s3.server.well()
+    # What was said before is done by the next one.
+    assert keys_of(s3, run)
+    assert call("archive", "prune", "--before", "2020-01-01").exit_code == 0
+    assert not keys_of(s3, run)
+    assert check(archive_root(URL)).intact
+
+
+@pytest.mark.parametrize(("status", "code"), [(503, "SlowDown"), (503, "ServiceUnavailable"), (500, "InternalError")])
+def test_storage_that_is_busy_for_a_moment_is_asked_again(
+    s3: Storage, monkeypatch: pytest.MonkeyPatch, status: int, code: str
+) -> None:
+    monkeypatch.setattr(bucket, "_ATTEMPTS", 3)
+    for method in ("PUT", "GET"):
+        s3.server.refuse(status, code, method=method, times=1)
+        archived(archive_root(URL))
+    s3.server.well()
+    assert check(archive_root(URL)).runs == 2
+
+
+def test_no_credentials_at_all_are_told_with_where_they_are_looked_for(
+    s3: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    result = call("archive", "list")
+    assert (result.exit_code, "Next: see which credentials are found (AWS_" in result.stderr) == (4, True)
+
+
+@pytest.mark.parametrize("one_server", ["ceph"], indirect=True)
+def test_a_policy_that_forbids_to_put_leaves_the_run_waiting_until_it_is_gone(s3: Storage) -> None:
+    """Ceph's own; moto's server obeys none."""
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::records/*"}
+    s3.configure("policy", json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    try:
+        with pytest.raises(WaitingError, match=r"AccessDenied.*allowed s3:PutObject there"):
+            archived(archive_root(URL))
+    finally:
+        s3.configure("policy", "")
+    assert check_after(s3) == ((), 2)
+
+
+_VERSIONS = '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Status>Enabled</Status></VersioningConfiguration>'
+
+
+@pytest.mark.parametrize("one_server", ["moto"], indirect=True)
+def test_in_a_versioned_bucket_all_is_as_in_another_and_older_versions_are_no_part_of_the_archive(s3: Storage) -> None:
+    versions = Storage(s3.server, "versions")
+    versions.configure("versioning", _VERSIONS)
+    root = archive_root("s3://versions/x")
+    runs = [archived(root) for _ in range(2)]
+    key = f"x/{runs[0].relative_to(root)}/evidence.json"
+    as_it_was = versions.read(key)
+    versions.write(key, as_it_was + b" ")
+    assert [one.what for one in check(root).problems] == ["was changed since it was archived"]
+    versions.write(key, as_it_was)
+    assert check(root).intact
+    pruned = CliRunner().invoke(cli, ["archive", "prune", "--before", "2100-01-01", "--archive", "s3://versions/x"])
+    assert pruned.exit_code == 0, pruned.stderr
+    assert not any(keys_of(versions, run) for run in runs)
+    assert check(root).intact
+
+
+@pytest.mark.parametrize("one_server", ["ceph"], indirect=True)
+def test_a_bucket_that_got_versions_and_so_creates_an_object_twice_is_refused_from_then_on(s3: Storage) -> None:
+    """Ceph 16.2 looks whether the new version is there, which it never is."""
+    versions = Storage(s3.server, "versions")
+    root = archive_root("s3://versions/x")
+    archived(root)
+    versions.configure("versioning", _VERSIONS)
+    with pytest.raises(WaitingError, match="does not refuse to create an object twice"):
+        archived(root)
+    assert check(root).runs == 1
 
 
 def test_a_waiting_run_that_somebody_changed_is_not_put_and_holds_up_no_other(s3: Storage) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -13,10 +13,16 @@ from types import TracebackType
 from typing import Any
 
 from oairunbook.record.archive.chain import ArchiveError
+from oairunbook.record.archive.refusals import answer_of, next_step
 from oairunbook.redaction import Secrets
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 15
 _ATTEMPTS = 3
+"""Of a request that gets no answer, or one of a server that is busy or fails by itself (429, 500, 502, 503, 504, SlowDown)."""
+
+_BODY_ATTEMPTS = 2
+"""Of an answer that breaks off: it is asked for again from the start."""
+
 _CALL_SECONDS = 60
 """For one call with all its attempts. aiohttp does not always notice that nothing comes, after a PUT that waits for `100 Continue`."""
 
@@ -27,12 +33,21 @@ _LONGEST_ERROR = 300
 
 
 class BucketError(OSError):
-    """The bucket did not do what was asked. `strerror` says which bucket and why, and holds no secret."""
+    """The bucket did not do what was asked. `strerror` says which bucket, why, and what to do if that is known, and holds no secret."""
 
-    def __init__(self, text: str, *, taken: bool = False) -> None:
-        super().__init__(errno.EIO, text)
-        self.taken = taken
+    def __init__(self, url: str, why: str, *, code: str = "", advice: str = "") -> None:
+        super().__init__(errno.EIO, f"{url}: {why}" + (f". Next: {advice}." if advice else ""))
+        self.why = why
+        self.code = code
+        """Of S3's answer; empty if there was none."""
+
+        self.advice = advice
+        """What to do next, without a full stop; empty if it is not known."""
+
+    @property
+    def taken(self) -> bool:
         """Whether there is an object already, or is being created, where one was to be created."""
+        return self.code in _TAKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +91,11 @@ class Bucket:
                     "read_timeout": _READ_SECONDS,
                     # Of so many objects that are asked for at once.
                     "max_pool_connections": _MOST_CONNECTIONS,
-                    # s3fs tries again by itself.
-                    "retries": {"total_max_attempts": 1},
+                    "retries": {"mode": "standard", "total_max_attempts": _ATTEMPTS},
                 },
             )
-            self._s3.retries = _ATTEMPTS
+            # What s3fs tries again by itself, beside AWS' own client.
+            self._s3.retries = _BODY_ATTEMPTS
         return self
 
     def __exit__(
@@ -107,10 +122,10 @@ class Bucket:
             raise
         return True
 
-    def put(self, key: str, data: bytes) -> None:
-        """Write an object, whatever is there."""
+    def put_many(self, objects: Mapping[str, bytes]) -> None:
+        """Write objects, several at once, whatever is there. Where it fails, any of them may be written."""
         with self._told():
-            self._s3.pipe_file(self._path(key), data, timeout=_CALL_SECONDS)
+            self._s3.pipe({self._path(key): data for key, data in objects.items()}, timeout=_CALL_SECONDS)
 
     def get(self, key: str) -> bytes | None:
         """An object; None if there is none."""
@@ -164,7 +179,13 @@ class Bucket:
                 done = self._call("delete_objects", Delete={"Objects": wanted, "Quiet": True})
                 if done.get("Errors"):
                     one = done["Errors"][0]
-                    raise OSError(errno.EIO, f"{one.get('Key')}: {one.get('Message')}")
+                    code, key = str(one.get("Code")), str(one.get("Key")).removeprefix(self._prefix)
+                    raise BucketError(
+                        self.url,
+                        f"{key} and {len(done['Errors']) - 1} more were not deleted: {code}",
+                        code=code,
+                        advice=next_step("DeleteObjects", code),
+                    )
 
     def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
         answer: dict[str, Any] = self._s3.call_s3(method, Bucket=self._name, timeout=_CALL_SECONDS, **arguments)
@@ -181,16 +202,17 @@ class Bucket:
         except (BucketError, ArchiveError):
             raise
         except Exception as error:
-            if _code(error) == "NoSuchBucket":
+            operation, code, message = answer_of(error)
+            kind = type(error).__name__
+            if code == "NoSuchBucket":
                 raise ArchiveError(f"{self.url}: there is no such bucket.") from None
             if isinstance(error, TimeoutError):
-                raise BucketError(f"{self.url} did not answer within {_CALL_SECONDS} s") from None
-            text = Secrets.from_environment(os.environ).redact_text(
-                " ".join(f"{type(error).__name__}: {error}".split())
-            )
-            taken = isinstance(error, FileExistsError) or _code(error) in _TAKEN
+                raise BucketError(self.url, f"it did not answer within {_CALL_SECONDS} s") from None
+            secrets = Secrets.from_environment(os.environ)
+            told = secrets.redact_text(" ".join((message if operation else str(error)).split()))[:_LONGEST_ERROR]
+            why = f"{operation} was answered {code}" + f" ({told})" * bool(told) if operation else f"{kind}: {told}"
             # Without its cause: what a notebook shows of an error is its whole chain.
-            raise BucketError(f"{self.url}: {text[:_LONGEST_ERROR]}", taken=taken) from None
+            raise BucketError(self.url, why.rstrip("."), code=code, advice=next_step(operation, code or kind)) from None
 
 
 @cache
@@ -199,9 +221,3 @@ def _descriptions() -> Any:
     from aiobotocore.session import AioSession
 
     return AioSession().get_component("data_loader")
-
-
-def _code(error: BaseException) -> str:
-    """The code of S3's answer, which s3fs keeps as the cause; empty if there was no answer."""
-    response: Any = getattr(error, "response", None) or getattr(error.__cause__, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ from oairunbook.record.archive.row import document
 from oairunbook.record.archive.signing import Signer
 
 _MARKER = b'{"schema": "oairunbook.archive/1"}\n'
+_AT_ONCE_BYTES = 8 << 20
+"""Of files that are put at once: on a slow line as well they must get there before one call's deadline."""
+
 _MOST_TURNS = 50
 """So often somebody else may take the place before a run is left to wait."""
 
@@ -38,10 +42,10 @@ _MOST_TURNS = 50
 class WaitingError(ArchiveError):
     """A run could not be put. It is whole, on this machine; the text says why, where it is, and what puts it."""
 
-    def __init__(self, archive: Path, folder: Path, why: str) -> None:
+    def __init__(self, archive: Path, folder: Path, why: str, advice: str = "") -> None:
         super().__init__(
             f"The run could not be put into {url_of(archive)}: {why.rstrip('.')}. It is whole, and waits in {folder}. "
-            "Next: the next run with this archive puts it."
+            f"Next: {f'{advice}; then ' if advice else ''}the next run with this archive puts it."
         )
         self.folder = folder
 
@@ -64,6 +68,8 @@ def put_waiting(archive: Path, run: str, signer: Signer | None, patience: Patien
             _put(archive, bucket, run, signer)
     except (_LeftError, ArchiveError) as error:
         raise WaitingError(archive, folder, str(error)) from None
+    except BucketError as error:
+        raise WaitingError(archive, folder, error.why, error.advice) from None
     except OSError as error:
         raise WaitingError(archive, folder, error.strerror or str(error)) from None
 
@@ -135,8 +141,11 @@ def _put(archive: Path, bucket: Bucket, run: str, signer: Signer | None) -> None
         told = Told(next_line(run, manifest, last), manifest, signature)
         key = place(last.sequence + 1 if last else 1)
         if bucket.create(key, told.to_json()) and read_told(bucket.get(key)) != told:
-            raise BucketError(f"{bucket.url}: {key} was created and does not come back as it was")
-    raise _LeftError("others were faster each time")
+            raise BucketError(bucket.url, f"{key} was created and does not come back as it was")
+    # Ceph calls what was deleted from a bucket that once had versions taken, and does not list it.
+    raise _LeftError(
+        f"its place in the chain was taken {_MOST_TURNS} times: others were faster, or this storage hides what is there"
+    )
 
 
 def _is_entered(archive: Path, run: str, files: dict[str, str]) -> bool:
@@ -152,20 +161,40 @@ def _is_entered(archive: Path, run: str, files: dict[str, str]) -> bool:
 
 
 def _put_files(bucket: Bucket, run: str, folder: Path, files: dict[str, str]) -> None:
-    """Put the files, and read each back."""
-    for name, digest in files.items():
-        data = (folder / name).read_bytes()
-        bucket.put(f"{run}/{name}", data)
-        if sha256(bucket.get(f"{run}/{name}") or b"") != digest:
-            raise BucketError(f"{bucket.url}: {run}/{name} does not come back as it was put")
+    """Put the files, several at once, and read each back."""
+    for names in _batches({name: (folder / name).stat().st_size for name in files}):
+        bucket.put_many({f"{run}/{name}": (folder / name).read_bytes() for name in names})
+        bodies = bucket.get_many([f"{run}/{name}" for name in names])
+        for name, body in zip(names, bodies, strict=True):
+            if sha256(body or b"") != files[name]:
+                raise BucketError(bucket.url, f"{run}/{name} does not come back as it was put")
+
+
+def _batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Names, in their order, of as many files as are held in memory at once; a larger one goes by itself."""
+    names: list[str] = []
+    for name in sizes:
+        if names and sum(sizes[one] for one in (*names, name)) > _AT_ONCE_BYTES:
+            yield names
+            names = []
+        names.append(name)
+    if names:
+        yield names
 
 
 def _demand_exclusive_creation(bucket: Bucket) -> None:
     """Storage that ignores `If-None-Match` would let two writers take the same place; the second try shows it."""
-    if bucket.create(MARKER, _MARKER) and bucket.create(MARKER, _MARKER):
+    try:
+        exclusive = not bucket.create(MARKER, _MARKER) or not bucket.create(MARKER, _MARKER)
+    except BucketError as error:
+        if error.code != "NotImplemented":
+            raise
+        # OpenStack Swift says that it does not know the condition; others do not even say that.
+        exclusive = False
+    if not exclusive:
         raise ArchiveError(
-            f"{bucket.url} is on storage that does not refuse to create an object twice (If-None-Match), "
-            "so two writers could overwrite each other's runs. Next: use storage that does, such as Amazon S3 or MinIO from 2024 on."
+            f"{bucket.url} is on storage that does not refuse to create an object twice (If-None-Match; Ceph does not either in a bucket "
+            "with versions), so two writers could overwrite each other's runs. Next: use storage that does, such as Amazon S3, Ceph, or MinIO from 2024 on."
         )
 
 
