@@ -119,6 +119,12 @@ SLOW = (
     "key=['a',",
     "key  ",
     "secret is set to ",
+    "docker login ",
+    "machine a login b ",
+    "user=a pass",
+    "a:bbbbbb@",
+    "//a:",
+    "http%3A%2F%2F",
 )
 
 
@@ -299,6 +305,13 @@ def test_the_password_of_a_proxy_url_that_nothing_can_parse_is_known_all_the_sam
         ("https://api.example.com/who?mail=a@b.example", "https://api.example.com/who?mail=a@b.example"),
         ("https://x.example/p?sig=abc%2Bdef&se=2026", "https://x.example/p?sig=[redacted]&se=2026"),
         ("https://x.example/p?api-version=1&api-key=abc", "https://x.example/p?api-version=1&api-key=[redacted]"),
+        ("proxy bob:Tr0ub4dor&3@proxy.example:3128 refused", "proxy bob:[redacted]@proxy.example:3128 refused"),
+        ("via //bob:Tr0ub4dor@proxy.example:3128", "via //bob:[redacted]@proxy.example:3128"),
+        ("?u=http%3A%2F%2Fbob%3ATr0ub%26@proxy%40x", "?u=http%3A%2F%2F[redacted]%40x"),
+        (
+            "at 12:30:45 root@web-3: pull img:tag1234@sha256:12ab",
+            "at 12:30:45 root@web-3: pull img:tag1234@sha256:12ab",
+        ),
         ("https://x.example/cb?code=abc&state=1", "https://x.example/cb?code=[redacted]&state=1"),
     ],
 )
@@ -336,6 +349,16 @@ def test_a_url_without_credentials_loses_query_and_fragment_and_nothing_else() -
         ("AKIAIOSFODNN7EXAMPLE", "IOSFODNN7EXAMPLE"),
         ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "abcdefghijkl"),
         ("hf_abcdefghijklmnopqrstuvwxyz", "abcdefghijkl"),
+        *(
+            (f"Authentication failed for {begin}{'aB3dE5' * 6}", "aB3dE5")
+            for begin in ("gsk_", "xai-", "pplx-", "csk-", "r8_", "nvapi-", "npm_")
+        ),
+        ("databricks dapi0123456789abcdef0123456789abcdef", "0123456789abcdef"),
+        ("machine gw.example.com\n  login bob\n  password Tr0ub4dor", "Tr0ub4dor"),
+        ("default login bob password Tr0ub4dor", "Tr0ub4dor"),
+        ("login with user=bob pass=Tr0ub4dor failed", "Tr0ub4dor"),
+        ("docker login -u bob -p Tr0ub4dor registry.example", "Tr0ub4dor"),
+        ("OAI_CREDS=Tr0ub4dor", "Tr0ub4dor"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----", "MIIEow"),
         ("-----BEGIN PRIVATE KEY-----\nMIIEow, cut", "MIIEow"),
     ],
@@ -361,6 +384,9 @@ def test_what_has_the_shape_of_a_secret_goes_also_when_nobody_knows_its_value(te
         "certificate CN=api.openai.com, issuer CN=Acme Inspection CA, verify code 20",
         "task-runner1 and disk-image22 are host names",
         "x-ratelimit-remaining-tokens: 149984",
+        "user: bob, password: none given; the user forgot the password yesterday",
+        "docker login -u bob -p $PASS registry.example; docker run -p 8080:80 x",
+        "gsk_test, xai-grok-2, pplx-70b-online, fw_update, npm_config_registry",
     ],
 )  # fmt: skip
 def test_what_a_packet_needs_stays_to_the_letter(text: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from oairunbook.redaction.fields import pairs
 
 SECRET_NAME = re.compile(
-    r"(KEY|TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|_PASS$|PGPASS|.PWD$|CREDENTIAL|AUTHORIZATION|COOKIE|SIGNATURE|_AUTH$|_PAT$|_PW$|^IDENTITY_HEADER$)",
+    r"(KEY|TOKEN|SECRET|PASSW(OR)?D|PASSPHRASE|_PASS$|PGPASS|.PWD$|CREDENTIAL|_CREDS$|AUTHORIZATION|COOKIE|SIGNATURE|_AUTH$|_PAT$|_PW$|^IDENTITY_HEADER$)",
     re.IGNORECASE,
 )
 NO_SECRET_NAME = re.compile(r"((_FILE|_DIR|_PATH|_HOME|_URL|_ENDPOINT)$|^OLDPWD$)")
@@ -63,7 +63,7 @@ def looks_drawn(piece: str) -> bool:
 
 _WORDS = (
     *("key", "token", "secret", "passwd", "password", "passphrase", "pass", "pwd"),
-    *("credential", "authorization", "cookie", "signature", "identity_header", "auth", "_pat", "_pw"),
+    *("credential", "authorization", "cookie", "signature", "identity_header", "auth", "_pat", "_pw", "_creds"),
 )
 """A text is searched for these alone; what stands around one makes it a name, or not."""
 

@@ -21,6 +21,23 @@ SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
         "",
     ),
     (
+        "url userinfo",
+        # of a URL that stands in another one
+        re.compile(
+            r"(?P<keep>[a-z][a-z0-9+.-]{0,31}%3A%2F%2F)(?!%5Bredacted|\[redacted)(?:(?!%2F|%3F|%23)[^\s/?#&'\"<>]){1,512}(?=%40)",
+            re.IGNORECASE,
+        ),
+        "",
+    ),
+    (
+        "url userinfo",
+        # without a scheme, as a proxy may be written: `user:password@proxy:3128`
+        re.compile(
+            r"(?P<keep>(?<![\w.%+@:/-])(?://)?[\w.%+-]{1,64}:)(?!\[redacted)[^\s/@:'\"<>]{6,128}(?=@[\w.-]{1,253}:\d{2,5}\b)"
+        ),
+        "",
+    ),
+    (
         "signed query",
         re.compile(rf"(?P<keep>[?&;](?:{PARAMETERS})=)(?!\[redacted[^\]]{{0,40}}\])[^&\s\"'<>]+", re.IGNORECASE),
         "",
@@ -51,7 +68,20 @@ SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
         re.compile(
             r"(?P<keep>\bcurl\b(?:(?!\bcurl\b)(?:\\\r?\n|[^\n|;])){0,400}?(?:[ \t]|\\\r?\n)"
             r"(?:-[a-zA-Z]{0,6}[uU]|--user|--proxy-user)[ =]{0,4}[\"']?[^\s:\"'$]{1,64}:"
-            r"|\bsshpass[ \t]{1,9}-p[ \t]{0,9}[\"']?)(?![$%{<]|\[redacted|//)[^\s\"']+"
+            r"|\bsshpass[ \t]{1,9}-p[ \t]{0,9}[\"']?"
+            r"|\b(?:docker|podman|helm registry)[ \t]{1,9}login\b[^\n|;]{0,200}?[ \t]-p[ \t]{1,9}[\"']?"
+            r")(?![$%{<]|\[redacted|//)[^\s\"']+"
+        ),
+        "",
+    ),
+    (
+        "password beside a user",
+        # .netrc, and what a log says of a login
+        re.compile(
+            r"(?P<keep>\b(?:(?:machine\s{1,9}\S{1,253}|default)\s{1,40}(?:login|account)\s{1,9}\S{1,99}\s{1,40}password\s{1,9}"
+            r"|(?:user(?:name)?|login|uid)=[^\s,;&]{1,64}[\s,;&]{1,9}(?:password|passwd|pass|pwd)=)[\"']?)"
+            r"(?![$%{<]|\[redacted)[^\s\"',;&]{3,128}",
+            re.IGNORECASE,
         ),
         "",
     ),
@@ -67,7 +97,10 @@ SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
         "vendor token",
         re.compile(
             r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,}"
-            r"|xox[abeprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{30,})"
+            r"|xox[abeprs]-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{20,}|AIza[A-Za-z0-9_-]{30,}|ya29\.[A-Za-z0-9_-]{20,}|npm_[A-Za-z0-9]{30,}"
+            r"|pypi-AgEI[A-Za-z0-9_-]{20,}|[rs]k_(?:live|test)_[A-Za-z0-9]{16,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|hv[sb]\.[A-Za-z0-9_-]{20,}"
+            # who has an API like this one: Groq, Replicate, Fireworks, xAI, Perplexity, Cerebras, NVIDIA, Databricks
+            r"|(?:gsk|r8|fw)_[A-Za-z0-9]{20,}|(?:xai|pplx|csk)-[A-Za-z0-9]{20,}|nvapi-[A-Za-z0-9_-]{20,}|dapi[0-9a-f]{32})"
         ),
         "token",
     ),
