@@ -64,7 +64,7 @@ def check(
         route: `auto`, `direct`, `azure` or `gateway`.
         timeout: Seconds for one step.
         budget: Seconds in all.
-        archive: Folder of the archive whose key fingerprints the API key; empty for none.
+        archive: Folder of the archive whose key fingerprints the API key; empty for none. No fingerprint where it cannot be written.
         repeat: Attempts in all, to see faults that come and go; each but the first is unbilled and without credentials.
         idle: Also use a connection again that was idle for so many seconds.
         control_url: Direct route of the control test of an Azure or gateway route; empty for none, None for the public API.
@@ -79,6 +79,7 @@ def check(
         oairunbook.observe.factory.NoClientError: *client* names none.
         oairunbook.collector.carrier.NowhereError: *place* cannot be reached, or *client* names none there.
         oairunbook.collector.carrier.NotCollectedError: No record came back from *place*.
+        oairunbook.record.archive.ArchiveError: *archive* is none, or its fingerprint key is none.
         ValueError: *route* is unknown, *timeout* or *budget* is not positive, *repeat* is below 1, or *idle* is negative.
     """
     from oairunbook.diagnose import diagnose
@@ -89,10 +90,16 @@ def check(
         raise ValueError(f"repeat is 1 or more and idle is no negative time, not {repeat!r} and {idle!r}")
     key = None
     if archive:
-        from oairunbook.record.archive import fingerprint_key
+        from oairunbook.record.archive import ArchiveError, fingerprint_key
         from oairunbook.record.archive.find import archive_root
 
-        key = fingerprint_key(archive_root(archive))
+        try:
+            key = fingerprint_key(archive_root(archive))
+        except OSError:
+            # A disk that is full or cannot be written costs the fingerprint, and not the test.
+            key = None
+        except ValueError as error:
+            raise ArchiveError(f"{error}.") from error
     options = {"base_url": base_url, "model": model, "route": route, "timeout": timeout, "budget": budget}
     options |= {"repeat": repeat, "idle": idle, "control_url": control_url, "client": client}
     watching = {"fingerprint_key": key, "progress": progress, "cancelled": cancelled}

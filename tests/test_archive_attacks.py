@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -343,6 +344,22 @@ def test_what_stands_where_a_run_goes_before_it_is_deleted_keeps_no_run_alive(
     assert not runs[0].exists()
     assert not os.path.lexists(waste)
     assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_a_prune_that_finds_no_room_for_its_record_says_so_and_removes_nothing(
+    runs: list[Path], archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        done = call(archive, "prune", "--before", "2099-01-01")
+    assert done.exit_code == 4
+    assert f"{archive}: No space left on device: the record of what goes has to be written first" in done.stderr
+    assert all(run.exists() for run in runs)
+    assert call(archive, "prune", "--before", "2099-01-01").exit_code == 0
+    assert check(archive).intact
 
 
 def test_a_run_that_cannot_be_removed_is_not_called_removed(runs: list[Path], archive: Path) -> None:

@@ -339,6 +339,18 @@ def test_an_interrupted_check_whose_record_cannot_be_kept_says_so_and_ends_with_
     assert "could not be kept: --json /dev/full: No space left on device" in errors
 
 
+def test_an_archive_that_cannot_be_written_costs_the_fingerprint_and_not_the_test(tmp_path: Path) -> None:
+    """A cron job on a full disk gave no verdict. A key of fingerprints that is none is a wrong call."""
+    (tmp_path / "file").touch()
+    call = ("check", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--json", "-", "--archive")
+    done = program(*call, "file/archive", cwd=tmp_path)
+    assert (done.returncode, json.loads(done.stdout)["verdict"]["cause"]) == (1, "tcp.refused")
+    (tmp_path / ".fingerprint-key").write_text("no key")
+    done = program(*call, ".", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert ".fingerprint-key holds 6 bytes, and a fingerprint key has 32. Nothing was sent." in done.stderr
+
+
 def test_a_result_that_cannot_be_written_after_all_is_a_failure_of_the_tool(evidence: Evidence, tmp_path: Path) -> None:
     (tmp_path / "evidence.json").write_text(dumps(evidence))
     done = program("diagnose", "evidence.json", "--json", "/dev/full", cwd=tmp_path)

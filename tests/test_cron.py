@@ -190,6 +190,21 @@ def test_a_change_that_could_not_be_archived_is_due_and_told_also_where_the_log_
     assert state(archive)[1]["archived_at"] == ""
 
 
+def test_a_state_that_cannot_be_written_in_one_place_is_kept_in_the_other_and_no_change_is_told_twice(
+    archive: Path, tmp_path: Path
+) -> None:
+    """On a full disk each turn told the same change anew, and none said which."""
+    path, _ = state(archive)
+    path.unlink()
+    path.mkdir()
+    first = turn(archive, "tcp.refused", HOME=str(tmp_path))
+    assert first.returncode == 4
+    assert "its verdict is tcp.refused" in first.stdout
+    assert f"what this turn saw cannot be kept in {archive}: Is a directory" in first.stderr
+    assert " tcp.refused (proven), new" in log(archive)[-1]
+    assert turn(archive, "tcp.refused", HOME=str(tmp_path)).stdout == ""
+
+
 def test_a_turn_ends_in_time_where_somebody_holds_the_archives_lock_and_nothing_seen_is_lost(archive: Path) -> None:
     """The lock is held until the turn has ended: a turn that waited for it would never end."""
     with (archive / ".lock").open() as held:

@@ -99,11 +99,18 @@ def prune(
     if not removed:
         return Pruned(before=before, removed=(), left=left, tombstone=None)
     host = socket.gethostname()
-    draft = begin(archive, host=host, kind="prune", signer=signer, now=now)
-    draft.write(REMOVED, to_text(removed))
     about = {"host": host, "before": before.astimezone(UTC).isoformat(timespec="seconds"), "removed": len(removed)}
     # First it is said, then it is done: whatever ends this in between, nothing is gone that no record names.
-    tombstone = draft.finish("whole", about)
+    try:
+        draft = begin(archive, host=host, kind="prune", signer=signer, now=now)
+        draft.write(REMOVED, to_text(removed))
+        tombstone = draft.finish("whole", about)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        what = "the record of what goes has to be written first, and nothing was removed"
+        room = "make room for it; what is called .partial counts for nothing and may go by hand"
+        raise OSError(error.errno, f"{error.strerror}: {what}. Next: {room}", str(archive)) from error
     _remove(archive, removed)
     return Pruned(before=before, removed=removed, left=left, tombstone=tombstone)
 

@@ -160,7 +160,8 @@ class _Turn:
         seconds = self._seconds()
         if not self._measured(evidence, verdict, this, seconds, status):
             status = EXIT_TOOL_FAILED
-        self.job.remember(this)
+        if not self._remembered(this):
+            status = EXIT_TOOL_FAILED
         line = f"{verdict.owner} {verdict.cause} ({verdict.certainty or 'undecided'}), {'since' if same else 'new,'} {this.since}, {seconds:.1f} s"
         line += f", archived {this.run}" if kept is not None and not kept.waiting else ""
         waits = self._put_earlier() if kept is None and url_of(self.job.archive) else 0
@@ -233,6 +234,15 @@ class _Turn:
             write_metrics(self.settings.metrics, evidence, verdict, this, seconds=seconds, exit_status=status)
         except OSError as error:
             self.problems.append(f"{self.settings.metrics} cannot be written: {error.strerror}")
+            return False
+        return True
+
+    def _remembered(self, this: Remembered) -> bool:
+        """Whether this turn was kept for the next one. Who reads the mail of a full disk wants to know the verdict as well."""
+        try:
+            self.job.remember(this)
+        except OSError as error:
+            self.problems.append(f"what this turn saw cannot be kept in {self.job.archive}: {error.strerror}")
             return False
         return True
 

@@ -150,11 +150,17 @@ class Job:
         return turn if all(map(_is_time, turn.times())) else Remembered()
 
     def remember(self, turn: Remembered) -> None:
-        """Keep this turn for the next one."""
+        """Keep this turn for the next one.
+
+        Raises:
+            OSError: One of the two places cannot be written; the other one was all the same, so that no change is told anew by every turn.
+        """
         data = json.dumps(asdict(turn), indent=2).encode()
-        for file in (self._state, self._own):
-            if file is not None:
-                write_whole(file, data)
+        try:
+            if self._own is not None:
+                write_whole(self._own, data)
+        finally:
+            write_whole(self._state, data)
 
     def note(self, line: str) -> None:
         """Add one line to the job's log: one write, so that lines of two jobs do not mix. What it holds a terminal does not obey.
