@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from oairunbook.cli import cli
 from oairunbook.diagnose import diagnose
-from oairunbook.evidence import Evidence, Header, Setting, TraceEvent
+from oairunbook.evidence import Collector, Evidence, Header, SdkFailed, Setting, TraceEvent
 from oairunbook.record.archive.draft import Kind, begin
 from oairunbook.record.packet import Packet, build, to_json, to_markdown, write
 from oairunbook.record.run import archive_record
@@ -96,6 +96,27 @@ def test_hostile_text_is_neither_markup_nor_link_and_does_not_swell_the_packet(m
     assert "\u202e" not in shown
     rows = [line for line in shown.splitlines() if line.startswith("|")]
     assert all(row.endswith(" |") for row in rows)
+
+
+def test_a_packet_fits_into_a_ticket_whatever_fills_it_and_keeps_what_is_asked() -> None:
+    """What others paste counts in bytes, not in characters, and a long command or path as much as an error."""
+    filler = "\U0001f4a9*_" * 2_000
+    record = evidence(resolved(), refused(), sdk_failed())
+    *before, last = record.observations
+    assert isinstance(last.outcome, SdkFailed)
+    errors = tuple(replace(error, text=filler) for error in last.outcome.errors * 20)
+    place = Collector(carrier="command", command=f"ssh {filler}", left_out=(filler,) * 9)
+    filled = replace(
+        record,
+        observations=(*before, replace(last, outcome=replace(last.outcome, errors=errors))),
+        runtime=replace(record.runtime, executable=filler, collector=place),
+        redactions=(filler,) * 90,
+    )
+    small, large = packet(record), packet(filled)
+    for built in (small, large):
+        assert len(to_markdown(built).encode()) < 20_000
+        assert len(to_json(built).encode()) < 20_000
+    assert (large.asks, large.next) == (small.asks, small.next)
 
 
 def test_addresses_in_running_text_do_not_become_links() -> None:

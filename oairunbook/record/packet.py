@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from oairunbook.evidence import (
     Evidence,
@@ -37,8 +39,17 @@ from oairunbook.verdict import Owner, Verdict, goes_to
 
 PACKET_SCHEMA = "oairunbook.packet/1"
 
-_LONGEST = 400
-"""Characters of one text. A ticket takes some 20 kB, and what a hostile server sends must not push the rest out."""
+_MOST_BYTES = 20_000
+"""What a ticket takes, as Markdown and as JSON."""
+
+_LONGEST = (400, 200, 100, 50)
+"""Bytes of one text, the most that fits: what a hostile server sends, or somebody pastes, must not push the rest out."""
+
+_SENTENCES = 5
+"""The statement is as long as so many texts."""
+
+_OURS = frozenset({"asks", "next", "do_not", "missing"})
+"""What others have to do is kept as long as it may be: it is the tool's own words."""
 
 _MOST_STEPS, _MOST_LINES, _MOST_POINTS = 16, 20, 8
 """Steps proved, lines of exceptions and log, points of a list. What is left out is counted, and stands in the evidence."""
@@ -142,45 +153,47 @@ def build(evidence: Evidence, verdict: Verdict, *, owner: Owner | None = None) -
     route, runtime, came_back = evidence.route, evidence.runtime, returned(evidence)
     looked = steps(o for o in evidence.observations if not isinstance(o.outcome, NotTried))
     telling = _telling(looked, {reason.observation for reason in verdict.because})
-    return Packet(
-        at=utc(evidence.collected_at),
-        timezone=runtime.timezone,
-        goes_to=goes_to(recipient, route.family),
-        owner=verdict.owner,
-        cause=verdict.cause,
-        layer=verdict.layer,
-        certainty=verdict.certainty,
-        pattern=verdict.pattern,
-        summary=_cut(verdict.summary),
-        base_url=_cut(route.base_url.value),
-        base_url_source=route.base_url.source,
-        route=route.family,
-        route_reason=route.family_reason,
-        proxy=_cut(f"{route.proxy.url or 'none'} ({route.proxy.rule})"),
-        sdk=f"openai {route.sdk}" if route.sdk else _no_sdk(evidence),
-        transport=route.transport or ("none" if looked_at(evidence) else "not known"),
-        model=_cut(_model_words(evidence)),
-        runtime=runtime_words(evidence),
-        region=runtime.region or "not shown by the runtime",
-        exception=_first([chain((link,)) for link in exception(evidence)], _MOST_LINES),
-        status=came_back.status if came_back else None,
-        proxy_status=None if came_back else _proxy_status(evidence),
-        body=_cut(came_back.body) if came_back else None,
-        request_id=_cut(came_back.request_id) if came_back and came_back.request_id else None,
-        proved=tuple(_proved(evidence, step) for step in telling),
-        left_out=len(looked) - len(telling),
-        statement=_cut(_statement(evidence, telling), 2000),
-        asks=_first(asks(recipient, evidence, verdict), _MOST_POINTS),
-        because=_first([f"{reason.observation}: {reason.fact}" for reason in verdict.because], _MOST_POINTS),
-        next=verdict.next,
-        do_not=verdict.do_not,
-        missing=verdict.missing,
-        log=_first(_log(evidence), _MOST_LINES),
-        redactions=evidence.redactions,
-        tool_version=evidence.tool_version,
-        rules_version=verdict.rules_version,
-        practice=evidence.practice,
-        cut_short=evidence.cut_short,
+    return _fitting(
+        Packet(
+            at=utc(evidence.collected_at),
+            timezone=runtime.timezone,
+            goes_to=goes_to(recipient, route.family),
+            owner=verdict.owner,
+            cause=verdict.cause,
+            layer=verdict.layer,
+            certainty=verdict.certainty,
+            pattern=verdict.pattern,
+            summary=verdict.summary,
+            base_url=route.base_url.value,
+            base_url_source=route.base_url.source,
+            route=route.family,
+            route_reason=route.family_reason,
+            proxy=f"{route.proxy.url or 'none'} ({route.proxy.rule})",
+            sdk=f"openai {route.sdk}" if route.sdk else _no_sdk(evidence),
+            transport=route.transport or ("none" if looked_at(evidence) else "not known"),
+            model=_model_words(evidence),
+            runtime=runtime_words(evidence),
+            region=runtime.region or "not shown by the runtime",
+            exception=_first([chain((link,)) for link in exception(evidence)], _MOST_LINES),
+            status=came_back.status if came_back else None,
+            proxy_status=None if came_back else _proxy_status(evidence),
+            body=came_back.body if came_back else None,
+            request_id=came_back.request_id or None if came_back else None,
+            proved=tuple(_proved(evidence, step) for step in telling),
+            left_out=len(looked) - len(telling),
+            statement=_statement(evidence, telling),
+            asks=_first(asks(recipient, evidence, verdict), _MOST_POINTS),
+            because=_first([f"{reason.observation}: {reason.fact}" for reason in verdict.because], _MOST_POINTS),
+            next=verdict.next,
+            do_not=verdict.do_not,
+            missing=verdict.missing,
+            log=_first(_log(evidence), _MOST_LINES),
+            redactions=_first(evidence.redactions, _MOST_LINES),
+            tool_version=evidence.tool_version,
+            rules_version=verdict.rules_version,
+            practice=evidence.practice,
+            cut_short=evidence.cut_short,
+        )
     )
 
 
@@ -329,7 +342,7 @@ def _proxy_status(evidence: Evidence) -> int | None:
 
 
 def _proved(evidence: Evidence, step: Step) -> Proved:
-    return Proved(at=moment(evidence, step.first), observation=step.name, state=step.state, fact=_cut(step.fact))
+    return Proved(at=moment(evidence, step.first), observation=step.name, state=step.state, fact=step.fact)
 
 
 def _telling(looked: Sequence[Step], cited: set[str]) -> tuple[Step, ...]:
@@ -342,14 +355,35 @@ def _telling(looked: Sequence[Step], cited: set[str]) -> tuple[Step, ...]:
     return tuple(sorted((step for step in looked if step in chosen), key=lambda step: step.first.started_seconds))
 
 
-def _cut(text: str, longest: int = _LONGEST) -> str:
-    return text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
+def _fitting(packet: Packet) -> Packet:
+    """The packet with the longest texts that a ticket takes."""
+    fits = packet
+    for longest in _LONGEST:
+        fits = _short(packet, longest)
+        if max(len(shown.encode("utf-8")) for shown in (to_markdown(fits), to_json(fits))) <= _MOST_BYTES:
+            break
+    return fits
+
+
+def _short(item: Any, longest: int, name: str = "") -> Any:
+    """A packet, or a part of one, with every text cut."""
+    if isinstance(item, str):
+        most = _LONGEST[0] if name in _OURS else longest * (_SENTENCES if name == "statement" else 1)
+        data = item.encode("utf-8")
+        return item if len(data) <= most else f"{data[:most].decode('utf-8', 'ignore')}… ({len(item)} characters)"
+    if isinstance(item, tuple):
+        return tuple(_short(one, longest, name) for one in item)
+    if dataclasses.is_dataclass(item) and not isinstance(item, type):
+        return dataclasses.replace(
+            item, **{f.name: _short(getattr(item, f.name), longest, f.name) for f in dataclasses.fields(item)}
+        )
+    return item
 
 
 def _first(texts: Sequence[str], most: int) -> tuple[str, ...]:
-    """The first texts, each cut, and how many more there are."""
+    """The first texts, and how many more there are."""
     more = (f"… and {len(texts) - most} more, see the evidence",) if len(texts) > most else ()
-    return (*(_cut(text) for text in texts[:most]), *more)
+    return (*texts[:most], *more)
 
 
 def _statement(evidence: Evidence, looked: Sequence[Step]) -> str:
