@@ -180,15 +180,21 @@ def tally(evidence: Evidence) -> pattern.Tally:
 
 
 def _compared_with_others(evidence: Evidence, tries: pattern.Attempted) -> pattern.Attempted:
-    """One attempt shows a chain that does not verify; beside those that do it may show why."""
-    left_out = certificates.left_out_by_some(evidence)
-    if left_out is None:
-        return tries
-    better = (_BY_ID["tls.incomplete_chain"], left_out)
-    unverified = ("tls.untrusted_issuer", "tls.incomplete_chain")
-    return dataclasses.replace(
-        tries, failed=tuple(better if cause.id in unverified else (cause, finding) for cause, finding in tries.failed)
+    """One attempt shows a chain that does not verify, or silence; beside those that pass, or what a counter-test changed there, it may show why."""
+    known = (
+        (
+            ("tls.untrusted_issuer", "tls.incomplete_chain"),
+            "tls.incomplete_chain",
+            certificates.left_out_by_some(evidence),
+        ),
+        (("tls.timeout",), "tcp.path_mtu", tcp.narrow_at(evidence, tries.dead_address)),
     )
+    for seen, identity, finding in known:
+        if finding is not None:
+            better = (_BY_ID[identity], finding)
+            failed = tuple(better if item[0].id in seen else item for item in tries.failed)
+            tries = dataclasses.replace(tries, failed=failed)
+    return tries
 
 
 def _perhaps_by_our_own_doing(evidence: Evidence, tries: pattern.Attempted) -> tuple[Cause, Finding]:

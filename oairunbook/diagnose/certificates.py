@@ -14,6 +14,7 @@ from oairunbook.evidence import Certificate, Evidence, HttpAnswer, Observation, 
 from oairunbook.verdict import Because
 
 # X509_STORE_CTX_get_error(3)
+NO_CRL, CRL_NOT_YET_VALID, CRL_HAS_EXPIRED = 3, 11, 12
 CERT_NOT_YET_VALID, CERT_HAS_EXPIRED = 9, 10
 DEPTH_ZERO_SELF_SIGNED, SELF_SIGNED_IN_CHAIN, NO_LOCAL_ISSUER, UNVERIFIED_LEAF = 18, 19, 20, 21
 HOSTNAME_MISMATCH, IP_MISMATCH = 62, 64
@@ -160,8 +161,8 @@ def chain_not_acceptable(evidence: Evidence) -> Finding | None:
 
 
 def trust_store_mismatch(evidence: Evidence) -> Finding | None:
-    """Another store on this machine verifies the very chain that the transport's store does not."""
-    found = _verification(evidence, DEPTH_ZERO_SELF_SIGNED, SELF_SIGNED_IN_CHAIN, NO_LOCAL_ISSUER, UNVERIFIED_LEAF)
+    """Another store on this machine verifies the very chain that the transport's store does not, or cannot check for revocation."""
+    found = _verification(evidence, *TRUST_CODES, *_NO_LIST)
     trusting = counter_test(evidence, TlsHandshake, "tls.store")
     if not found or trusting is None:
         return None
@@ -170,7 +171,15 @@ def trust_store_mismatch(evidence: Evidence) -> Finding | None:
         cite(found[0], f"{trust.path or trust.origin} ({trust.reason}): {_issuer_fact(found[1])}"),
         cite(trusting[0], f"{trusting[0].changed}: the handshake verifies"),
     )
-    return Finding(because=because, certainty="proven")
+    step = (_GIVE_IT_THE_LIST,) if found[1].verify_code in _NO_LIST else ()
+    return Finding(because=because, certainty="proven", next=step)
+
+
+_NO_LIST = (NO_CRL, CRL_NOT_YET_VALID, CRL_HAS_EXPIRED)
+_GIVE_IT_THE_LIST = (
+    "Load the issuer's present list of revoked certificates (CRL) into this client's store, or do not ask for it there (VERIFY_CRL_CHECK_LEAF, "
+    "VERIFY_CRL_CHECK_CHAIN): no root is missing."
+)
 
 
 def outside_its_dates(evidence: Evidence, code: int) -> Finding | None:

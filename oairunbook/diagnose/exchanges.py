@@ -8,7 +8,6 @@ from oairunbook.diagnose.reading import (
     attempts,
     beyond_the_tunnel,
     cite,
-    counter_test,
     counter_tests,
     failed_requests,
     request_succeeded,
@@ -111,18 +110,18 @@ def broken(evidence: Evidence, *marks: str, begun: bool | None = None) -> Findin
 
 
 def idle_reset(evidence: Evidence) -> Finding | None:
-    """Dead after idling, and a new connection at the same moment works."""
-    dead, fresh = (
-        counter_test(evidence, HttpFailed, "http.idle"),
-        counter_test(evidence, HttpAnswer, "http.idle.fresh"),
-    )
-    if dead is None or fresh is None:
-        return _reused_connection_failed(evidence)
-    because = (
-        cite(dead[0], f"{dead[0].changed}: {words(dead[1].errors)}"),
-        cite(fresh[0], f"a new connection at the same moment is answered with status {fresh[1].status}"),
-    )
-    return Finding(because=because, certainty="proven", beside_success=True)
+    """Dead after idling, and a new connection to the same address at the same moment works."""
+    fresh = {answer.address: (o, answer) for o, answer in counter_tests(evidence, HttpAnswer, "http.idle.fresh")}
+    for dead, failed in counter_tests(evidence, HttpFailed, "http.idle"):
+        if failed.address not in fresh:
+            continue
+        alive, answer = fresh[failed.address]
+        because = (
+            cite(dead, f"{dead.changed}: {words(failed.errors)}"),
+            cite(alive, f"a new connection at the same moment is answered with status {answer.status}"),
+        )
+        return Finding(because=because, certainty="proven", beside_success=True)
+    return _reused_connection_failed(evidence)
 
 
 def _reused_connection_failed(evidence: Evidence) -> Finding | None:
@@ -141,6 +140,8 @@ def _reused_connection_failed(evidence: Evidence) -> Finding | None:
 def reset(evidence: Evidence) -> Finding | None:
     """A reset before or during the response, seen on the socket or where the request could not be written."""
     for exchange in _failed_exchanges(evidence):
+        if _closed_unread(evidence, exchange):
+            continue
         if exchange.reset or mentions(exchange.errors, "ECONNRESET", "EPIPE"):
             fact = words(exchange.errors)
             if isinstance(exchange.observation.outcome, SdkFailed) and exchange.reset:
@@ -151,6 +152,15 @@ def reset(evidence: Evidence) -> Finding | None:
             because = (cite(exchange.observation, words(exchange.errors)), *seen)
             return Finding(because=because, certainty="likely")
     return None
+
+
+def _closed_unread(evidence: Evidence, exchange: _Exchange) -> tuple[Because, ...]:
+    """How exchanges that were looked at on the socket ended, where they ended in good order and the SDK's own request in a reset without an answer.
+
+    Who closes and leaves a part of what came unread resets as well (RFC 2525 section 2.17), and the SDK sends its body apart from its headers.
+    """
+    own = isinstance(exchange.observation.outcome, SdkFailed)
+    return _elsewhere(evidence, "eof") if own and exchange.reset and not exchange.begun else ()
 
 
 _CLOSED = ("Server disconnected", "RemoteDisconnected", "UNEXPECTED_EOF", "other side closed", "socket hang up")
@@ -177,7 +187,7 @@ def disconnected(evidence: Evidence) -> Finding | None:
     for exchange in _failed_exchanges(evidence):
         if not mentions(exchange.errors, *_CLOSED) or exchange.begun:
             continue
-        seen = () if exchange.known else _elsewhere(evidence, "eof")
+        seen = _closed_unread(evidence, exchange) if exchange.known else _elsewhere(evidence, "eof")
         because = (cite(exchange.observation, words(exchange.errors)), *seen)
         if exchange.known or seen:
             return Finding(because=because, certainty="proven")

@@ -26,7 +26,7 @@ from oairunbook.verdict import Because
 Find = Callable[[Evidence], "list[tuple[Cause, Finding]]"]
 _Judged = tuple[Evidence, "list[tuple[Cause, Finding]]"]
 
-_SILENT = ("dns.timeout", "tcp.timeout", "tcp.path_mtu", "tls.timeout", "http.read_timeout")
+_SILENT = ("dns.timeout", "tcp.timeout", "tcp.path_mtu", "tls.timeout", "http.read_timeout", "http.stream_stalled")
 """Silence of a single attempt can be this machine's own load; a reset, a refusal or an answer cannot."""
 
 _TOLD_BY_SERVERS = ("dns.nxdomain", "dns.servfail", "dns.refused", "dns.no_address")
@@ -84,7 +84,8 @@ def before_a_steady_one(tries: Attempted) -> Attempted | None:
     """The fault that some attempts met, where all the others met one and the same further on; None if that is not what was seen.
 
     None passed, but of two faults the first on the path comes and goes. Only what cannot be the same trouble at another step counts: what name
-    servers said, or a step that ended more than once before a verdict on a certificate, which no load and no limit makes.
+    servers said, or a step that ended more than once before a verdict on a certificate or an answer in the API's place, which no load makes.
+    Where nothing gets further any more from some moment on, somebody may have had enough of this test.
     """
     if not tries.failed or len(tries.failed) < tries.tried:
         return None
@@ -94,7 +95,10 @@ def before_a_steady_one(tries: Attempted) -> Attempted | None:
     if min(len(early), further) < _SEVERAL or any(_place(cause) >= _place(steady) for cause, _ in early):
         return None
     told = all(cause.id in _TOLD_BY_SERVERS for cause, _ in early)
-    if not told and steady.id not in _ON_A_CERTIFICATE:
+    if not told and steady.id not in _NO_MATTER_OF_LOAD:
+        return None
+    ends = [cause.id == steady.id for cause, _ in tries.failed]
+    if not told and True not in ends[ends.index(False) :]:
         return None
     why = f"{further} of {tries.tried} attempts got further, and each of them ended so"
     also = ((steady.id, why),)
@@ -108,9 +112,16 @@ def _place(cause: Cause) -> int:
 _SEVERAL = 2
 _BY_CHANCE = 0.05
 
-_ON_A_CERTIFICATE = (
+_NO_MATTER_OF_LOAD = (
     *("tls.untrusted_issuer", "tls.trust_store_mismatch", "tls.self_signed", "tls.incomplete_chain"),
     *("tls.expired", "tls.not_yet_valid", "tls.clock_skew", "tls.hostname_mismatch"),
+    *(
+        "tls.protocol_mismatch",
+        "tls.client_certificate_required",
+        "http.blocked_page",
+        "http.redirected",
+        "http.not_an_api",
+    ),
 )
 
 
@@ -168,28 +179,38 @@ def _asked_elsewhere(evidence: Evidence, one: Evidence) -> bool:
     return not any(one.of(TlsFailed)) and not _asked(one) and any(evidence.of(HttpAnswer, "http"))
 
 
+def _request(one: Evidence) -> tuple[str, bool] | None:
+    """Method of the request without credentials that an attempt got as far as, and whether it asked for a stream; None if it did not."""
+    made = [(answer.method, answer.stream) for _, answer in one.of(HttpAnswer, "http")]
+    made += [(failed.method, failed.stream) for _, failed in one.of(HttpFailed, "http")]
+    return made[0] if made else None
+
+
 def _posted(one: Evidence) -> bool:
     """Whether an attempt got as far as a POST without credentials and without a message."""
-    methods = [outcome.method for _, outcome in one.of(HttpAnswer, "http")]
-    methods += [outcome.method for _, outcome in one.of(HttpFailed, "http")]
-    return "POST" in methods
+    made = _request(one)
+    return made is not None and made[0] == "POST"
 
 
 def _without_usual_ends(judged: list[_Judged]) -> list[_Judged]:
     """Requests of one kind that all fail, beside some of the other kind that pass, say nothing of a fault that comes and goes.
 
-    A POST without a message is refused in many ways, and some servers fail over it each time; others list no models.
+    A POST without a message is refused in many ways, and some servers fail over it, or over its stream, each time; others list no models.
     """
     elsewhere = {cause.id for one, found in judged if not _posted(one) for cause, _ in found[:1]}
     told = [
         (one, found if not _posted(one) or _server_failed(one) or (found and found[0][0].id in elsewhere) else [])
         for one, found in judged
     ]
-    kinds = ([i for i in told if _posted(i[0])], [i for i in told if not _posted(i[0]) and _asked(i[0])])
-    for one_kind, other in (kinds, kinds[::-1]):
-        if one_kind and all(found for _, found in one_kind) and not all(found for _, found in other):
-            return [item for item in told if item not in one_kind]
-    return told
+    kinds: dict[tuple[str, bool], list[_Judged]] = {}
+    for item in told:
+        made = _request(item[0])
+        if made is not None:
+            kinds.setdefault(made, []).append(item)
+    failing = [kind for kind, items in kinds.items() if all(found for _, found in items)]
+    if len(failing) == len(kinds):
+        return told
+    return [item for item in told if _request(item[0]) not in failing]
 
 
 def _asked(one: Evidence) -> bool:

@@ -461,6 +461,9 @@ def is_api_answer(evidence: Evidence, answer: HttpAnswer) -> bool:
         )
     )
     error = answer.body.error
+    if answer.stream and answer.status < 300 and answer.body.shape == "event_stream" and error is None:
+        # That is what was asked for.
+        return True
     if error is None:
         return identified and answer.body.shape in ("json", "empty", "event_stream")
     if not identified and answer.status in (404, 405) and not error.code and (error.message or "") in _ROUTERS_OWN:

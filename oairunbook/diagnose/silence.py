@@ -24,6 +24,8 @@ def read_timeout(evidence: Evidence) -> Finding | None:
     if found is not None:
         return found
     for observation, answer in evidence.of(HttpFailed, "http"):
+        if _stream_stopped(answer):
+            continue
         if answer.ended == "silence" and answer.status is None:
             return Finding(because=(cite(observation, words(answer.errors)),), certainty="proven")
         if answer.ended == "silence":
@@ -63,8 +65,12 @@ def _silent_before_http(evidence: Evidence) -> bool:
 
 
 def stream_stalled(evidence: Evidence) -> Finding | None:
-    """The whole answer came, and the same request streamed stopped arriving, or arrived at one moment."""
+    """The whole answer came, and the same request streamed stopped arriving, or arrived at one moment; or a stream that an attempt asked for did."""
     if not request_succeeded(evidence):
+        for observation, asked in evidence.of(HttpFailed, "http"):
+            if _stream_stopped(asked):
+                fact = f"a stream began with status {asked.status}, and then no more came: {words(asked.errors)}"
+                return Finding(because=(cite(observation, fact),), certainty="likely")
         return None
     if _silent_attempts(evidence) or _silent_before_http(evidence):
         # Requests that are no streams get no answer either, now and then.
@@ -89,6 +95,11 @@ def stream_stalled(evidence: Evidence) -> Finding | None:
     if seen and not seen[-1].endswith(" events"):
         fact = f"the whole answer came, and of the same request streamed no event did in {given_up.seconds:.0f} s"
     return Finding(because=(cite(given_up, fact),), certainty="likely")
+
+
+def _stream_stopped(failed: HttpFailed) -> bool:
+    """Whether a stream was asked for, began, and came to no end in its time."""
+    return failed.stream and failed.ended == "silence" and failed.status is not None and failed.status < 300
 
 
 _PIECES, _LATE_SECONDS, _ONE_PIECE_SECONDS = 3, 0.5, 0.02

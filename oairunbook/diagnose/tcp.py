@@ -126,13 +126,13 @@ def _family(address: str) -> int:
 
 
 def _path_mtu(evidence: Evidence) -> Finding | None:
-    """What is silent at full size passes in small segments, on the same address, and no attempt at full size passed."""
+    """What is silent at full size passes in small segments, on the same address, and no attempt at full size passed there."""
     small = counter_test(evidence, TlsHandshake, "tls.small_segments")
     # A handshake that was slow, and then ended otherwise, had its answer: that its certificate does not verify is no matter of segments.
     answered = small is not None and any(
         failed.address == small[1].address and failed.ended != "silence" for _, failed in evidence.of(TlsFailed)
     )
-    if small is not None and not answered and not any(any(one.of(TlsHandshake)) for one in attempts(evidence)):
+    if small is not None and not answered and not _passed_at(evidence, small[1].address):
         silent = [
             cite(o, f"{f.address}: no answer to {f.sent_bytes} bytes; {f.received_bytes} bytes came")
             for o, f in evidence.of(TlsFailed)
@@ -155,6 +155,20 @@ def _path_mtu(evidence: Evidence) -> Finding | None:
             beside_success=True,
         )
     return _large_answers_vanish(evidence)
+
+
+def narrow_at(evidence: Evidence, address: str) -> Finding | None:
+    """Where every attempt at one address was silent and none elsewhere was: its handshake passes in small segments."""
+    for observation, shaken in counter_tests(evidence, TlsHandshake, "tls.small_segments"):
+        if address and shaken.address == address and not _passed_at(evidence, address):
+            fact = f"{address} shakes hands when no segment is above 536 bytes, and at full size it never does"
+            return Finding(because=(cite(observation, fact),), certainty="proven")
+    return None
+
+
+def _passed_at(evidence: Evidence, address: str | None) -> bool:
+    """Whether an attempt shook hands there."""
+    return any(shaken.address == address for one in attempts(evidence) for _, shaken in one.of(TlsHandshake))
 
 
 def _segment_missing(evidence: Evidence) -> Finding | None:

@@ -61,6 +61,9 @@ class HttpAnswer:
     body: Body
     address: str | None = None
     seconds_to_headers: float | None = None
+    stream: bool = False
+    """Whether the request asked for a streamed answer."""
+
     kind: Literal["http_answer"] = "http_answer"
 
     def header(self, name: str) -> str | None:
@@ -94,4 +97,7 @@ class HttpFailed:
     received_bytes: int = 0
     received: str = ""
     address: str | None = None
+    stream: bool = False
+    """Whether the request asked for a streamed answer."""
+
     kind: Literal["http_failed"] = "http_failed"

@@ -1,8 +1,8 @@
 """Cheap attempts: the same path again and again up to an unbilled request, to see faults that come and go.
 
 One attempt does what the SDK's synchronous transport does: resolve, dial the addresses one after another, proxy, TLS, one request without
-credentials: a GET, or a POST without a message, as some faults hit only where something is computed. Its observations are those of the walk,
-with the number of the attempt.
+credentials: a GET, or a POST without a message, as some faults hit only where something is computed; every other POST asks for a stream, as some
+hit streams alone. Its observations are those of the walk, with the number of the attempt.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from oairunbook.evidence import (
     DnsAnswer,
@@ -66,7 +66,7 @@ class Attempts:
         self._next = 2
         self._last = number
         self._may_grow = number > 1
-        self._ends: dict[str, set[str]] = {"GET": set(), "POST": set()}
+        self._ends: dict[_Kind, set[str]] = {"GET": set(), "POST": set(), "POST, streamed": set()}
         self._silent_posts = 0
         self._failed = self._passed = self._unanswered = 0
         self._passes: list[bool] = []
@@ -115,24 +115,31 @@ class Attempts:
             self._join(silent_seconds)
         self._called_off.set()
 
-    def apart(self, own: Callable[[float], None], *, walk_failed: bool) -> None:
-        """Where some failed and some did not: is it this test, which makes several at a time?
+    def apart(self, own: Callable[[float], None], *, walk_failed: bool, walk_passed: bool) -> None:
+        """Where some failed and some did not, or none got as far as another one: is it this test, which makes several at a time?
 
         They are made one at a time, with nothing else under way, until one fails; slower where that one was told that it is too much. If
         none does, *own* is called with the pause between requests, and several are made again. The walk is one of them. *own* is also called
         where they have all failed from some moment on.
         """
         with self._lock:
-            failed, passed = self._failed + walk_failed, self._passed
-        if not failed or not passed:
+            failed, passed = self._failed + walk_failed, self._passed + walk_passed
+            differ = self._some_differ
+        if not failed or not (passed or differ):
             return
         self._join(_SETTLE_SECONDS)
         step, self._timeout = self._timeout, min(self._timeout, _ALONE_SECONDS)
-        by_chance = _in_a_row(passed, failed)
+        by_chance = _in_a_row(passed, failed) if passed else 0
         pause = _GAP_SECONDS
         end = self._one_at_a_time(pause, min(max(by_chance, _FEWEST_ALONE), _MOST_ALONE))
-        if end in _ASKED_TO_SLOW_DOWN or end.startswith(("dns", "proxy")) or (end and self._none_passes_any_more):
-            # Name servers and proxies do not say that it is too much, and they count what one client asks in a second.
+        most = failed > passed and end.startswith("tcp")
+        if (
+            end in _ASKED_TO_SLOW_DOWN
+            or end.startswith(("dns", "proxy"))
+            or most
+            or (end and self._none_passes_any_more)
+        ):
+            # Name servers, proxies and firewalls do not say that it is too much, and they count what one client asks in a second.
             pause = _LONG_GAP_SECONDS
             end = self._one_at_a_time(pause, min(max(by_chance, _FEWEST_SLOW), _MOST_SLOW), "slowly.")
         self._timeout = step
@@ -202,8 +209,8 @@ class Attempts:
                 self._called_off.wait(max(0.0, soonest - time.monotonic()))
             with self._lock:
                 del self._under_way[number]
-                self._ends[_method(number)].add(end)
-                self._silent_posts += end == _NO_ANSWER and _method(number) == "POST"
+                self._ends[_kind(number)].add(end)
+                self._silent_posts += end == _NO_ANSWER and _kind(number) == "POST"
                 self._failed += _may_be_too_many(end)
                 self._passed += _passed(end)
                 self._unanswered += not _answered(end)
@@ -282,8 +289,8 @@ class Attempts:
             answer = look(
                 "http",
                 "http",
-                f"{route.host}, {look.method}, no credentials",
-                lambda address=address, stream=open_stream: self._request(stream, address, look.method),
+                f"{route.host}, {look.request}, no credentials",
+                lambda address=address, stream=open_stream: self._request(stream, address, look.request),
             )
             if isinstance(answer, HttpAnswer):
                 return f"http {answer.status}"
@@ -323,23 +330,30 @@ class Attempts:
                 break
         return answer
 
-    def _request(self, stream: Any, address: str, method: str) -> Outcome:
-        if method == "GET":
+    def _request(self, stream: Any, address: str, kind: _Kind) -> Outcome:
+        if kind == "GET":
             return self._path.request(stream, address)
         model = self._path.route.model.value if self._path.route.model else sdk.PREFERRED_MODELS[0]
-        body = json.dumps({"model": model}).encode()
-        return self._path.request(
-            stream, address, method="POST", path=sdk.minimal_path(self._path.route, model), body=body
-        )
+        streamed = kind == "POST, streamed"
+        # Written as the SDK writes it: without blanks.
+        body = json.dumps({"model": model, "stream": True} if streamed else {"model": model}, separators=(",", ":"))
+        where = sdk.minimal_path(self._path.route, model)
+        outcome = self._path.request(stream, address, method="POST", path=where, body=body.encode())
+        return replace(outcome, stream=streamed)
 
     @property
     def _step(self) -> Deadline:
         return self._collection.deadline.sooner(self._timeout)
 
 
-def _method(number: int) -> str:
+_Kind = Literal["GET", "POST", "POST, streamed"]
+
+
+def _kind(number: int) -> _Kind:
     """Two of a kind in turn: what fails every second time then meets some of each kind."""
-    return "POST" if number % 4 in (0, 1) else "GET"
+    if number % 4 > 1:
+        return "GET"
+    return "POST" if number % 8 < 4 else "POST, streamed"
 
 
 def _answered(end: str) -> bool:
@@ -414,7 +428,7 @@ class _Look:
         self._collection = collection
         self._number = number
         self._among = among
-        self.method = _method(number)
+        self.request = _kind(number)
         self.stream: Any = None
 
     def __call__(self, identity: str, layer: Layer, target: str, step: Any) -> Outcome:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from oairunbook.evidence import (
     ClientBuilt,
     ClientRefused,
+    Connected,
     ConnectFailed,
     DnsAnswer,
+    HttpAnswer,
     Outcome,
     Resolved,
     Route,
@@ -46,6 +48,7 @@ _COUNTER_TEST_SECONDS = 2.0
 
 _NEXT_SERVER_SECONDS = 10.0
 _MORE_CONTROLS = 12
+_TOO_MANY_REQUESTS = 429
 
 _PATH_PROBES = ("dns", "tcp", "proxy", "tls", "http")
 
@@ -304,23 +307,33 @@ class Walk:
     # -- beside the path ------------------------------------------------------------------------------------------
 
     def _begin_idle(self, address: str) -> None:
+        """Leave a connection idle at this address and, as another one may lie behind another NAT or server, at each that has accepted one."""
         seconds = self._options.idle
         if seconds is None:
             return
-        self._tests[idle.IDENTITY] = self._collection.begin(
-            idle.IDENTITY,
-            "http",
-            "http",
-            f"{self._route.host} at {address}, no credentials",
-            lambda: idle.reuse_after(self._path, address, seconds, self._timeout),
-            changed=f"a connection that was idle for {seconds:g} s instead of a new one",
-        )
+        walked = [o for o in self._collection.so_far() if o.changed is None and o.attempt == 1]
+        open_at = [o.outcome.address for o in walked if isinstance(o.outcome, Connected)]
+        for at in dict.fromkeys((address, *open_at)):
+            identity = idle.IDENTITY if at == address else f"{idle.IDENTITY}:{at}"
+            self._tests[identity] = self._collection.begin(
+                identity,
+                "http",
+                "http",
+                f"{self._route.host} at {at}, no credentials",
+                lambda at=at: idle.reuse_after(self._path, at, seconds, self._timeout),  # type: ignore[misc]
+                changed=f"a connection that was idle for {seconds:g} s instead of a new one",
+            )
 
     def _turned_away(self) -> bool:
         """Whether the walk ended at a connection or a handshake, and not by a verdict on a certificate."""
         ends = [o.outcome for o in self._collection.so_far() if o.changed is None and o.attempt == 1]
         unverified = any(isinstance(end, TlsFailed) and end.verify_code is not None for end in ends)
         return not unverified and any(isinstance(end, (ConnectFailed, TlsFailed)) for end in ends)
+
+    def _answered(self) -> bool:
+        """Whether the walk's own request without credentials was answered, and not that there is too much to do."""
+        answers = (o.outcome for o in self._collection.so_far() if o.id == "http")
+        return any(isinstance(answer, HttpAnswer) and answer.status < _TOO_MANY_REQUESTS for answer in answers)
 
     # -- small things ---------------------------------------------------------------------------------------------
 
@@ -389,7 +402,11 @@ class Walk:
         # Where the walk got nowhere and an attempt did, those that are still silent tell how often.
         differ = healthy or (not reached and attempts.some_passed)
         attempts.wait(max(quiet.left, patience), silent_seconds=self._timeout if differ else 0.0)
-        attempts.apart(requests.apart, walk_failed=not reached and self._turned_away())
+        if attempts.some_unanswered:
+            # What only attempts met, at another address than the walk's, calls for its counter-tests now.
+            self._begin_tests()
+            self._until(lambda: all(task.done for task in self._tests.values()), self._timeout)
+        attempts.apart(requests.apart, walk_failed=not reached and self._turned_away(), walk_passed=self._answered())
         requests.unsent_again()
         if self._control is not None and attempts.some_unanswered:
             # One answer to the control says little of a fault that spares some.

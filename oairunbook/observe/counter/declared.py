@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from oairunbook.evidence import ConnectFailed, Layer, Observation, Outcome, ProxyFailed, TlsFailed
+from oairunbook.evidence import ConnectFailed, Layer, Observation, Outcome, ProxyFailed, TlsFailed, TlsHandshake
 from oairunbook.observe.path import Path
 from oairunbook.observe.stream import Deadline
 
@@ -41,6 +42,13 @@ class Seen:
             if observation.probe == probe and timed_out:
                 waiting.append(observation.id.partition(":")[2])
         return tuple(dict.fromkeys(waiting))
+
+    def silent_in_attempts(self) -> tuple[str, ...]:
+        """Addresses at which handshakes of attempts were silent to their end, twice or more, and none passed."""
+        ends = [o.outcome for o in self.observations if o.probe == "tls" and o.changed is None and o.attempt > 1]
+        passed = {end.address for end in ends if isinstance(end, TlsHandshake)}
+        silent = Counter(e.address for e in ends if isinstance(e, TlsFailed) and e.ended == "silence")
+        return tuple(address for address, number in silent.items() if number > 1 and address not in passed)
 
 
 @dataclass(frozen=True)

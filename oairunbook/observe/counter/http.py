@@ -53,9 +53,10 @@ def fresh_instead_of_idle(seen: Seen) -> Iterator[Test]:
     path = seen.path
     for observation in seen.observations:
         outcome = observation.outcome
-        if observation.id == idle.IDENTITY and isinstance(outcome, HttpFailed) and outcome.address:
+        identity, _, at = observation.id.partition(":")
+        if identity == idle.IDENTITY and isinstance(outcome, HttpFailed) and outcome.address:
             yield Test(
-                "http.idle.fresh",
+                f"{idle.IDENTITY}.fresh:{at}" if at else f"{idle.IDENTITY}.fresh",
                 "http",
                 "http",
                 f"{path.route.host} at {outcome.address}, no credentials",

@@ -87,12 +87,12 @@ def _in_plain_http(path: Path, address: str, deadline: Deadline) -> Outcome:
 
 
 def small_segments(seen: Seen) -> Iterator[Test]:
-    """Silence after a good connect: do small segments pass? Also where only one family is silent: tunnels of IPv6 are narrow."""
+    """Silence after a good connect: do small segments pass? Also where only one family, or one address of several, is silent: tunnels are narrow."""
     path = seen.path
     if path.route.proxy.url:
         return
-    open_families = {":" in (o.outcome.address or "") for o in seen.of(TlsHandshake)}  # type: ignore[union-attr]
-    silent = [a for a in seen.silent_addresses("tls") if (":" in a) not in open_families]
+    shaken = {o.outcome.address for o in seen.of(TlsHandshake)}  # type: ignore[union-attr]
+    silent = [a for a in (*seen.silent_addresses("tls"), *seen.silent_in_attempts()) if a not in shaken]
     # One of each family first: what is small enough for IPv4 may be too large behind the longer header of IPv6.
     of_each_family = {":" in a: a for a in reversed(silent)}.values()
     for address in list(dict.fromkeys((*of_each_family, *silent)))[:2]:
@@ -173,17 +173,22 @@ def client_certificate(seen: Seen) -> Iterator[Test]:
         )
 
 
-def _unverified_chains(seen: Seen) -> Iterator[TlsFailed]:
+_ENDS_NOWHERE = (18, 19, 20, 21)
+_ASKS_FOR_A_LIST = (3, 11, 12)
+"""X509_STORE_CTX_get_error(3): this store checks for revocation, and has no valid list (CRL) of the issuer's to do it by."""
+
+
+def _unverified_chains(seen: Seen, *codes: int) -> Iterator[TlsFailed]:
     for observation in first(seen.of(TlsFailed)):
         outcome = observation.outcome
-        if isinstance(outcome, TlsFailed) and outcome.verify_code in (18, 19, 20, 21) and not seen.has(TlsHandshake):
+        if isinstance(outcome, TlsFailed) and outcome.verify_code in codes and not seen.has(TlsHandshake):
             yield outcome
 
 
 def other_stores(seen: Seen) -> Iterator[Test]:
-    """The chain ends nowhere in this store: does it in another one on this machine?"""
+    """The chain ends nowhere in this store, or cannot be checked for revocation: does another one on this machine verify it?"""
     path = seen.path
-    for failed in _unverified_chains(seen):
+    for failed in _unverified_chains(seen, *_ENDS_NOWHERE, *_ASKS_FOR_A_LIST):
         for store in stores.on_this_machine(path.route.trust, path.environment):
             yield Test(
                 f"tls.store:{store.name}",
@@ -200,7 +205,7 @@ def other_stores(seen: Seen) -> Iterator[Test]:
 def completed_chain(seen: Seen) -> Iterator[Test]:
     """An issuer is missing from the chain as sent: does the chain verify once it is fetched from where the leaf says?"""
     path = seen.path
-    for failed in _unverified_chains(seen):
+    for failed in _unverified_chains(seen, *_ENDS_NOWHERE):
         url = issuers.missing_issuer_url(failed.chain)
         if url is None:
             continue
