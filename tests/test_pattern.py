@@ -11,6 +11,7 @@ from oairunbook.evidence import (
     Body,
     Connected,
     ConnectFailed,
+    Ending,
     ErrorLink,
     Evidence,
     HttpAnswer,
@@ -21,6 +22,7 @@ from oairunbook.evidence import (
     Stopped,
     TlsFailed,
     TlsHandshake,
+    TraceEvent,
 )
 from oairunbook.verdict import Verdict
 from tests.cases import cases
@@ -332,3 +334,85 @@ def test_a_control_test_that_fails_once_of_several_shows_the_same_and_one_that_n
     assert (controls().cause, controls().owner) == ("tcp.timeout", "route_provider")
     assert "6 more times" in " ".join(reason.fact for reason in controls().because)
     assert (controls(7).cause, controls(7).owner) == ("tcp.timeout", "connection_path")
+
+
+def test_the_first_of_two_faults_is_the_verdict_unless_nothing_gets_further_from_some_moment_on() -> None:
+    blocked = replace(
+        page(403), body=Body(shape="html", size_bytes=9, title="Web Filter Violation", sample="FortiGuard")
+    )
+    walked = (*(o for o in walk() if o.id != "http"), observation("http", blocked))
+    turns = [o for n in range(2, 14) for o in (unconnected(n, "ECONNREFUSED") if n % 3 == 0 else attempt(n, blocked))]
+    banned = [o for n in range(2, 14) for o in (unconnected(n, "ECONNREFUSED") if n > 8 else attempt(n, blocked))]
+
+    first = diagnose(evidence(*walked, *turns))
+    assert (first.cause, first.pattern) == ("tcp.refused", "intermittent")
+    assert diagnose(evidence(*walked, *banned)).cause == "http.blocked_page"
+
+
+def test_a_reset_of_the_own_request_is_an_orderly_end_where_attempts_saw_one_on_the_socket_and_a_reset_where_they_saw_that() -> (
+    None
+):
+    bad = sdk_failed(answer=None).outcome
+    assert isinstance(bad, SdkFailed)
+    closed = (ErrorLink(type="httpx2.RemoteProtocolError", text="Server disconnected without sending a response."),)
+    sent = TraceEvent(name="http11.send_request_headers.started", seconds=0.1)
+    failed = replace(bad, errors=closed, ended="reset", trace=(sent,))
+    ours = observation("sdk", failed, layer="api")
+    cut = replace(
+        CLOSED, ended="reset", errors=(ErrorLink(type="ConnectionResetError", text="", errno_name="ECONNRESET"),)
+    )
+
+    def judged(end: HttpFailed) -> str:
+        posts = [o for n in range(14, 20) for o in attempt(n, end, "POST")]
+        return diagnose(seen(ours, *all_good(range(2, 14)), *posts)).cause
+
+    assert judged(CLOSED) == "http.disconnected"
+    assert judged(cut) == "http.reset"
+
+
+@pytest.mark.parametrize(
+    ("ended", "cause"), [("eof", "http.truncated"), ("silence", "http.stream_stalled")], ids=["cut", "stopped"]
+)
+def test_some_streams_of_attempts_that_break_are_seen_and_all_of_them_say_nothing(ended: Ending, cause: str) -> None:
+    link = ErrorLink(type="http.client.IncompleteRead" if ended == "eof" else "TimeoutError", text="")
+    broken = replace(CLOSED, phase="body", ended=ended, status=200, errors=(link,), stream=True)
+    good = (own("sdk", None), own("sdk.stream", None), *all_good(range(2, 14)))
+    passed = replace(answer(GOOD), address=ADDRESS, stream=True)
+    all_bad = [o for n in range(14, 20) for o in attempt(n, broken, "POST")]
+    some_bad = [o for n in range(14, 20) for o in attempt(n, broken if n % 3 == 0 else passed, "POST")]
+
+    found = diagnose(seen(*good, *some_bad))
+    assert (found.cause, found.pattern) == (cause, "intermittent")
+    assert diagnose(seen(*good, *all_bad)).cause == "ok"
+
+
+def test_one_address_of_several_is_narrow_where_small_segments_pass_there_and_silent_where_nobody_tried() -> None:
+    of_one = recorded("tcp_path_mtu_of_one_address_of_a_name_that_rotates")
+    # Not one segment of these arrives, so that no gap tells either.
+    silent = tuple(
+        replace(o, outcome=replace(o.outcome, gap=None)) if isinstance(o.outcome, TlsFailed) else o
+        for o in of_one.observations
+    )
+    # The record of a case holds few attempts; by twice as many chance is a poor explanation of where they fail.
+    more = tuple(replace(o, id=f"{o.id}0", attempt=10 * o.attempt) for o in silent if o.attempt > 1 and not o.changed)
+    narrow = replace(of_one, observations=(*silent, *more))
+
+    assert (diagnose(narrow).cause, diagnose(narrow).certainty) == ("tcp.path_mtu", "proven")
+    assert diagnose(without(narrow, "tls.small_segments")).cause == "tls.timeout"
+
+
+def test_a_hello_is_not_why_connections_are_cut_on_which_nothing_is_sent_and_may_be_where_they_end_later() -> None:
+    cut = recorded("tcp_closed_by_a_balancer_with_one_of_three_backends_dead")
+    late = tuple(replace(o, seconds=0.9) if o.id.startswith("tcp.several") else o for o in cut.observations)
+
+    assert diagnose(cut).cause == "tcp.reset"
+    assert diagnose(replace(cut, observations=late)).cause == "tls.reset"
+    assert diagnose(without(cut, "tcp.several_untouched")).cause == "tls.reset"
+
+
+def recorded(name: str) -> Evidence:
+    return next(case.evidence for case in cases() if case.name == name)
+
+
+def without(evidence: Evidence, identity: str) -> Evidence:
+    return replace(evidence, observations=tuple(o for o in evidence.observations if not o.id.startswith(identity)))

@@ -188,6 +188,7 @@ def _compared_with_others(evidence: Evidence, tries: pattern.Attempted) -> patte
             certificates.left_out_by_some(evidence),
         ),
         (("tls.timeout",), "tcp.path_mtu", tcp.narrow_at(evidence, tries.dead_address)),
+        (("tls.reset",), "tcp.reset", tcp.cut_untouched(evidence)),
     )
     for seen, identity, finding in known:
         if finding is not None:

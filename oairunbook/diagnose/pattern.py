@@ -84,8 +84,9 @@ def before_a_steady_one(tries: Attempted) -> Attempted | None:
     """The fault that some attempts met, where all the others met one and the same further on; None if that is not what was seen.
 
     None passed, but of two faults the first on the path comes and goes. Only what cannot be the same trouble at another step counts: what name
-    servers said, or a step that ended more than once before a verdict on a certificate or an answer in the API's place, which no load makes.
-    Where nothing gets further any more from some moment on, somebody may have had enough of this test.
+    servers said, or did not say before somebody else answered, or a step that ended more than once before a verdict on a certificate or an answer
+    in the API's place, which no load makes.
+    Where no request is answered any more from some moment on, somebody may have had enough of this test.
     """
     if not tries.failed or len(tries.failed) < tries.tried:
         return None
@@ -94,11 +95,13 @@ def before_a_steady_one(tries: Attempted) -> Attempted | None:
     further = len(tries.failed) - len(early)
     if min(len(early), further) < _SEVERAL or any(_place(cause) >= _place(steady) for cause, _ in early):
         return None
-    told = all(cause.id in _TOLD_BY_SERVERS for cause, _ in early)
+    told = all(
+        cause.id in _TOLD_BY_SERVERS or (cause.layer == "dns" and steady.id not in _SILENT) for cause, _ in early
+    )
     if not told and steady.id not in _NO_MATTER_OF_LOAD:
         return None
     ends = [cause.id == steady.id for cause, _ in tries.failed]
-    if not told and True not in ends[ends.index(False) :]:
+    if steady.layer == "http" and not told and True not in ends[ends.index(False) :]:
         return None
     why = f"{further} of {tries.tried} attempts got further, and each of them ended so"
     also = ((steady.id, why),)

@@ -226,6 +226,23 @@ def _reset(evidence: Evidence) -> Finding | None:
     return failures(evidence, "ECONNRESET")
 
 
+_AT_ONCE_SECONDS = 0.5
+
+
+def cut_untouched(evidence: Evidence) -> Finding | None:
+    """Some handshakes are reset before a byte came, and so are some connections on which nothing is sent: no ClientHello is the reason."""
+    cut = list(counter_tests(evidence, ConnectFailed, "tcp.several_untouched"))
+    # Who waits for a ClientHello that does not come may end it as well, after a while.
+    at_once = [(o, failed.errors[-1], failed) for o, failed in cut if o.seconds < _AT_ONCE_SECONDS]
+    closed = [(o, f) for o, last, f in at_once if last.errno_name == "ECONNRESET" or last.type == "EOFError"]
+    if not closed:
+        return None
+    observation, failed = closed[0]
+    tried = len(cut) + sum(1 for _ in counter_tests(evidence, Connected, "tcp.several_untouched"))
+    fact = f"{failed.address} also ends {len(closed)} of {tried} connections on which nothing is sent: {words(failed.errors)}"
+    return Finding(because=(cite(observation, fact),), certainty="likely")
+
+
 CAUSES = (
     Cause(
         id="tcp.path_mtu",

@@ -29,7 +29,7 @@ from oairunbook.evidence import (
     TlsHandshake,
 )
 from oairunbook.observe import dns, sdk
-from oairunbook.observe.collection import Collection
+from oairunbook.observe.collection import DEFAULT_REPEAT, Collection
 from oairunbook.observe.path import NoPathError, Path
 from oairunbook.observe.stream import Deadline
 
@@ -44,6 +44,7 @@ _MOST_QUESTIONS = 10
 _NO_ANSWER = "http silence"
 _LATE_SECONDS = 1.0
 _PACE_SECONDS = 0.4
+_SPREAD_SECONDS, _LONGEST_SPREAD_SECONDS = 0.05, 5.0
 
 _SETTLE_SECONDS, _GAP_SECONDS, _LONG_GAP_SECONDS, _ALONE_SECONDS = 0.4, 0.15, 1.0, 2.0
 _FEWEST_ALONE, _FEWEST_SLOW, _MOST_ALONE, _MOST_SLOW, _BY_CHANCE = 8, 5, 24, 12, 0.02
@@ -64,7 +65,8 @@ class Attempts:
         self._literal = literal
         self._lock = threading.Lock()
         self._next = 2
-        self._last = number
+        self._last = self._asked_for = number
+        self._more_began = 0.0
         self._may_grow = number > 1
         self._ends: dict[_Kind, set[str]] = {"GET": set(), "POST": set(), "POST, streamed": set()}
         self._silent_posts = 0
@@ -201,6 +203,8 @@ class Attempts:
                 number, self._next = self._next, self._next + 1
                 if number > self._last:
                     return
+            self._called_off.wait(self._spread_over_time(number))
+            with self._lock:
                 self._under_way[number] = time.monotonic()
             soonest = time.monotonic() + _PACE_SECONDS
             end = self._attempt(number)
@@ -218,6 +222,16 @@ class Attempts:
                 if self._some_differ and self._may_grow:
                     self._may_grow = False
                     self._last += MORE_WHEN_DIFFERENT
+
+    def _spread_over_time(self, number: int) -> float:
+        """Seconds until an attempt may begin: those beyond the usual number are spread over time, as some faults come and go by the clock."""
+        more = self._asked_for - DEFAULT_REPEAT
+        if more <= 0 or number <= DEFAULT_REPEAT:
+            return 0.0
+        with self._lock:
+            self._more_began = self._more_began or time.monotonic()
+        pace = min(_SPREAD_SECONDS, _LONGEST_SPREAD_SECONDS / more)
+        return max(0.0, self._more_began + (number - DEFAULT_REPEAT) * pace - time.monotonic())
 
     @property
     def _none_passes_any_more(self) -> bool:

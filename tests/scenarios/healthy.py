@@ -610,11 +610,11 @@ def healthy_with_a_limit_of_questions_a_second(world: World) -> Steps:
 
 @healthy(needs=("haproxy", "squid"))
 def healthy_through_a_proxy_with_a_limit_of_connections_a_second(world: World) -> Steps:
-    """Ten a second from one client, and it counts those that it turns away as well: once this test has met the limit, nothing passes for a while."""
+    """Six a second from one client, and it counts those that it turns away as well: once this test has met the limit, nothing passes for a while."""
     world.proxy.squid()
     limit = (
         "frontend front\n bind :3129\n stick-table type ip size 100 expire 10s store conn_rate(1s)\n"
-        " tcp-request connection track-sc0 src\n tcp-request connection reject if { sc0_conn_rate gt 10 }\n"
+        " tcp-request connection track-sc0 src\n tcp-request connection reject if { sc0_conn_rate gt 6 }\n"
         " default_backend back\nbackend back\n server squid 127.0.0.1:3128\n"
     )
     world.proxy.start(haproxy_command(world.proxy, limit, mode="tcp"), ready=world.proxy.listening(3129))

@@ -62,6 +62,15 @@ def http_nginx_closes_without_answer(world: World) -> Steps:
     world.api.serve()
 
 
+@scenario("http.disconnected", needs=("nginx",))
+def http_nginx_closes_posts_without_reading_them(world: World) -> Steps:
+    """What it has not read by then lets the kernel reset the connection, which is no reset by anybody on the way."""
+    daemon = _behind_nginx(world, f"if ($request_method = POST) {{ return 444; }} {PASS_ON}")
+    yield sdk_raises("Server disconnected|Connection reset by peer")
+    world.api.stop(daemon)
+    world.api.serve()
+
+
 @scenario("http.read_timeout", needs=("nginx",))
 def http_nginx_waits_for_its_backend(world: World) -> Steps:
     daemon = _behind_nginx(world, PASS_ON, answer="silent")
@@ -220,6 +229,15 @@ def http_nat_drops_idle_connections(world: World) -> Steps:
 
 
 @scenario("http.idle_reset", options=IDLE, packets=True)
+def http_nat_of_one_of_two_addresses_drops_idle_connections(world: World) -> Steps:
+    """The address that the transport dials; the walk may reach the other one first."""
+    world.client.without_ipv6()
+    world.middle.forget_idle(2, "drop", address=world.client.resolved(API)[0])
+    yield both(sdk_answers, sdk_raises("first ChatCompletion", "timed out", how="4"))
+    world.middle.mend()
+
+
+@scenario("http.idle_reset", options=IDLE, packets=True)
 def http_nat_resets_idle_connections(world: World) -> Steps:
     world.middle.forget_idle(2, "reject with tcp reset")
     yield both(sdk_answers, sdk_raises("first ChatCompletion", "reset by peer|disconnected", how="4"))
@@ -371,15 +389,24 @@ def http_reset_in_the_answer(world: World) -> Steps:
 def http_every_other_stream_is_cut(world: World) -> Steps:
     """Whole answers pass, and so does the first stream."""
 
-    def cut(connection: socket.socket) -> None:
-        head = wire.head(200, (("content-type", "text/event-stream"), ("transfer-encoding", "chunked")))
-        connection.sendall(
-            head + wire.chunk(b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[]}\n\n')
-        )
-
-    world.api.spoil(every(2, _streamed), cut)
+    world.api.spoil(every(2, _streamed), _cut_in_a_stream)
     yield _streams_vary
     world.api.serve()
+
+
+@scenario("http.truncated", intermittent=True)
+def http_every_third_stream_is_cut(world: World) -> Steps:
+    """Both streams of the application's own pass; those that attempts ask for do not all."""
+    world.api.spoil(every(3, _streamed), _cut_in_a_stream)
+    yield _streams_vary
+    world.api.serve()
+
+
+def _cut_in_a_stream(connection: socket.socket) -> None:
+    head = wire.head(200, (("content-type", "text/event-stream"), ("transfer-encoding", "chunked")))
+    connection.sendall(
+        head + wire.chunk(b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[]}\n\n')
+    )
 
 
 def _streams_vary(world: World) -> None:

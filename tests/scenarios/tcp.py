@@ -421,6 +421,43 @@ def tcp_path_mtu_of_every_second_connection(world: World) -> Steps:
     world.middle.mend()
 
 
+@scenario("tcp.path_mtu", packets=True, intermittent=True)
+def tcp_path_mtu_of_one_address_of_a_name_that_rotates(world: World) -> Steps:
+    """Nothing else is wrong there, and the walk itself meets that address or the other one."""
+    world.api.serve(certificate=_with_a_long_chain())
+    narrow, wide = world.api.place.addresses[:2]
+    world.dns.publish_in_turn(API, wide, narrow)
+    world.middle.rule(f"ip saddr {narrow} meta length gt 1000 drop")
+    yield curl_varies(URL, good="HTTP/1.1 401")
+    world.middle.mend()
+
+
+@scenario("tcp.refused", packets=True, intermittent=True)
+def tcp_refused_now_and_then_and_a_block_page(world: World) -> Steps:
+    """The first on the path comes and goes; whoever gets through meets the filter's page each time."""
+    one_address(world)
+    world.api.serve("block_page")
+    world.middle.rule("tcp dport 443 tcp flags & (syn | ack) == syn jhash tcp sport mod 3 0 reject with tcp reset")
+    yield curl_varies(URL, good="HTTP/1.1 403", attempts=16)
+    world.middle.mend()
+    world.api.serve()
+
+
+@scenario("tcp.reset", needs=("haproxy",), intermittent=True)
+def tcp_closed_by_a_balancer_with_one_of_three_backends_dead(world: World) -> Steps:
+    """It accepts, finds nobody behind it, and hangs up on whoever has sent a ClientHello by then."""
+    world.api.serve(port=8443)
+    world.api.stop_serving()
+    daemon = run_haproxy_stream(
+        world.api,
+        "frontend front\n bind :::443 v4v6\n default_backend back\nbackend back\n balance roundrobin\n"
+        " server one 127.0.0.1:8443\n server two 127.0.0.1:8443\n server three 127.0.0.1:8099\n",
+    )
+    yield curl_varies(URL, good="HTTP/1.1 401")
+    world.api.stop(daemon)
+    world.api.serve()
+
+
 @scenario("tcp.timeout", packets=True, intermittent=True)
 def tcp_one_of_three_ways_is_dead(world: World) -> Steps:
     """A connection keeps its way, so its SYN is lost each time it is sent; the walk's own meets that or does not."""

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import sys
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -96,6 +97,38 @@ def tls_company_root_for_node_alone(world: World) -> Steps:
     world.client.environment["NODE_EXTRA_CA_CERTS"] = bundle
     yield both(sdk_raises(_NO_ISSUER), curl_says(URL, "SSL certificate verify ok", "--cacert", bundle))
     world.client.trust(INSPECTION_ROOT)
+
+
+@scenario("tls.trust_store_mismatch", owner="client_config", options=("--client", "their_client:make"))
+def tls_application_asks_for_a_list_of_revocations_that_it_has_not(world: World) -> Steps:
+    """Its own context is strict; no root is missing, and the machine's own store verifies the chain."""
+    strict = "context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF"
+    world.client.overlay("their_client.py", _THEIR_CLIENT.format(strict))
+    yield _their_client_raises("unable to get certificate CRL")
+    world.client.overlay("their_client.py", _THEIR_CLIENT.format("pass"))
+
+
+_THEIR_CLIENT = """
+import ssl
+
+import openai
+
+
+def make():
+    context = ssl.create_default_context()
+    {}
+    return openai.OpenAI(http_client=openai.DefaultHttpxClient(verify=context), max_retries=0)
+"""
+
+
+def _their_client_raises(pattern: str) -> Proof:
+    """The application's own client raises, by itself."""
+
+    def prove(world: World) -> None:
+        ran = world.client.run(sys.executable, "-c", "import their_client; their_client.make().models.list()")
+        assert pattern in ran.stderr, ran.stderr
+
+    return prove
 
 
 @scenario("tls.self_signed")

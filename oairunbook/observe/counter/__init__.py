@@ -25,6 +25,7 @@ COUNTER_TESTS: tuple[Due, ...] = (
     names.addresses_of_servers,
     connections.loopback,
     connections.untouched_connection,
+    connections.several_untouched,
     proxies.configured_proxy,
     proxies.direct_path,
     proxies.proxy_itself,

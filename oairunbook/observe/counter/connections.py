@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from oairunbook.evidence import ConnectFailed, ErrorLink, HttpFailed, Outcome, TlsFailed
@@ -12,6 +13,8 @@ from oairunbook.observe.path import Path
 from oairunbook.observe.stream import TIMED_OUT, Deadline
 
 _UNTOUCHED_SECONDS = 1.0
+_SEVERAL_UNTOUCHED = 8
+"""What ends every third connection spares as many once in 26 times."""
 
 
 def loopback(seen: Seen) -> Iterator[Test]:
@@ -45,6 +48,25 @@ def untouched_connection(seen: Seen) -> Iterator[Test]:
                 f"{outcome.address} port {path.route.dialled_port}",
                 "nothing is sent on the connection",
                 lambda _, address=outcome.address: _untouched(path, address),  # type: ignore[misc]
+            )
+
+
+def several_untouched(seen: Seen) -> Iterator[Test]:
+    """Handshakes of some attempts, more than one, are cut before a byte came: are some of several connections cut also when nothing is sent?"""
+    path = seen.path
+    if path.route.proxy.url or path.route.scheme != "https":
+        return
+    ends = [o.outcome for o in seen.observations if o.probe == "tls" and o.changed is None and o.attempt > 1]
+    cut = Counter(e.address for e in ends if isinstance(e, TlsFailed) and e.ended == "reset" and not e.received_bytes)
+    for address, number in cut.most_common(1):
+        for which in range(1, _SEVERAL_UNTOUCHED + 1) if number > 1 else ():
+            yield Test(
+                f"tcp.several_untouched:{address}:{which}",
+                "tcp",
+                "tcp",
+                f"{address} port {path.route.dialled_port}",
+                f"nothing is sent on the connection, {_SEVERAL_UNTOUCHED} times",
+                lambda _, address=address: _untouched(path, address),  # type: ignore[misc]
             )
 
 
