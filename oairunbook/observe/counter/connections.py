@@ -57,7 +57,8 @@ def several_untouched(seen: Seen) -> Iterator[Test]:
     if path.route.proxy.url or path.route.scheme != "https":
         return
     ends = [o.outcome for o in seen.observations if o.probe == "tls" and o.changed is None and o.attempt > 1]
-    cut = Counter(e.address for e in ends if isinstance(e, TlsFailed) and e.ended == "reset" and not e.received_bytes)
+    failed = [e for e in ends if isinstance(e, TlsFailed) and e.ended in ("reset", "eof")]
+    cut = Counter(e.address for e in failed if not e.received_bytes)
     for address, number in cut.most_common(1):
         for which in range(1, _SEVERAL_UNTOUCHED + 1) if number > 1 else ():
             yield Test(
