@@ -56,7 +56,7 @@ def fresh_instead_of_idle(seen: Seen) -> Iterator[Test]:
         identity, _, at = observation.id.partition(":")
         if identity == idle.IDENTITY and isinstance(outcome, HttpFailed) and outcome.address:
             yield Test(
-                f"{idle.IDENTITY}.fresh:{at}" if at else f"{idle.IDENTITY}.fresh",
+                f"http.idle.fresh:{at}" if at else "http.idle.fresh",
                 "http",
                 "http",
                 f"{path.route.host} at {outcome.address}, no credentials",
