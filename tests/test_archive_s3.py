@@ -700,13 +700,35 @@ def test_quick_fetches_no_file_that_the_bucket_tells_as_it_was_and_finds_what_wa
     assert [document("archive", "verify", "--quick")["unchanged"] for _ in range(2)] == [0, 3]
     s3.server.requests()
     assert document("archive", "verify", "--quick")["unchanged"] == 3
-    assert not [one for one in s3.server.requests() if one.endswith("evidence.json")]
+    asked = s3.server.requests()
+    # The last line, by which it is seen whether the mirror still belongs to this chain.
+    assert [one for one in asked if one != "GET /records"] == [f"GET /records/{place(3)}"]
     change_a_file(s3, runs[1], 2)
     checked = document("archive", "verify", "--quick")
     assert [one["path"].rpartition("/")[2] for one in checked["problems"]] == ["evidence.json"]
     assert checked["unchanged"] == 2
     change_the_manifest(s3, runs[2], 3)
     assert document("archive", "verify", "--quick")["unchanged"] == 1
+
+
+def test_quick_believes_of_the_mirror_only_what_the_user_has_verified_and_the_bucket_tells_as_it_was(
+    s3: Storage,
+) -> None:
+    root = archive_root(URL)
+    runs = [archived(root) for _ in range(3)]
+    assert document("archive", "verify")["intact"]
+    assert document("archive", "verify", "--quick")["unchanged"] == 3
+    manifest = runs[0] / MANIFEST
+    manifest.write_bytes(manifest.read_bytes().replace(b"tcp.refused", b"tcp.timeout"))
+    lines = (root / "chain.jsonl").read_bytes().splitlines(keepends=True)
+    (root / "chain.jsonl").write_bytes(b"".join((lines[0], lines[1].replace(b'"2', b'"3'), lines[2])))
+    checked = document("archive", "verify", "--quick")
+    assert (checked["problems"], checked["runs"], checked["unchanged"]) == ([], 3, 3)
+    # Put again as it was: another object, of which nothing is known.
+    s3.write(place(1), s3.read(place(1)))
+    s3.server.requests()
+    document("archive", "verify", "--quick")
+    assert f"GET /records/{place(1)}" in s3.server.requests()
 
 
 def test_a_run_that_is_put_while_it_is_verified_is_verified_with_its_files(

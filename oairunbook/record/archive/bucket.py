@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -80,6 +81,7 @@ class Bucket:
         with self._told():
             session = AioSession()
             session.register_component("data_loader", _descriptions())
+            session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_moment)
             self._s3 = s3fs.S3FileSystem(
                 session=session,
                 skip_instance_cache=True,
@@ -213,6 +215,17 @@ class Bucket:
             why = f"{operation} was answered {code}" + f" ({told})" * bool(told) if operation else f"{kind}: {told}"
             # Without its cause: what a notebook shows of an error is its whole chain.
             raise BucketError(self.url, why.rstrip("."), code=code, advice=next_step(operation, code or kind)) from None
+
+
+def _moment(text: str) -> datetime:
+    """What botocore's own parser says, in a hundredth of its time, which of a listing is more than all else together."""
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        from botocore.utils import parse_timestamp
+
+        other: datetime = parse_timestamp(text)
+        return other
 
 
 @cache

@@ -17,14 +17,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from oairunbook.record.archive.bucket import Bucket
+from oairunbook.record.archive.bucket import Bucket, Listed
 from oairunbook.record.archive.chain import (
     CHAIN,
     MANIFEST,
@@ -120,7 +120,14 @@ def follow(archive: Path, bucket: Bucket) -> str:
     return copy_chain(archive, bucket, last)
 
 
-def copy_chain(folder: Path, bucket: Bucket, last: Entry | None = None, *, verbatim: bool = False) -> str:
+def copy_chain(
+    folder: Path,
+    bucket: Bucket,
+    last: Entry | None = None,
+    *,
+    verbatim: bool = False,
+    at_hand: Callable[[Listed], Told | None] = lambda _: None,
+) -> str:
     """Copy the lines behind *last*, with manifests and signatures, into a folder; what a tombstone names is removed from it.
 
     Args:
@@ -128,17 +135,18 @@ def copy_chain(folder: Path, bucket: Bucket, last: Entry | None = None, *, verba
         bucket: Where they are.
         last: Up to where they are known.
         verbatim: For verification: objects that hold no line, or another line than their name says, stand in the copy as well.
+        at_hand: What an object holds, where that is known; all others are fetched. Asked once of each.
     """
-    listed = bucket.objects(_PLACES, after=place(last.sequence) if last else "")
+    listed = bucket.listed(_PLACES, after=place(last.sequence) if last else "")
     unreadable = ""
-    wanted = ((key, size) for key, size in listed if _PLACE.fullmatch(key))
-    while batch := list(islice(wanted, _AT_ONCE)):
-        keys = [key for key, size in batch if size <= _LARGEST_ENTRY_BYTES]
+    wanted = (item for item in listed if _PLACE.fullmatch(item.key))
+    while batch := [(item.key, item.size, at_hand(item)) for item in islice(wanted, _AT_ONCE)]:
+        keys = [key for key, size, told in batch if told is None and size <= _LARGEST_ENTRY_BYTES]
         bodies = dict(zip(keys, bucket.get_many(keys) if keys else (), strict=True))
         lines = []
         tombstones = []
-        for key, _ in batch:
-            told = read_told(bodies.get(key))
+        for key, _, kept in batch:
+            told = kept or read_told(bodies.get(key))
             entry = parse(told.line, 0) if told and b"\n" not in told.line else None
             right = entry is not None and place(entry.sequence) == key
             unreadable = "" if right else key

@@ -10,11 +10,21 @@ from pathlib import Path
 from typing import Literal
 
 from oairunbook.record.archive.bucket import Bucket, Listed
-from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, ArchiveError, Entry, newest, read_chain, sha256
+from oairunbook.record.archive.chain import (
+    CHAIN,
+    MANIFEST,
+    UNFINISHED,
+    ArchiveError,
+    Entry,
+    newest,
+    parse,
+    read_chain,
+    sha256,
+)
 from oairunbook.record.archive.draft import hash_file
 from oairunbook.record.archive.folders import run_folders
 from oairunbook.record.archive.held import Hash
-from oairunbook.record.archive.objects import bucket_of, copy_chain, file_name, is_known, run_of
+from oairunbook.record.archive.objects import Told, bucket_of, copy_chain, file_name, is_known, place, run_of
 from oairunbook.record.archive.seen import Seen
 from oairunbook.record.archive.signing import SIGNATURE, PublicKey
 from oairunbook.record.archive.verify import Checked, walk_through
@@ -37,7 +47,7 @@ def check_objects(
     seen: Seen,
     progress: Callable[[str], None] | None,
 ) -> Checked:
-    """See `oairunbook.record.archive.verify.check`. Of the mirror itself nothing is believed.
+    """See `oairunbook.record.archive.verify.check`. Of the mirror itself nothing is believed but what was verified before and is told as it was.
 
     Files of a run that no object of the chain names count for nothing, as those of a killed run in a folder: somebody is putting them,
     or was killed meanwhile. With *files* false no file but the objects of the chain is looked at.
@@ -46,8 +56,12 @@ def check_objects(
         copy = Path(folder)
         # Before the chain: a run that is entered meanwhile is in the chain by then.
         held = InBucket(copy, bucket)
-        copy_chain(copy, bucket, verbatim=True)
+        at_hand = _AtHand(mirror, held, seen)
+        copy_chain(copy, bucket, verbatim=True, at_hand=at_hand)
         known = [entry for entry in read_chain(copy) if isinstance(entry, Entry)]
+        held.lines = {
+            one.run: at_hand.listed[place(one.sequence)] for one in known if place(one.sequence) in at_hand.listed
+        }
         held.ahead = dict.fromkeys(one.run for one in known if not seen.knows(one, held.state(one.run)))
         checked = walk_through(Walk(copy, public_keys, files, held, seen, progress=progress), knows=knows)
         lost = held.listed.keys() - {entry.run for entry in known}
@@ -65,6 +79,41 @@ def check_objects(
         )
 
 
+class _AtHand:
+    """What the objects of the chain hold whose runs need not be verified again: it lies in the mirror.
+
+    The mirror's word alone counts for nothing: its line, manifest and signature are those that were verified before, by their hashes, and the
+    bucket tells the object that they came from, and each file, as it was then.
+    """
+
+    def __init__(self, mirror: Path, held: InBucket, seen: Seen) -> None:
+        self._mirror, self._held, self._seen = mirror, held, seen
+        self.listed: dict[str, Listed] = {}
+        """By key: each object that was asked for."""
+
+        self._lines: dict[str, tuple[Entry, bytes]] = {}
+        chain = mirror / CHAIN
+        for line in chain.read_bytes().splitlines() if seen.believed and chain.exists() else ():
+            if entry := parse(line, 0):
+                self._lines[place(entry.sequence)] = (entry, line)
+
+    def __call__(self, item: Listed) -> Told | None:
+        self.listed[item.key] = item
+        if item.key not in self._lines:
+            return None
+        entry, line = self._lines[item.key]
+        folder = self._mirror / entry.run
+        try:
+            if not self._seen.knows(entry, self._held.state_in(self._mirror, entry.run, item)):
+                return None
+            manifest, signature = (folder / MANIFEST).read_bytes(), folder / SIGNATURE
+            told = Told(line, manifest, signature.read_bytes() if signature.exists() else None)
+        except OSError:
+            return None
+        # Another process may have begun to write it anew meanwhile.
+        return told if sha256(manifest) == entry.manifest_sha256 else None
+
+
 class InBucket:
     """The files of the runs of a bucket; those of runs that will be asked for next are fetched with the one that is asked for."""
 
@@ -72,6 +121,9 @@ class InBucket:
         self._copy, self._bucket = copy, bucket
         self.listed: dict[str, list[Listed]] = {}
         """By run."""
+
+        self.lines: dict[str, Listed] = {}
+        """By run: the object that holds its line, as it was listed before it was fetched."""
 
         self.strange: set[str] = set()
         """Keys that no archive has."""
@@ -87,14 +139,18 @@ class InBucket:
                 self.strange.add(item.key)
 
     def state(self, run: str) -> bytes | None:
-        """Manifest and signature, which were fetched, and what the listing says of each file."""
+        """Manifest and signature, which were fetched, and what the listing says of each file and of the line's object."""
+        return self.state_in(self._copy, run, self.lines.get(run))
+
+    def state_in(self, folder: Path, run: str, line: Listed | None) -> bytes | None:
+        """As `state`, of a manifest and a signature that lie in this folder's run."""
         if run not in self.listed:
             return None
         digest = hashlib.blake2b(digest_size=16)
         for name in (MANIFEST, SIGNATURE):
-            path = self._copy / run / name
+            path = folder / run / name
             digest.update(f"{hash_file(path) if path.exists() else None}\n".encode())
-        for item in self.listed[run]:
+        for item in (*self.listed[run], *((line,) if line else ())):
             digest.update(f"{item.key}\0{item.size}\0{item.version}\n".encode("utf-8", "surrogateescape"))
         return digest.digest()
 
