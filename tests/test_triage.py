@@ -93,6 +93,27 @@ def test_where_equal_marks_contradict_each_other_the_owner_is_unknown_and_it_is_
     assert verdict(told + broken, "-")["owner"] == "client_config"
 
 
+@pytest.mark.parametrize(
+    ("status", "owner"),
+    # 500 is what the application puts where no answer came; any other is what was answered.
+    [(500, "connection_path"), (400, "request"), (403, "unknown"), (429, "quota_or_rate")],
+)
+def test_a_status_before_an_applications_own_words_is_that_of_the_answer(status: int, owner: str) -> None:
+    assert verdict(b"%d: Open WebUI: Server Connection Error" % status, "-")["owner"] == owner
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (b"Agent error: The model gemma2-9b-it has been decommissioned and is no longer supported.", "api.model_not_found"),
+        (b'HTTP 401 error. Response: {"type":"error","error":{"type":"authentication_error","message":"x-api-key header is required"}}', "api.missing_key"),
+        (b"litellm.APIConnectionError: Ollama Error - {'error': 'POST predict: Post \"http://127.0.0.1:41401/completion\": EOF'}", "api.server_error"),
+    ],
+)  # fmt: skip
+def test_what_other_providers_say_has_the_cause_that_openais_words_have(text: bytes, cause: str) -> None:
+    assert verdict(text, "-")["cause"] == cause
+
+
 def test_status_header_and_body_alone_are_enough() -> None:
     body = '{"error":{"message":"quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}'
     found = verdict(None, "--status", "429", "--header", "x-request-id: req_1", "--body", body)

@@ -36,6 +36,10 @@ _ROUTER: Marks = (
     "上游负载已饱和",
     "负载已满",
     "无可用渠道",
+    "没有可用的模型",
+    "没有可用模型",
+    "没有可用渠道",
+    "没有可用的渠道",
     # LiteLLM's account of the exception that its upstream call ended in
     "error_str:",
     "do request failed: upstream",
@@ -76,13 +80,14 @@ _RATE: Marks = ("rate limit", "rate limiting", "rph limit reached", "rate_limit"
 _SERVER: Marks = ("server had an error", "server_error", "internal server error", "internal error", "internal_error", "error occurred while processing your request",
                   "error while processing your request", "service is temporarily unavailable", "internalservererror", "the operation was timeout", "network error due to high traffic", "cuda out of memory",
                   # Ollama and llama.cpp, of the process that runs the model.
-                  "while running the model", "runner process has terminated", "model runner has unexpectedly stopped", "runner process no longer running", "requires more system memory",
+                  "while running the model", "post predict: ", "runner process has terminated", "model runner has unexpectedly stopped", "runner process no longer running", "requires more system memory",
                   "cuda error", "error loading model", "unable to load model", "failed to load model")  # fmt: skip
 _INVALID_KEY: Marks = ("incorrect api key", "invalid_api_key", "invalid api key", "invalid authentication", "api key is invalid", "invalid_key", "invalid key", "authentication fails", "api key expired",
                        "invalid credentials", "please pass a valid api key", "api key or ak/sk in the request is", "apikey错误", "malformed authorization", "incorrect_hostname", "you must use the same", "invalid bearer token",
                        "session key")  # fmt: skip
 _MISSING_KEY: Marks = ("didn't provide an api key", "missing bearer", "missing authorization", "no authorization header", "missing authentication", "authorization header is missing",
-                       "no api key provided", "missing api key", "not include an api key", "api key not provided", "authentication credentials were not provided", "allow unregistered callers")  # fmt: skip
+                       "no api key provided", "missing api key", "not include an api key", "api key not provided", "authentication credentials were not provided", "allow unregistered callers",
+                       "api-key header is required")  # fmt: skip
 _ORGANIZATION: Marks = ("member of an organization", "should match organization", "mismatched_organization", "mismatched_project", "no such organization", "invalid_organization",
                         "openai-organization header", "invalid organization", "organization_not_found", "invalid_project")  # fmt: skip
 _PERMISSION: Marks = ("insufficient permissions", "insufficient_permissions", "missing scopes", "account_deactivated", "customer_storage_not_ready", "account has been deactivated",

@@ -44,7 +44,7 @@ _NO_ANSWER = re.compile(
 # `RetryError[<Future … raised RateLimitError>]` keeps nothing but the class.
 # A title or a last line may be no more.
 _CLASS_ALONE = Phrases(
-    rf"(?:\braised |^[ \t#*`]{{0,6}}(?:openai\.(?:error\.)?)?)(?P<class>{'|'.join(CLASS_STATUS)})\b(?=[>\]\s*`]{{0,10}}$)"
+    rf"(?:\braised |^[ \t#*`]{{0,6}}(?:openai\.(?:error\.)?)?)(?P<class>{'|'.join(CLASS_STATUS)})\b(?=[>\]\s*`.]{{0,10}}$)"
     # a notebook's head of a traceback
     rf"|^(?:Error: )?(?P<headed>{'|'.join(CLASS_STATUS)})(?= {{2,60}}Traceback \(most recent call last\))"
     # in the words of a title
@@ -63,6 +63,7 @@ _PHRASE = Phrases(
     r"\b(?P<defined>Too Many Requests)(?= \(RFC 6585\))",
     # or a client that goes on retrying shows it
     r"(?<![\w:] )\b(?P<told>Bad Gateway|Gateway Time-?out|Service Unavailable|Too Many Requests|Internal Server Error)\b(?= (?:errors?\b|\[retrying))",
+    r"\b(?:return(?:s|ed|ing)|gets?|got|getting) (?P<answered>Too Many Requests)\b",
     flags=re.MULTILINE,
 )
 _PHRASE_STATUS = {

@@ -159,7 +159,7 @@ PROVIDERS: tuple[Provider, ...] = (
     ),
     Provider(
         name="one-api", family="gateway",
-        answer=_word(r"(?:one|new|shell)[-_]api_error|x-oneapi-request-id|上游负载已饱和|当前分组.{0,60}无可用渠道"),
+        answer=_word(r"(?:one|new|shell)[-_]api_error|x-oneapi-request-id|上游负载已饱和|当前分组.{0,60}无可用渠道|当前分组没有可用的?(?:模型|渠道)"),
         named=_word(r"\b(?:one|new)[-_]?api\b|chatanywhere"),
     ),
     Provider(
@@ -205,9 +205,12 @@ PROVIDERS: tuple[Provider, ...] = (
     ),
     Provider(
         name="an OpenAI-compatible service", family="gateway",
+        # LlamaIndex' class for them.
+        client=_any(r"\bOpenAILike\b"),
         set=_any(r"(?<![\w.:])/api/chat/completions\b"),
         named=_any(
-            r"\b(?:open ?|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bOpenAI[- ](?:format|style) (?:API|provider|endpoint|server)|兼容 ?OpenAI|OpenAI ?兼容",
+            r"\b(?:open ?|o)ai[- _]?(?:api[- _]?)?compat(?:ible|iable|able)\b|\bOpenAI[- ](?:format|style) (?:API|provider|endpoint|server)|兼容 ?OpenAI|OpenAI ?兼容|\bcompatible with (?:the )?OpenAI(?:'s)? (?:API|interface|endpoints?|format)\b",
+            r"\bas (?:the |my |an? )?(?:OPENAI_)?(?:API_BASE|BASE_URL)\b",
             r"\bcustom (?:OpenAI )?(?:API )?(?:endpoints?|providers?|base ?URLs?|APIs?)\b|自定义(?:的)? ?(?:OpenAI ?)?(?:代理|API|接口|端点|服务商|供应商)",
             r"\bUpstream (?:stream error|request failed|service (?:temporarily )?unavailable)",
             r"中转 ?(?:站|平台|服务|地址|接口|api|key|网站|商|节点|代理|渠道)|(?:代理|接口|api|第三方) ?(?:中转|转接|转发)|反代|反向代理|转发服务",

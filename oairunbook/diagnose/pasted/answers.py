@@ -113,8 +113,8 @@ def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer
             return reading(cause, ANSWER, "likely")
         return reading("unknown", VAGUE, owner="unknown", missing=fetch.STATUS) if status else None
     words = body.sample if body.shape in ("text", "json") else ""
-    if _SERVER_NOT_REACHED.match(words):
-        # An application's own status for a call that got no answer.
+    if status in (0, 500) and _SERVER_NOT_REACHED.match(words):
+        # An application's own status for a call that got no answer; any other is passed on from whoever answered.
         return reading("unknown", NOTHING + 1, missing=fetch.CHAIN)
     if edges.BLOCK_PAGE.search(words) and status in (0, 400, 403, 429, 451, 503):
         return reading("http.blocked_page", _EDGE)
