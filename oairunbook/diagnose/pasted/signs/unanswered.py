@@ -26,7 +26,7 @@ SIGNS = (
         r"(?:cannot|can not|can.?t|could not|couldn.?t|unable to|failed to|not able to) connect to (?:it|this|that|them|my \w{2,20})\b",
         r"\b(?:doesn.?t|does not|won.?t|will not|wouldn.?t|didn.?t) connect (?:to|when|with|from|through|via)\b",
         # A request of which nothing more is told.
-        r"\b(?:requests?|calls?|threads?|completions?|it) (?:just |simply |then |always )?hangs?\b",
+        r"\b(?:requests?|calls?|threads?|completions?|it) (?:just |simply |then |always )?(?:hangs?\b|['\"`*]{1,2}hangs\b)",
         # Go, of a body that is no JSON and no page.
         r"invalid character '[^'<]' looking for beginning of value",
         r"(?:cannot|could not|unable to|fail(?:ed|s)? to) communicate with (?:the |your |my )?"
