@@ -243,18 +243,32 @@ def writer(tmp_path: Path, host: str, runs: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize(("machines", "runs"), [(2, 6), (10, 1)])
-def test_machines_that_write_at_once_leave_all_their_runs_in_one_chain(
-    s3: Storage, tmp_path: Path, machines: int, runs: int
+@pytest.mark.parametrize(("writers", "runs", "disks"), [(2, 6, 2), (10, 1, 10), (10, 1, 2)])
+def test_whoever_writes_at_once_leaves_all_runs_in_one_chain(
+    s3: Storage, tmp_path: Path, writers: int, runs: int, disks: int
 ) -> None:
-    """They share no lock: each has a disk of its own."""
-    writers = [writer(tmp_path, f"web-{number}", runs) for number in range(machines)]
-    ended = [(process.communicate()[1], process.returncode) for process in writers]
-    assert ended == [("", 0)] * machines
-    total = machines * runs
+    """Machines share no lock. Who has the lock of a machine's disk puts what waits there, also of others that are alive."""
+    started = [writer(tmp_path, f"web-{number % disks}", runs) for number in range(writers)]
+    ended = [(process.communicate()[1], process.returncode) for process in started]
+    assert ended == [("", 0)] * writers
+    total = writers * runs
     assert [key for key in s3.names() if "/chain/" in key] == [place(number) for number in range(1, total + 1)]
     checked = check(archive_root(URL))
     assert (checked.problems, checked.runs, checked.unfinished) == ((), total, ())
+
+
+def test_a_run_that_another_process_of_this_machine_has_put_meanwhile_is_there_once(s3: Storage) -> None:
+    root = archive_root(URL)
+    s3.server.break_off(0, done=False)
+    with pytest.raises(WaitingError) as waits:
+        archived(root)
+    s3.server.well()
+    run = str(waits.value.folder.relative_to(root)).removesuffix(".partial")
+    archived(root)
+    put.put_waiting(root, run, None)
+    assert check(root).runs == 2
+    with pytest.raises(ArchiveError, match="is gone, and s3://records/team/prod holds no such run"):
+        put.put_waiting(root, run.replace("T14", "T15"), None)
 
 
 def test_who_finds_his_place_taken_takes_the_next_and_names_the_run_that_was_faster(

@@ -54,11 +54,16 @@ class _LeftError(Exception):
     """This run cannot be put as things are; others can."""
 
 
+class _GoneError(Exception):
+    """This run is neither here nor in the archive any more."""
+
+
 def put_waiting(archive: Path, run: str, signer: Signer | None, patience: Patience | None = None) -> None:
     """Put what waits in this mirror: what earlier runs left, then this *run*.
 
     Raises:
         WaitingError: This run could not be put. Earlier ones that cannot be put wait on, and hold up no other.
+        ArchiveError: Somebody removed it before it could be put.
     """
     folder = archive / (run + UNFINISHED)
     try:
@@ -66,6 +71,10 @@ def put_waiting(archive: Path, run: str, signer: Signer | None, patience: Patien
             _demand_exclusive_creation(bucket)
             _put_earlier(archive, bucket, signer, but=run)
             _put(archive, bucket, run, signer)
+    except _GoneError:
+        raise ArchiveError(
+            f"{folder} is gone, and {url_of(archive)} holds no such run: somebody has removed it."
+        ) from None
     except (_LeftError, ArchiveError) as error:
         raise WaitingError(archive, folder, str(error)) from None
     except BucketError as error:
@@ -110,6 +119,12 @@ def _put_earlier(archive: Path, bucket: Bucket, signer: Signer | None, *, but: s
 def _put(archive: Path, bucket: Bucket, run: str, signer: Signer | None) -> None:
     folder = archive / (run + UNFINISHED)
     document = _document(folder)
+    if not is_waiting(folder):
+        # Another process of this machine had the lock first, and put what waited.
+        follow(archive, bucket)
+        if _is_named(archive, run):
+            return
+        raise _GoneError
     if document.get("signed_by") and (signer is None or signer.key_id != document["signed_by"]):
         raise _LeftError("it was to be signed by another key than is here now")
     for name, digest in document["files"].items():
@@ -148,10 +163,15 @@ def _put(archive: Path, bucket: Bucket, run: str, signer: Signer | None) -> None
     )
 
 
-def _is_entered(archive: Path, run: str, files: dict[str, str]) -> bool:
+def _is_named(archive: Path, run: str) -> bool:
     """Whether the chain, as it was just read, has a line of this run."""
     chain = archive / CHAIN
-    if not chain.exists() or json.dumps(run).encode("ascii") not in chain.read_bytes():
+    return chain.exists() and json.dumps(run).encode("ascii") in chain.read_bytes()
+
+
+def _is_entered(archive: Path, run: str, files: dict[str, str]) -> bool:
+    """As `_is_named`, and it is this very run."""
+    if not _is_named(archive, run):
         return False
     entered = _document(archive / run)
     # It is gone from the mirror if somebody has pruned it since.
