@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
 
 from oairunbook.diagnose import edges, error_words
 from oairunbook.diagnose.catalogue import Certainty
 from oairunbook.diagnose.pasted import fetch
 from oairunbook.diagnose.pasted.reading import Missing, Reading
 from oairunbook.diagnose.pasted.signs.sign import NOTHING, PROXY, VAGUE
-from oairunbook.evidence import ApiError, Evidence, HttpAnswer, Observation, Route
+from oairunbook.evidence import ApiError, Evidence, Family, HttpAnswer, Observation, Route
 from oairunbook.phrases import Phrases
+from oairunbook.records import dataclass
 from oairunbook.services import VENDORS
 from oairunbook.verdict import Owner
 
@@ -29,112 +29,147 @@ _NOT_API = Phrases(
 
 def read_answer(evidence: Evidence, observation: Observation, answer: HttpAnswer) -> Reading | None:
     """What one answer shows; None where it shows no failure, or nothing."""
-    body, status, family = answer.body, answer.status, evidence.route.family
-    fact, vendor = _fact(answer), _of_a_vendor(evidence.route)
+    seen = _Seen(
+        observation=observation,
+        answer=answer,
+        host=evidence.route.host,
+        family=evidence.route.family,
+        vendor=_of_a_vendor(evidence.route),
+    )
+    edge = edges.answered(answer)
+    if answer.status == 407:
+        return seen.reading("proxy.auth_required", PROXY + 6, "proven")
+    if edge is not None:
+        return seen.reading(edge, _EDGE)
+    if answer.body.shape == "html":
+        return _of_a_page(seen)
+    if answer.body.error is not None:
+        return _of_an_error(seen, answer.body.error)
+    if answer.body.shape in ("api_object", "event_stream"):
+        return None
+    return _of_words(seen, answer.body.sample if answer.body.shape in ("text", "json") else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """An answer, and who may have given it."""
+
+    observation: Observation
+    answer: HttpAnswer
+    host: str
+    family: Family
+    vendor: bool
+    """Whether a model's own vendor was called."""
+
+    @property
+    def status(self) -> int:
+        """0 where none is shown."""
+        return self.answer.status
 
     def reading(
+        self,
         cause: str,
         weight: int,
         certainty: Certainty = "likely",
         owner: Owner | None = None,
         missing: Missing = (),
     ) -> Reading:
+        """That this answer shows *cause*."""
         return Reading(
             cause=cause,
             weight=weight,
             certainty=certainty,
-            observation=observation,
-            fact=fact,
+            observation=self.observation,
+            fact=_fact(self.answer),
             owner=owner,
             missing=missing,
         )
 
-    if status == 407:
-        return reading("proxy.auth_required", PROXY + 6, "proven")
-    edge = edges.answered(answer)
-    if edge is not None:
-        return reading(edge, _EDGE)
-    if body.shape == "html" and status == 401 and vendor:
+
+def _of_a_page(seen: _Seen) -> Reading:
+    if seen.status == 401 and seen.vendor:
         # Perplexity's front refuses a key with a page of nginx's.
-        return reading("api.invalid_key", _EDGE)
-    if body.shape == "html" and status == 401 and family == "gateway":
+        return seen.reading("api.invalid_key", _EDGE)
+    if seen.status == 401 and seen.family == "gateway":
         # So does a relay's; what the page is does not matter, whose credentials check failed does.
-        return reading("api.gateway_auth_failed", _EDGE)
-    if body.shape == "html":
-        return reading(edges.page(status, f"{body.title or ''} {body.sample}"), _EDGE)
-    if body.shape in ("api_object", "event_stream") and body.error is None:
-        return None
-    error = body.error
-    if error is not None:
-        if _edge_json(status, error, family):
-            return reading("http.gateway_error", _EDGE)
-        if error.shape == "flat" and error.message and error.message.lower() in ("not found", "method not allowed"):
-            return reading("http.not_an_api", _EDGE)
-        if not (error.message or error.code or error.type):
-            # An application's own account of an answer: its status, headers and stack.
-            return _status_alone(reading, status, body.sample, family, by_the_api=False, vendor=vendor)
-        if error.shape == "string" and _NO_SUCH_PATH.match(error.message or ""):
-            return reading("http.not_an_api", _EDGE)
-        if _BROKE_OFF_INSIDE.search(error.message or ""):
-            return reading("http.truncated", ANSWER + 1)
-        if error.shape == "flat" and _NO_ANSWER_AT_ITS_END.search(error.message or ""):
-            # A web application's account of its own call (`{"detail": "… All connection attempts failed"}`), whatever status it puts on it.
-            return reading("unknown", NOTHING + 1, missing=fetch.CHAIN)
-        told = _told_by_an_envelope(error)
-        if told == 0 and family == "direct":
-            return reading("unknown", NOTHING + 1, missing=fetch.CHAIN)
-        if told:
-            return _status_alone(reading, told, "", family, by_the_api=False, vendor=vendor)
-        if not status and not error.type and _OF_ITSELF.fullmatch(f"{error.code or ''} {error.message or ''}"):
-            # What a web application answers to its own pages: no envelope, no code but a catch-all, and a reason phrase.
-            return reading("unknown", VAGUE, owner="unknown", missing=fetch.STATUS)
-        if family == "gateway" and status >= 500 and _ANOTHER_STATUS.fullmatch(error.message or ""):
-            return reading("api.gateway_upstream_failed", ANSWER)
-        cause = _of_the_provider_behind(status, error, body.sample)
-        if cause is not None:
-            return reading(cause, ANSWER + 1)
-        cause = error_words.at_host(
-            evidence.route.host, status, error, error_words.named(status, error, family), vendor=vendor
-        )
-        if cause is not None:
-            return reading(cause, ANSWER + 1, "proven" if _certain(status, error, cause) else "likely")
-        if (status in (502, 504) or status >= 520) and not (error.code or error.type):
-            # A sentence beside a status of an intermediary is another matter.
-            return _status_alone(reading, status, "", family, by_the_api=False, vendor=vendor)
-        cause = error_words.by_status(status, family)
-        if (
-            status == 403
-            and not (error.code or error.type)
-            and _REASON_PHRASE.sub("", error.message or "").strip(" .") == ""
-        ):
-            # The reason phrase in an object says no more than the status does.
-            return _status_alone(reading, status, "", family, by_the_api=False, vendor=vendor)
-        if cause is not None and (status != 429 or error.message):
-            return reading(cause, ANSWER, "likely")
-        return reading("unknown", VAGUE, owner="unknown", missing=fetch.STATUS) if status else None
-    words = body.sample if body.shape in ("text", "json") else ""
+        return seen.reading("api.gateway_auth_failed", _EDGE)
+    body = seen.answer.body
+    return seen.reading(edges.page(seen.status, f"{body.title or ''} {body.sample}"), _EDGE)
+
+
+def _of_an_error(seen: _Seen, error: ApiError) -> Reading | None:
+    """First what an application or an edge puts into an error of its own, then what the API says, then what is left of the status."""
+    status, family, message = seen.status, seen.family, error.message or ""
+    if _edge_json(status, error, family):
+        return seen.reading("http.gateway_error", _EDGE)
+    if error.shape == "flat" and message.lower() in ("not found", "method not allowed"):
+        return seen.reading("http.not_an_api", _EDGE)
+    if not (message or error.code or error.type):
+        # An application's own account of an answer: its status, headers and stack.
+        return _of_the_status(seen, status, seen.answer.body.sample)
+    if error.shape == "string" and _NO_SUCH_PATH.match(message):
+        return seen.reading("http.not_an_api", _EDGE)
+    if _BROKE_OFF_INSIDE.search(message):
+        return seen.reading("http.truncated", ANSWER + 1)
+    told = _told_by_an_envelope(error)
+    if (error.shape == "flat" and _NO_ANSWER_AT_ITS_END.search(message)) or (told == 0 and family == "direct"):
+        # A web application's account of its own call (`{"detail": "… All connection attempts failed"}`), whatever status it puts on it.
+        return seen.reading("unknown", NOTHING + 1, missing=fetch.CHAIN)
+    if told:
+        return _of_the_status(seen, told)
+    if not status and not error.type and _OF_ITSELF.fullmatch(f"{error.code or ''} {message}"):
+        # What a web application answers to its own pages: no envelope, no code but a catch-all, and a reason phrase.
+        return seen.reading("unknown", VAGUE, owner="unknown", missing=fetch.STATUS)
+    if family == "gateway" and status >= 500 and _ANOTHER_STATUS.fullmatch(message):
+        return seen.reading("api.gateway_upstream_failed", ANSWER)
+    return _of_what_the_api_says(seen, error)
+
+
+def _of_what_the_api_says(seen: _Seen, error: ApiError) -> Reading | None:
+    status, family = seen.status, seen.family
+    if cause := _of_the_provider_behind(status, error, seen.answer.body.sample):
+        return seen.reading(cause, ANSWER + 1)
+    named = error_words.named(status, error, family)
+    if cause := error_words.at_host(seen.host, status, error, named, vendor=seen.vendor):
+        return seen.reading(cause, ANSWER + 1, "proven" if _certain(status, error, cause) else "likely")
+    nameless = not (error.code or error.type)
+    if nameless and (status in (502, 504) or status >= 520):
+        # A sentence beside a status of an intermediary is another matter.
+        return _of_the_status(seen, status)
+    if nameless and status == 403 and _REASON_PHRASE.sub("", error.message or "").strip(" .") == "":
+        # The reason phrase in an object says no more than the status does.
+        return _of_the_status(seen, status)
+    cause = error_words.by_status(status, family)
+    if cause is not None and (status != 429 or error.message):
+        return seen.reading(cause, ANSWER)
+    return seen.reading("unknown", VAGUE, owner="unknown", missing=fetch.STATUS) if status else None
+
+
+def _of_words(seen: _Seen, words: str) -> Reading | None:
+    """What a body of plain text says, or somebody who tells of an answer; then what is left of the status."""
+    status, family = seen.status, seen.family
     if status in (0, 500) and _SERVER_NOT_REACHED.match(words):
         # An application's own status for a call that got no answer; any other is passed on from whoever answered.
-        return reading("unknown", NOTHING + 1, missing=fetch.CHAIN)
+        return seen.reading("unknown", NOTHING + 1, missing=fetch.CHAIN)
     if edges.BLOCK_PAGE.search(words) and status in (0, 400, 403, 429, 451, 503):
-        return reading("http.blocked_page", _EDGE)
+        return seen.reading("http.blocked_page", _EDGE)
     if _ENVOY.search(words):
-        return reading("http.gateway_error", _EDGE)
+        return seen.reading("http.gateway_error", _EDGE)
     # Reason phrases name no cause: `Too Many Requests` is what every 429 says.
     beyond = _REASON_PHRASE.sub(" ", words)
     said = ApiError(message=beyond)
     named = error_words.named(status, said, family) if beyond.strip() else None
-    cause = error_words.at_host(evidence.route.host, status, said, named, vendor=vendor)
+    cause = error_words.at_host(seen.host, status, said, named, vendor=seen.vendor)
     by_edge = cause == "api.server_error" and status in (502, 504)
     if cause is not None and not by_edge and not _guesses(beyond, family):
-        return reading(cause, ANSWER if status else ANSWER - 1)
+        return seen.reading(cause, ANSWER if status else ANSWER - 1)
     if status >= 500 and _BY_ITS_OWN_STAGE.search(words):
-        return reading(error_words.by_status(status, "direct") or "api.server_error", _STATUS + 6)
+        return seen.reading(error_words.by_status(status, "direct") or "api.server_error", _STATUS + 6)
     if _IN_PROSE.match(words):
         # `adding an agent ends in a 500 error` may be about the application's own answer; it counts where nothing else is said.
-        found = _status_alone(reading, status, "", family, by_the_api=False, vendor=vendor)
+        found = _of_the_status(seen, status)
         return None if found is None else dataclasses.replace(found, weight=NOTHING - 1)
-    return _status_alone(reading, status, words, family, by_the_api=_is_the_apis(answer), vendor=vendor)
+    return _of_the_status(seen, status, words, by_the_api=_is_the_apis(seen.answer))
 
 
 def _of_a_vendor(route: Route) -> bool:
@@ -166,37 +201,37 @@ def _is_the_apis(answer: HttpAnswer) -> bool:
     return (answer.header("x-request-id") or "").startswith("req_") or bool(_RIGHT_PATH.match(answer.url))
 
 
-def _status_alone(
-    reading: Callable[..., Reading], status: int, words: str, family: str, *, by_the_api: bool, vendor: bool
-) -> Reading | None:
+def _of_the_status(seen: _Seen, status: int, words: str = "", *, by_the_api: bool = False) -> Reading | None:
+    """What a status alone says: the answer's own, or one that it tells of."""
     if 300 <= status < 400:
-        return reading("http.redirected", _STATUS) if status in (301, 302, 303, 307, 308) else None
+        return seen.reading("http.redirected", _STATUS) if status in (301, 302, 303, 307, 308) else None
     if status == 529:
-        return reading("api.overloaded", _STATUS + 4)
+        return seen.reading("api.overloaded", _STATUS + 4)
     if status in (502, 503, 504) or 520 <= status <= 530:
-        return reading("http.gateway_error", _STATUS + 4)
+        return seen.reading("http.gateway_error", _STATUS + 4)
     if status == 404 and by_the_api:
         # The API knows its paths; what it does not know on a right one is the model.
-        return reading("api.model_not_found", _STATUS)
-    if status == 404 and family == "azure" and not words.startswith(("<", "404 page")):
+        return seen.reading("api.model_not_found", _STATUS)
+    if status == 404 and seen.family == "azure" and not words.startswith(("<", "404 page")):
         # Whoever answers at an Azure host is Azure; a deployment that is missing it calls so.
-        return reading("api.azure_resource_not_found", _STATUS)
+        return seen.reading("api.azure_resource_not_found", _STATUS)
     if status in (404, 405):
-        return reading("http.not_an_api", _STATUS if not _NOT_API.search(words) else _STATUS + 6)
+        return seen.reading("http.not_an_api", _STATUS if not _NOT_API.search(words) else _STATUS + 6)
     if status == 401:
-        return reading("api.invalid_key" if vendor else error_words.by_status(401, family), _STATUS)
+        of_the_family = None if seen.vendor else error_words.by_status(401, seen.family)
+        return seen.reading(of_the_family or "api.invalid_key", _STATUS)
     if status == 402:
-        return reading("api.insufficient_quota", _STATUS)
+        return seen.reading("api.insufficient_quota", _STATUS)
     if status == 403:
-        return reading("unknown", _STATUS - 2, owner="unknown", missing=fetch.BODY_OF_403)
+        return seen.reading("unknown", _STATUS - 2, owner="unknown", missing=fetch.BODY_OF_403)
     if status == 429:
-        return reading("unknown", _STATUS, owner="quota_or_rate", missing=fetch.BODY_OF_429)
+        return seen.reading("unknown", _STATUS, owner="quota_or_rate", missing=fetch.BODY_OF_429)
     if status == 408:
-        return reading("unknown", _STATUS - 4, missing=fetch.STATUS)
+        return seen.reading("unknown", _STATUS - 4, missing=fetch.STATUS)
     if status >= 500:
-        return reading("api.server_error", _STATUS - 5)
+        return seen.reading("api.server_error", _STATUS - 5)
     if status >= 400:
-        return reading("api.bad_request", _STATUS)
+        return seen.reading("api.bad_request", _STATUS)
     return None
 
 
