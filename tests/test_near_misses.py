@@ -333,3 +333,24 @@ def test_a_reset_at_the_connect_is_the_proxys_and_one_at_the_request_behind_its_
 
     assert judged(*opened, *asked, *broken) == ("proxy.protocol_error", "connection_path")
     assert judged(*opened, *asked, *tunnelled, *asked, *broken) == ("http.reset", "connection_path")
+
+
+def test_one_address_that_hangs_once_beside_one_that_answers_is_not_narrow_and_one_that_always_does_is() -> None:
+    narrow, wide = "162.159.140.245", "172.66.0.243"
+    shaken = TlsHandshake(address=narrow, server_name=NAME, version="TLSv1.3", cipher="x", alpn=None, chain=())
+    link = ErrorLink(type="TimeoutError", text="timed out", errno_name="ETIMEDOUT")
+    silent = TlsFailed(
+        address=narrow, server_name=NAME, errors=(link,), ended="silence", sent_bytes=517, received_bytes=0
+    )
+    small = replace(observation(f"tls.small_segments:{narrow}", shaken), changed="small segments")
+    walk = (resolved(), connected(), observation(f"tls:{narrow}", silent), small)
+    beside = (*walk, observation(f"tls:{wide}", replace(shaken, address=wide)))
+    again = tuple(
+        replace(o, id=f"{o.id}#{n}", attempt=n)
+        for n in range(2, 6)
+        for o in (resolved(), observation(f"tls:{narrow}", silent))
+    )
+
+    assert diagnose(evidence(*walk)).cause == "tcp.path_mtu"
+    assert diagnose(evidence(*beside)).cause != "tcp.path_mtu"
+    assert diagnose(evidence(*beside, *again)).cause == "tcp.path_mtu"

@@ -132,7 +132,7 @@ def _path_mtu(evidence: Evidence) -> Finding | None:
     answered = small is not None and any(
         failed.address == small[1].address and failed.ended != "silence" for _, failed in evidence.of(TlsFailed)
     )
-    if small is not None and not answered and not _passed_at(evidence, small[1].address):
+    if small is not None and not answered and _never_passes_at(evidence, small[1].address or ""):
         silent = [
             cite(o, f"{f.address}: no answer to {f.sent_bytes} bytes; {f.received_bytes} bytes came")
             for o, f in evidence.of(TlsFailed)
@@ -160,15 +160,21 @@ def _path_mtu(evidence: Evidence) -> Finding | None:
 def narrow_at(evidence: Evidence, address: str) -> Finding | None:
     """Where every attempt at one address was silent and none elsewhere was: its handshake passes in small segments."""
     for observation, shaken in counter_tests(evidence, TlsHandshake, "tls.small_segments"):
-        if address and shaken.address == address and not _passed_at(evidence, address):
+        if address and shaken.address == address and _never_passes_at(evidence, address):
             fact = f"{address} shakes hands when no segment is above 536 bytes, and at full size it never does"
             return Finding(because=(cite(observation, fact),), certainty="proven")
     return None
 
 
-def _passed_at(evidence: Evidence, address: str | None) -> bool:
-    """Whether an attempt shook hands there."""
-    return any(shaken.address == address for one in attempts(evidence) for _, shaken in one.of(TlsHandshake))
+def _never_passes_at(evidence: Evidence, address: str) -> bool:
+    """Whether no attempt shook hands there; where another address of that family answers, several must have tried: one may hang by chance."""
+    tried = [one for one in attempts(evidence) if any(f.address == address for _, f in one.of(TlsFailed))]
+    passed = any(shaken.address == address for one in attempts(evidence) for _, shaken in one.of(TlsHandshake))
+    beside = any(_family(shaken.address or "") == _family(address) for _, shaken in evidence.of(TlsHandshake))
+    return not passed and (not beside or len(tried) >= _SEVERAL)
+
+
+_SEVERAL = 3
 
 
 def _segment_missing(evidence: Evidence) -> Finding | None:

@@ -230,9 +230,10 @@ def http_nat_drops_idle_connections(world: World) -> Steps:
 
 @scenario("http.idle_reset", options=IDLE, packets=True)
 def http_nat_of_one_of_two_addresses_drops_idle_connections(world: World) -> Steps:
-    """The address that the transport dials; the walk may reach the other one first."""
-    world.client.without_ipv6()
-    world.middle.forget_idle(2, "drop", address=world.client.resolved(API)[0])
+    """The address that the transport dials, as the hosts file gives it first; the walk may reach the other one first."""
+    first, second = world.api.place.addresses[:2]
+    world.client.list_hosts(f"{first} {API}", f"{second} {API}")
+    world.middle.forget_idle(2, "drop", address=first)
     yield both(sdk_answers, sdk_raises("first ChatCompletion", "timed out", how="4"))
     world.middle.mend()
 
