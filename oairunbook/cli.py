@@ -21,6 +21,7 @@ from oairunbook.options import client_option, hide_option, look_options
 from oairunbook.output import (
     EXIT_INTERRUPTED,
     EXIT_TOOL_FAILED,
+    NotWrittenError,
     examples,
     inert,
     json_option,
@@ -217,16 +218,24 @@ def diagnose(files: tuple[str, ...], hide: frozenset[str], json_file: str | None
     from oairunbook.diagnose import diagnose as judge
     from oairunbook.evidence import EvidenceError, load_evidence, read_bytes
     from oairunbook.read.logged import records_in
+    from oairunbook.record.archive.bucket import BucketError
+    from oairunbook.record.archive.chain import ArchiveError
+    from oairunbook.record.archive.find import at_hand
     from oairunbook.record.archive.reading import vouched_for
     from oairunbook.record.table import practice_text, verdict_text
 
     records: list[tuple[str, str | bytes]] = []
     for name in files:
         try:
-            data = read_bytes(name)
-            archived = vouched_for(Path(name), data) if name != "-" else None
+            path = at_hand(name)
+            data = read_bytes(path)
+            archived = vouched_for(Path(path), data) if name != "-" else None
+        except BucketError as error:
+            raise NotWrittenError(inert(str(error.strerror))) from error
         except OSError as error:
             raise click.UsageError(f"{name} cannot be read: {error.strerror}") from error
+        except ArchiveError as error:
+            raise click.UsageError(inert(str(error))) from error
         except EvidenceError as error:
             raise click.UsageError(f"{name}: {error}") from error
         for problem in archived.problems if archived else ():

@@ -155,6 +155,27 @@ def test_a_run_of_the_notebooks_is_put_whole_and_read_on_another_machine_by_ever
     assert (audit.runs, audit.problem, audit.checked and audit.checked.intact) == (1, "", True)
 
 
+def test_a_record_on_object_storage_is_judged_by_its_address_on_another_machine(
+    s3: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = address(archived(archive_root(URL)))
+    on(monkeypatch, tmp_path, "laptop")
+    # Of an archive in a folder nothing is needed but the record.
+    monkeypatch.delenv("OAIRUNBOOK_ARCHIVE", raising=False)
+    result = CliRunner().invoke(cli, ["diagnose", f"{run}/evidence.json"])
+    assert (result.exit_code, "tcp.refused" in result.stdout) == (1, True), result.stderr
+    folder = str(tmp_path / "archive")
+    for named in (run, f"{run}/evidence.json"):
+        ran = CliRunner().invoke(cli, ["run", "07_escalate", "-q", "-p", "evidence", named, "--archive", folder])
+        assert (ran.exit_code, "tcp.refused" in ran.stdout) == (1, True), ran.stderr
+    for arguments in (["diagnose"], ["run", "07_escalate", "-p", "evidence"]):
+        lost = CliRunner().invoke(cli, [*arguments, f"{URL}/2026/11/25/20261125T000000Z-nobody-00000000"])
+        assert (lost.exit_code, "holds no run" in lost.stderr) == (2, True), lost.stderr
+    s3.server.break_off(0, done=False)
+    on(monkeypatch, tmp_path, "tablet")
+    assert CliRunner().invoke(cli, ["diagnose", f"{run}/evidence.json"]).exit_code == 4
+
+
 def test_a_record_that_was_put_is_still_at_hand_for_who_made_it(s3: Storage) -> None:
     """The panel hands over its packet and prepares notebooks over its evidence."""
     run = archive_record(archive_root(URL), SEEN, FAULT)

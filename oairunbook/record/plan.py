@@ -11,8 +11,8 @@ from oairunbook import practice as practices
 from oairunbook.evidence import Evidence, load_evidence
 from oairunbook.record import archive as archives
 from oairunbook.record import runbooks
-from oairunbook.record.archive.chain import UNFINISHED
-from oairunbook.record.archive.find import archive_root
+from oairunbook.record.archive.chain import UNFINISHED, ArchiveError
+from oairunbook.record.archive.find import archive_root, at_hand
 from oairunbook.record.archive.reading import vouched_for
 from oairunbook.record.follow import BRANCHES
 from oairunbook.record.runbooks import Parameter, ParameterError, Value
@@ -23,6 +23,9 @@ from oairunbook.redaction import Secrets
 FIRST = ("01_response_evidence", "02_same_path")
 AFTER_A_FAULT = "07_escalate"
 AFTER_SUCCESS = "08_verify_fix"
+
+_RECORDS = ("evidence", "failing", "other")
+"""Parameters that name a record."""
 
 _SPARE_SECONDS = 60.0
 """What a kernel may take to start and a notebook to draw, beyond the budget of its probes; two such on a slow machine."""
@@ -87,6 +90,7 @@ def planned(
     }
     everything = {parameter.name: parameter for parameters in declared.values() for parameter in parameters}
     values = runbooks.checked(given, tuple(everything.values()), Secrets.from_environment(environment))
+    values = {name: _at_hand(value) if name in _RECORDS else value for name, value in values.items()}
     recorded = _checked_together(values, alone=len(declared) == 1)
     if look and "evidence" not in everything:
         raise ParameterError(
@@ -122,6 +126,14 @@ def _chosen(names: Sequence[str]) -> list[Path]:
     return chosen
 
 
+def _at_hand(record: Value) -> Value:
+    """A record by its path; the address of one on object storage is that of nobody's file."""
+    try:
+        return at_hand(record) if isinstance(record, str) else record
+    except (ArchiveError, OSError) as error:
+        raise ParameterError(f"{getattr(error, 'strerror', None) or error} Nothing was run.") from error
+
+
 def _checked_together(values: Mapping[str, Value], *, alone: bool) -> Evidence | None:
     """What no declared type says: values out of range, that exclude each other, or that name a record nobody can read.
 
@@ -129,7 +141,7 @@ def _checked_together(values: Mapping[str, Value], *, alone: bool) -> Evidence |
     """
     try:
         check_values(values)
-        for name in ("failing", "other"):
+        for name in _RECORDS[1:]:
             if values.get(name):
                 read(str(values[name]))
         recorded = _as_archived(Path(str(values["evidence"]))) if values.get("evidence") else None

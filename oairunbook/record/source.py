@@ -15,7 +15,7 @@ from oairunbook.evidence import Evidence, dumps, load_evidence, read_bytes
 from oairunbook.observe import DEFAULT_REPEAT
 from oairunbook.proof import Proof, prove
 from oairunbook.read import read as read_text
-from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_of
+from oairunbook.record.archive.find import ARCHIVE_VARIABLE, archive_of, at_hand
 from oairunbook.record.archive.times import moment
 from oairunbook.record.files import read_kept, write_whole
 from oairunbook.runtime import this_runtime
@@ -190,8 +190,8 @@ def proof(tried: tuple[Evidence, ...], failing: str) -> Proof:
 
 
 def read(path: str) -> Evidence:
-    """Read a record. A folder stands for the `evidence.json` in it."""
-    return load_evidence(read_record(Path(path)))
+    """Read a record. A folder stands for the `evidence.json` in it; one on object storage is fetched."""
+    return load_evidence(read_record(Path(at_hand(path))))
 
 
 def file_of(path: Path) -> Path:

@@ -79,6 +79,21 @@ def find_run(archive: Path, text: str) -> Path:
     return folder
 
 
+def at_hand(record: str) -> str:
+    """The path of a record or of a run's folder; of one on object storage, named by its address, that in the mirror: it is fetched.
+
+    Raises:
+        ArchiveError: There is no such run.
+        OSError: It cannot be fetched.
+    """
+    if not is_url(record):
+        return record
+    run, _, name = record.rstrip("/").rpartition("/")
+    if is_run_name("/".join(record.rstrip("/").split("/")[-4:])):
+        return str(find_run(Path(), record))
+    return str(find_run(Path(), run) / name)
+
+
 def newest_of_a_path(archive: Path) -> Path | None:
     """The newest run that looked at one path, and at no archive and no fleet; None if there is none."""
     entries = [entry for entry in read_chain(archive) if isinstance(entry, Entry)]
