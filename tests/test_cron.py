@@ -557,6 +557,13 @@ def test_a_unit_that_watches_by_the_services_own_nodejs_takes_its_variables() ->
     assert (refused.returncode, refused.stdout) == (2, "")
 
 
+def test_kubernetes_puts_no_variable_into_the_words_of_its_command() -> None:
+    """`$(OPENAI_API_KEY)` in a word would become the key, where everybody reads the words of a process."""
+    printed = schedule("--for", "kubernetes", "--model", "a$(OPENAI_API_KEY) $$b").stdout
+    (command,) = (line for line in printed.splitlines() if "command: " in line)
+    assert json.loads(command.partition(": ")[2])[-1] == "a$$(OPENAI_API_KEY) $$$$b"
+
+
 def test_systemd_finds_its_units_right(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("not installed: systemd-analyze (Debian package systemd)")
@@ -567,6 +574,15 @@ def test_systemd_finds_its_units_right(tmp_path: Path) -> None:
 
     units = [str(tmp_path / name) for name in ("oairunbook.timer", "oairunbook.service")]
     checked = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    words = ("--model", "gr\u00f6\u00dfe \U0001f4a9 $HOME 5%")
+    assert schedule("--for", "systemd", *words, *options[:-1], str(odd)).returncode == 0
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", str(odd / "oairunbook.service")], capture_output=True, text=True, check=False
+    )
     assert (checked.returncode, checked.stderr) == (0, "")
 
     again = schedule("--for", "systemd", *options)

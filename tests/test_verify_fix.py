@@ -107,7 +107,8 @@ def test_a_fix_is_proved_by_the_same_request_and_the_record_links_to_the_failing
     assert "differs  model: none named then, gpt-4o-mini now" in other_model.stdout
     assert "not by the same request. These differ: model." in " ".join(other_model.stdout.split())
 
-    proved = call("verify", "-q", "--failing", str(failing), "--json", "-")
+    # Not the fault that a verify met, which may have been another one.
+    proved = call("verify", "-q", "--json", "-")
     assert proved.exit_code == 0, proved.output
     document = json.loads(proved.stdout)
     assert document["proof"]["proved"]

@@ -106,7 +106,8 @@ def systemd(plan: Plan) -> dict[str, str]:
 
 def kubernetes(plan: Plan) -> str:
     """A CronJob (batch/v1) in the application's own image, so that egress, resolver and certificates are the application's."""
-    command = json.dumps([plan.program, *plan.arguments])
+    # A variable that is named as $(NAME) would be put into the words, a secret as well.
+    command = json.dumps([word.replace("$", "$$") for word in (plan.program, *plan.arguments)])
     kept, spool = plan.archive, ""
     if is_url(plan.archive):
         # What waits to be put outlives the pod on the same volume.
@@ -179,7 +180,7 @@ def _calendar(minutes: int) -> str:
 def _systemd_word(word: str) -> str:
     """One word of an ExecStart line: quoted, and `%` and `$` taken literally (systemd.service(5), Command lines)."""
     literal = word.replace("%", "%%").replace("$", "$$")
-    return literal if _plain(literal) else json.dumps(literal)
+    return literal if _plain(literal) else json.dumps(literal, ensure_ascii=False)
 
 
 def _plain(word: str) -> bool:

@@ -36,7 +36,7 @@ _PROVED = 0
     default="",
     metavar="RUN",
     help="The failing run: folder, name in the archive or a part of it, or an evidence.json.  "
-    "[default: the newest run of the archive with a fault of the same route, or from the same other place]",
+    "[default: the newest run of the archive with a fault of the same route, or from the same other place, that is no verify]",
 )
 @path_options(budget="enough for the attempts that it takes")
 @client_option

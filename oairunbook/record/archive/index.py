@@ -106,12 +106,16 @@ class Index:
         return int(count)
 
     def newest_fault(self, **known: str | None) -> Row | None:
-        """The newest run that named a fault and of which these columns hold these values; None if there is none."""
+        """The newest run that named a fault and of which these columns hold these values; None if there is none.
+
+        A look at a fix is taken only where there is nothing else: one that was made by other settings, or met another fault, would take the place
+        of the failure, and fewer attempts than that asks for would prove the fix.
+        """
         assert known.keys() <= set(COLUMNS)
         columns, conditions = ", ".join(COLUMNS), "".join(f"{name} IS ? AND " for name in known)
         query = (
             f"SELECT {columns} FROM runs WHERE {conditions}"  # noqa: S608 - columns are constants
-            "cause NOT IN ('ok', 'unknown') AND state IN ('whole', 'partial') ORDER BY sequence DESC LIMIT 1"
+            "cause NOT IN ('ok', 'unknown') AND state IN ('whole', 'partial') ORDER BY kind = 'verify', sequence DESC LIMIT 1"
         )
         found = self.query(query, tuple(known.values()))
         return Row(*found[0]) if found else None
