@@ -580,6 +580,8 @@ def test_systemd_finds_its_units_right(tmp_path: Path) -> None:
     odd.mkdir()
     words = ("--model", "gr\u00f6\u00dfe \U0001f4a9 $HOME 5%")
     assert schedule("--for", "systemd", *words, *options[:-1], str(odd)).returncode == 0
+    # As it stands: systemd would make of the escapes of JSON two halves of a character.
+    assert '"gr\u00f6\u00dfe \U0001f4a9 $$HOME 5%%"' in (odd / "oairunbook.service").read_text("utf-8")
     checked = subprocess.run(
         ["systemd-analyze", "verify", str(odd / "oairunbook.service")], capture_output=True, text=True, check=False
     )
