@@ -153,7 +153,7 @@ class Chain:
 def chains(text: str) -> list[Chain]:
     """The error chains of a text in their order; repeated ones count once, at their last place."""
     found: dict[str, Chain] = {}
-    for chain in _split(text):
+    for chain in _Lines(text).chains():
         if not chain.errors:
             continue
         if chain.python:
@@ -171,91 +171,116 @@ def chains(text: str) -> list[Chain]:
     return kept if len(kept) <= _MOST_CHAINS else kept[: _MOST_CHAINS // 4] + kept[-3 * _MOST_CHAINS // 4 :]
 
 
-def _split(text: str) -> Iterator[Chain]:
-    chain = Chain()
-    linked = False
-    code_follows = False
-    functions: list[str] = []
-    transport = announced = raised = ""
-    service = False
-    position = 0
-    lines = text.split("\n")
-    for number, raw in enumerate(lines):
-        start, position = position, position + len(raw) + 1
-        line = raw.strip()
-        if not line:
-            if not chain.python and chain.errors:
-                yield chain
-                chain, linked = Chain(position=start), False
-            continue
-        if "Traceback" in line and _HEADER.search(line):
-            if chain.errors and not linked:
-                yield chain
-                chain, service = Chain(position=start), False
-            linked = False
-            chain.python = True
-            code_follows = False
-            functions = []
-            if _ONLY_HEADER.match(line):
-                headed = _HEADED.match(line)
-                announced = headed["type"] if headed else ""
+class _Lines:
+    """The lines of a text, from which one chain after the other is taken."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = text.split("\n")
+        self._chain = Chain()
+        self._linked = False
+        """Whether the next traceback goes on with this chain."""
+
+        self._functions: list[str] = []
+        """Of the frames since the last error."""
+
+        self._code_follows = False
+        self._service = False
+        """Whether the innermost frame that says so is another service's client."""
+
+        # What is left to tell where a text breaks off before the error itself.
+        self._transport = self._announced = self._raised = ""
+
+    def chains(self) -> Iterator[Chain]:
+        """Each chain that holds an error."""
+        position = 0
+        for number, raw in enumerate(self._lines):
+            start, position = position, position + len(raw) + 1
+            line = raw.strip()
+            if not line:
+                if self._chain.errors and not self._chain.python:
+                    yield self._finished(start)
+                    self._linked = False
                 continue
+            if "Traceback" in line and _HEADER.search(line):
+                if self._chain.errors and not self._linked:
+                    yield self._finished(start)
+                    self._service = False
+                self._begin_traceback()
+                if _ONLY_HEADER.match(line):
+                    headed = _HEADED.match(line)
+                    self._announced = headed["type"] if headed else ""
+                    continue
+            if self._says_where(line, raw) or self._is_code(line, raw) or not tells(line):
+                continue
+            self._add(_link(_joined(self._lines, number)), start)
+            if not self._chain.python and len(self._chain.errors) >= _MOST_LINKS:
+                yield self._finished(position)
+        self._add_what_is_left()
+        if self._chain.errors:
+            yield self._chain
+
+    def _finished(self, position: int) -> Chain:
+        """The chain so far; the next one begins at *position*."""
+        chain, self._chain = self._chain, Chain(position=position)
+        return chain
+
+    def _begin_traceback(self) -> None:
+        self._linked = False
+        self._chain.python = True
+        self._code_follows = False
+        self._functions = []
+
+    def _says_where(self, line: str, raw: str) -> bool:
+        """Whether this is a frame, or the line between two tracebacks, and no error; what it tells of the place is kept."""
+        chain = self._chain
         if "exception" in line and _CHAINED.search(line):
-            linked = True
-            chain.python = True
-            continue
+            self._linked = chain.python = True
+            return True
         if chain.phase is None and ("at " in line or "SSL" in line or "handshake" in line or "35" in line):
             chain.phase = next((phase for phase, pattern in _OTHER_PHASES if pattern.search(line)), None)
         frame = _FRAME.match(raw)
-        if frame is not None and _TRANSPORT.search(line):
-            transport = line[:300]
-        if frame is not None:
-            service = bool(_SERVICE.search(line)) or (service and not _MODELS.search(line))
-            function = frame["function"] or frame["cell"]
-            if function:
-                where = _ONLY_IN.get(function)
-                if where is None or where.search(line):
-                    functions.append(function)
-                chain.python = True
-            code_follows = bool(frame["function"])
-            continue
+        if frame is None:
+            return False
+        if _TRANSPORT.search(line):
+            self._transport = line[:300]
+        self._service = bool(_SERVICE.search(line)) or (self._service and not _MODELS.search(line))
+        if function := frame["function"] or frame["cell"]:
+            where = _ONLY_IN.get(function)
+            if where is None or where.search(line):
+                self._functions.append(function)
+            chain.python = True
+        self._code_follows = bool(frame["function"])
+        return True
+
+    def _is_code(self, line: str, raw: str) -> bool:
+        """Whether this is a line of source under a frame; what it was about to raise is kept."""
         if line.startswith(("raise ", "-")) and (about := _RAISED.match(line)) is not None:
-            raised = about["type"]
-        if code_follows and raw[:4] == "    ":
-            code_follows = False
-            continue
-        code_follows = False
-        if _CODE.match(line) and not _CLASS.match(line):
-            continue
-        if not tells(line):
-            continue
-        link = _link(_joined(lines, number))
-        if link is None:
-            continue
+            self._raised = about["type"]
+        follows, self._code_follows = self._code_follows, False
+        return (follows and raw[:4] == "    ") or bool(_CODE.match(line) and not _CLASS.match(line))
+
+    def _add(self, link: ErrorLink, start: int) -> None:
+        chain = self._chain
         if not chain.errors:
             chain.position = start
-        phase = _phase(functions)
-        if phase is not None and (chain.phase is None or chain.phase != "tls"):
-            chain.phase = chain.phase or phase
-        functions = []
+        chain.phase = chain.phase or _phase(self._functions)
+        self._functions = []
         chain.errors.append(link)
-        chain.elsewhere = service
-        transport = announced = raised = ""
-        if not chain.python and len(chain.errors) >= _MOST_LINKS:
-            yield chain
-            chain = Chain(position=position)
-    if announced:
-        # A notebook's traceback names the class first; its message is cut off.
-        chain.errors.append(ErrorLink(type=announced, text=""))
-    elif raised and chain.python:
-        chain.errors.append(ErrorLink(type=raised, text=""))
-    elif transport:
-        # The traceback is cut off before its exception; where it stood is all that is left.
-        chain.errors.append(ErrorLink(type="", text=transport))
-        chain.cut, chain.elsewhere = True, service
-        chain.phase = chain.phase or _phase(functions)
-    if chain.errors:
-        yield chain
+        chain.elsewhere = self._service
+        self._transport = self._announced = self._raised = ""
+
+    def _add_what_is_left(self) -> None:
+        chain = self._chain
+        if self._announced:
+            # A notebook's traceback names the class first; its message is cut off.
+            chain.errors.append(ErrorLink(type=self._announced, text=""))
+        elif self._raised and chain.python:
+            chain.errors.append(ErrorLink(type=self._raised, text=""))
+        elif self._transport:
+            # The traceback is cut off before its exception; where it stood is all that is left.
+            chain.errors.append(ErrorLink(type="", text=self._transport))
+            chain.cut, chain.elsewhere = True, self._service
+            chain.phase = chain.phase or _phase(self._functions)
 
 
 def _joined(lines: list[str], number: int) -> str:
@@ -271,7 +296,7 @@ def _joined(lines: list[str], number: int) -> str:
     return text[:_LONGEST]
 
 
-def _link(text: str) -> ErrorLink | None:
+def _link(text: str) -> ErrorLink:
     match = _CLASS.search(text)
     kind = match["type"] if match else ""
     rest = text
