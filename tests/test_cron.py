@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -287,6 +288,20 @@ def test_who_else_writes_the_archive_cannot_say_what_the_last_turn_saw(tmp_path:
     with job.turn():
         Job(tmp_path / "archive", (), nowhere).remember(Remembered(cause="tcp.timeout"))
     assert Job(tmp_path / "archive", (), nowhere).recall().cause == "tcp.timeout"
+
+
+def test_what_a_killed_turn_leaves_in_the_archive_the_next_one_takes_away(tmp_path: Path) -> None:
+    """Each left a folder with what it had seen, which nothing named and nothing removed."""
+    archive = tmp_path / "archive"
+    call = [*PROGRAM, "run", "--cron", "--lab", "ok", "--archive", str(archive)]
+    with subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as killed:
+        while not list(archive.glob("*/*/*/*.partial")):
+            assert killed.poll() is None, "it ended before it archived anything"
+            time.sleep(0.02)
+        killed.kill()
+    assert turn(archive, "ok").returncode == 0
+    kept = {path.name for path in archive.rglob("*") if ".partial" not in str(path)}
+    assert not {name for name in kept if name.startswith(".cron-") or name.endswith(".seen")}
 
 
 def test_a_turn_beside_another_one_looks_at_nothing_and_says_so(archive: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import random
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -29,7 +28,7 @@ from oairunbook.record.cron import notify
 from oairunbook.record.cron.checking import CheckEndedError, checked
 from oairunbook.record.cron.metrics import write_metrics
 from oairunbook.record.cron.state import Job, Remembered, StillRunningError
-from oairunbook.record.files import make_private, write_whole
+from oairunbook.record.files import write_whole
 from oairunbook.record.run import BrokenOffError, Run
 from oairunbook.record.run import run as run_notebooks
 from oairunbook.records import dataclass
@@ -193,10 +192,10 @@ class _Turn:
 
     def _archive(self, evidence: Evidence, seconds: float) -> Run:
         """The notebooks over what the check has just seen."""
-        make_private(self.job.archive)
-        with tempfile.TemporaryDirectory(prefix=".cron-", dir=self.job.archive) as folder:
-            record = Path(folder) / "evidence.json"
-            write_whole(record, dumps(evidence).encode())
+        # In the job's own place, under its lock: what a killed turn leaves there, the next one replaces.
+        record = self.job.evidence
+        write_whole(record, dumps(evidence).encode())
+        try:
             return run_notebooks(
                 (),
                 [*self.settings.given, ("evidence", str(record))],
@@ -206,6 +205,8 @@ class _Turn:
                 interrupted=self.interrupted,
                 seconds=max(seconds, 1.0),
             )
+        finally:
+            record.unlink(missing_ok=True)
 
     def _ways(self) -> list[str]:
         """How somebody is told of a change."""

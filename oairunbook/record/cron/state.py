@@ -113,6 +113,8 @@ class Job:
         self._state = self._folder / f"{name}.json"
         self._own = _writable(own_file(_OWN, archive, *options, environment=environment, suffix=".json"))
         self._lock = self._folder / f"{name}.lock"
+        self.evidence = self._folder / f"{name}.seen"
+        """What a turn has seen, while it is being archived."""
         self.log = archive / "cron.log"
 
     @contextmanager
