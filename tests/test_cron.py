@@ -294,7 +294,9 @@ def test_what_a_killed_turn_leaves_in_the_archive_the_next_one_takes_away(tmp_pa
     """Each left a folder with what it had seen, which nothing named and nothing removed."""
     archive = tmp_path / "archive"
     call = [*PROGRAM, "run", "--cron", "--lab", "ok", "--archive", str(archive)]
-    with subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as killed:
+    # The lab of a killed process stays where temporary files are.
+    there = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=there) as killed:
         while not list(archive.glob("*/*/*/*.partial")):
             assert killed.poll() is None, "it ended before it archived anything"
             time.sleep(0.02)
