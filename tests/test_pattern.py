@@ -416,3 +416,21 @@ def recorded(name: str) -> Evidence:
 
 def without(evidence: Evidence, identity: str) -> Evidence:
     return replace(evidence, observations=tuple(o for o in evidence.observations if not o.id.startswith(identity)))
+
+
+def test_a_limit_lets_some_of_one_moment_through_and_what_ends_all_of_them_comes_and_goes_by_the_clock() -> None:
+    def made(kind: str, numbers: range, *, fail: bool) -> list[Observation]:
+        each = (
+            unconnected(n, "ECONNREFUSED") if fail else attempt(n, replace(answer(GOOD), address=ADDRESS))
+            for n in numbers
+        )
+        return [replace(o, id=f"{kind}{o.id}", changed="apart") for one in each for o in one]
+
+    good = (own("sdk", None), own("sdk.stream", None), *all_good(range(2, 12)))
+    some = [o for n in range(12, 22) for o in unconnected(n, "ECONNREFUSED")]
+    single = made("alone.", range(30, 46), fail=False)
+    refused = made("several.", range(50, 58), fail=True)
+    through = made("several.", range(58, 62), fail=False)
+
+    assert diagnose(seen(*good, *some, *single, *refused, *through)).cause == "ok"
+    assert diagnose(seen(*good, *some, *single, *refused)).pattern == "intermittent"

@@ -38,13 +38,17 @@ class Apart:
 def alone(evidence: Evidence, find: Find) -> Apart | None:
     """The record as it would be, had only one thing been done at a time.
 
-    None unless no attempt failed so, some of several at a time did before and again after that, and chance is a poor explanation.
+    None unless no attempt failed so, some of several at a time did before and again after that, some or told so, and chance is a poor explanation.
     """
     kind = next((k for k in (_SLOWLY, _ALONE) if any(o.id.startswith(k) for o in evidence.observations)), "")
     single = list(_attempts_of(evidence, kind)) if kind else []
     several = [_ended(one, find) for one in _attempts_of(evidence, _SEVERAL)]
     again = [ended for ended in several if ended is not None]
     if not single or not again or any(_ended(one, find) is not None for one in single):
+        return None
+    told = any(any(one.of(HttpAnswer, "http")) for one in _attempts_of(evidence, _SEVERAL))
+    if len(again) == len(several) and not told:
+        # A limit lets some of one moment through, or says so. What ends all of them may be a fault that comes and goes by the clock.
         return None
     before = [_ended(one, find) for one in (path_alone(evidence), *attempts(evidence))]
     failed = [ended for ended in before if ended is not None]

@@ -52,8 +52,9 @@ def _posts_without_answer(evidence: Evidence) -> tuple[Because, ...]:
 
 
 def _silent_attempts(evidence: Evidence) -> bool:
-    """Whether an attempt's request without credentials got no answer."""
-    return any(failed.ended == "silence" for one in attempts(evidence) for _, failed in one.of(HttpFailed, "http"))
+    """Whether an attempt's request without credentials, which asked for no stream, got no answer."""
+    asked = [failed for one in attempts(evidence) for _, failed in one.of(HttpFailed, "http")]
+    return any(failed.ended == "silence" and not failed.stream for failed in asked)
 
 
 def _silent_before_http(evidence: Evidence) -> bool:
