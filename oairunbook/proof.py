@@ -170,7 +170,8 @@ def conditions_of(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         ("region", runtime.region or "none shown"),
         ("interpreter", runtime.executable),
         ("user", runtime.user),
-        ("base URL", route.base_url.value),
+        # The SDK adds a slash where there is none.
+        ("base URL", route.base_url.value.rstrip("/")),
         ("API version", route.api_version.value if route.api_version else "none"),
         (KEY_SCOPE, f"key {key.fingerprint or NOT_TAKEN}" if key.present else "no key"),
         ("organization and project", _settings(evidence, ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID"))),

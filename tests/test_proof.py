@@ -35,6 +35,11 @@ def test_the_same_request_that_succeeds_now_proves_the_fix() -> None:
     assert all(compared.same for compared in result.conditions)
 
 
+def test_a_slash_at_the_end_of_the_base_url_is_no_other_condition() -> None:
+    given = Setting(value=f"{ROUTE.base_url.value}/", source="argument")
+    assert prove((evidence(*NOW.observations, base_url=given),) * 3, FAILING).proved
+
+
 ORGANIZATION = (Setting(value="org-2", source="OPENAI_ORG_ID"),)
 
 

@@ -109,10 +109,13 @@ class Index:
         """The newest run that named a fault and of which these columns hold these values; None if there is none.
 
         A look at a fix is taken only where there is nothing else: one that was made by other settings, or met another fault, would take the place
-        of the failure, and fewer attempts than that asks for would prove the fix.
+        of the failure, and fewer attempts than that asks for would prove the fix. To the SDK a base URL is the same with and without a slash at its end.
         """
         assert known.keys() <= set(COLUMNS)
-        columns, conditions = ", ".join(COLUMNS), "".join(f"{name} IS ? AND " for name in known)
+        columns = ", ".join(COLUMNS)
+        conditions = "".join(
+            f"rtrim({name}, '/') IS rtrim(?, '/') AND " if name == "base_url" else f"{name} IS ? AND " for name in known
+        )
         query = (
             f"SELECT {columns} FROM runs WHERE {conditions}"  # noqa: S608 - columns are constants
             "cause NOT IN ('ok', 'unknown') AND state IN ('whole', 'partial') ORDER BY kind = 'verify', sequence DESC LIMIT 1"
