@@ -23,19 +23,15 @@ from oairunbook.diagnose import (
 from oairunbook.diagnose.catalogue import LAYERS, NO_KEY_ADVICE, Cause, Finding, do_nots, owner_of, steps
 from oairunbook.diagnose.chain import failed_step
 from oairunbook.diagnose.control import Compared, compare
-from oairunbook.diagnose.pattern import attempted
-from oairunbook.diagnose.reading import (
+from oairunbook.diagnose.parts import (
     attempts,
-    cite,
     in_its_first_place,
-    is_api_answer,
-    repeat_that_broke_off,
-    request_succeeded,
-    stream_failed,
     with_unsent_made_again,
     without_isolating_tests,
     without_own,
 )
+from oairunbook.diagnose.pattern import attempted
+from oairunbook.diagnose.reading import cite, is_api_answer, repeat_that_broke_off, request_succeeded, stream_failed
 from oairunbook.evidence import Evidence, HttpAnswer, NotTried, SdkAnswered, Stopped, quoted_id
 from oairunbook.verdict import Also, Because, Owner, Verdict
 
@@ -127,37 +123,61 @@ def _of_probes(evidence: Evidence) -> Verdict:
         # The SDK's own requests, which all failed, met either.
         counted = pattern.count(without_own(evidence), first, None)
         return _fault(evidence, first.most_common(), find(evidence), counted)
-    comes_and_goes = tries.intermittent and tries.certain
-    findings = find(without_isolating_tests(evidence, dead_address=tries.dead_address) if comes_and_goes else evidence)
     if request_succeeded(evidence) is not None and stream_failed(evidence) is None:
-        beside = [item for item in findings if item[1].beside_success]
-        if beside:
-            return _fault(evidence, beside[0], findings, pattern.steady(evidence))
-        if comes_and_goes:
-            return _fault(
-                evidence, _perhaps_by_our_own_doing(evidence, tries), findings, pattern.count(evidence, tries, None)
-            )
-        repeat = repeat_that_broke_off(evidence)
-        broken = find(in_its_first_place(evidence, repeat)) if repeat is not None else []
-        if broken:
-            return _fault(evidence, broken[0], broken, pattern.count(evidence, tries, broken[0][0]))
-        refused = _refused_now_and_then(evidence)
-        if refused is not None:
-            return _fault(evidence, refused, findings, pattern.count(evidence, tries, refused[0]))
-        return _healthy(evidence, findings)
-    if comes_and_goes and findings and _comes_before(tries.most_common()[0], findings[0][0]):
-        # What only some requests meet on the way comes before what the API says to the others.
-        return _fault(evidence, tries.most_common(), findings, pattern.count(evidence, tries, tries.most_common()[0]))
-    if findings and not (comes_and_goes and _says_nothing_of_the_path(findings[0][0], evidence)):
-        chosen: tuple[Cause, Finding] | None = findings[0]
-        if comes_and_goes and findings[0][0].layer == "http" == tries.most_common()[0].layer:
-            # One broken backend ends requests in several ways; the attempts show which is the rule.
-            chosen = tries.most_common()
-    else:
-        chosen = tries.most_common() if comes_and_goes else _by_the_sdk(evidence)
+        return _where_requests_passed(evidence, tries)
+    return _where_they_failed(evidence, tries)
+
+
+def _findings(evidence: Evidence, tries: pattern.Attempted) -> list[tuple[Cause, Finding]]:
+    """As `find`; where attempts differ, without what counter-tests prove by passing."""
+    if tries.comes_and_goes:
+        return find(without_isolating_tests(evidence, dead_address=tries.dead_address))
+    return find(evidence)
+
+
+def _where_requests_passed(evidence: Evidence, tries: pattern.Attempted) -> Verdict:
+    """The application's own requests passed: what is left is a fault that they do not meet, or that comes and goes."""
+    findings = _findings(evidence, tries)
+    beside = next((item for item in findings if item[1].beside_success), None)
+    if beside is not None:
+        return _fault(evidence, beside, findings, pattern.steady(evidence))
+    if tries.comes_and_goes:
+        chosen = _perhaps_by_our_own_doing(evidence, tries)
+        return _fault(evidence, chosen, findings, pattern.count(evidence, tries, None))
+    repeat = repeat_that_broke_off(evidence)
+    broken = find(in_its_first_place(evidence, repeat)) if repeat is not None else []
+    if broken:
+        return _fault(evidence, broken[0], broken, pattern.count(evidence, tries, broken[0][0]))
+    refused = _refused_now_and_then(evidence)
+    if refused is not None:
+        return _fault(evidence, refused, findings, pattern.count(evidence, tries, refused[0]))
+    return _healthy(evidence, findings)
+
+
+def _where_they_failed(evidence: Evidence, tries: pattern.Attempted) -> Verdict:
+    findings = _findings(evidence, tries)
+    chosen = _chosen(evidence, tries, findings[0] if findings else None)
     if chosen is None:
         return _undecided(evidence)
     return _fault(evidence, chosen, findings, pattern.count(evidence, tries, chosen[0]))
+
+
+def _chosen(
+    evidence: Evidence, tries: pattern.Attempted, first: tuple[Cause, Finding] | None
+) -> tuple[Cause, Finding] | None:
+    """What decides: the first finding, what most attempts showed, or the SDK's own account. None if nothing does."""
+    if not tries.comes_and_goes:
+        return first or _by_the_sdk(evidence)
+    common = tries.most_common()
+    if first is None or _says_nothing_of_the_path(first[0], evidence):
+        return common
+    if _comes_before(common[0], first[0]):
+        # What only some requests meet on the way comes before what the API says to the others.
+        return common
+    if first[0].layer == common[0].layer == "http":
+        # One broken backend ends requests in several ways; the attempts show which is the rule.
+        return common
+    return first
 
 
 def find(evidence: Evidence) -> list[tuple[Cause, Finding]]:

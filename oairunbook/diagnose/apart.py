@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from oairunbook.diagnose.catalogue import Cause, Finding
-from oairunbook.diagnose.reading import APART, attempts, path_alone
+from oairunbook.diagnose.parts import APART, attempts, path_alone
 from oairunbook.evidence import Evidence, HttpAnswer, Observation, SdkAnswered
 from oairunbook.records import dataclass
 from oairunbook.verdict import Also, Because

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from oairunbook.diagnose.reading import answers, reach_of
+from oairunbook.diagnose.addresses import reach_of
+from oairunbook.diagnose.reading import answers
 from oairunbook.evidence import DnsAnswer, Evidence, Resolved, ResolveFailed
 from oairunbook.identity import METADATA_HOST, Cloud, TokenSource, cloud_of, token_source
 from oairunbook.records import dataclass

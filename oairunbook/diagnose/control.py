@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from oairunbook.diagnose.catalogue import Cause, Finding
-from oairunbook.diagnose.reading import answers, attempts, cite, control
+from oairunbook.diagnose.parts import attempts, control
+from oairunbook.diagnose.reading import answers, cite
 from oairunbook.evidence import Connected, ConnectFailed, Evidence
 from oairunbook.records import dataclass
 from oairunbook.verdict import Because

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from oairunbook.diagnose.addresses import reach_of
 from oairunbook.diagnose.answered import answered
-from oairunbook.diagnose.reading import path_slip, reach_of
+from oairunbook.diagnose.reading import path_slip
 from oairunbook.evidence import Evidence, Resolved, TlsFailed, TlsHandshake
 from oairunbook.records import dataclass
 from oairunbook.verdict import Verdict

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 
+from oairunbook.diagnose.addresses import address_of, is_documentation, is_public_api, is_public_name
 from oairunbook.diagnose.catalogue import Cause, Finding
 from oairunbook.diagnose.chain import SHORTEST_WAIT_SECONDS
-from oairunbook.diagnose.reading import (
-    address_of,
-    attempts,
-    cite,
-    counter_test,
-    errno_name,
-    is_documentation,
-    is_public_api,
-    is_public_name,
-    stopped,
-    words,
-)
+from oairunbook.diagnose.parts import attempts
+from oairunbook.diagnose.reading import cite, counter_test, errno_name, stopped, words
 from oairunbook.evidence import (
     Connected,
     ConnectFailed,

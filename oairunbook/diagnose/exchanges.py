@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from oairunbook.diagnose import node
 from oairunbook.diagnose.catalogue import Certainty, Finding
+from oairunbook.diagnose.parts import attempts
 from oairunbook.diagnose.reading import (
-    attempts,
     beyond_the_tunnel,
     cite,
     counter_tests,

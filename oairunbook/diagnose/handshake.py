@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from oairunbook.diagnose.catalogue import Finding
+from oairunbook.diagnose.parts import attempts
 from oairunbook.diagnose.reading import (
     answers,
-    attempts,
     cite,
     counter_test,
     counter_tests,

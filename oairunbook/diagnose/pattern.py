@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Literal
 
 from oairunbook.diagnose.catalogue import LAYERS, Cause, Finding
-from oairunbook.diagnose.reading import attempts, is_api_answer, path_alone, repeat_that_broke_off, stream_failed
+from oairunbook.diagnose.parts import attempts, path_alone
+from oairunbook.diagnose.reading import is_api_answer, repeat_that_broke_off, stream_failed
 from oairunbook.evidence import (
     Evidence,
     HttpAnswer,
@@ -65,6 +66,11 @@ class Attempted:
     def certain(self) -> bool:
         """Whether the failures are more than one silence or one error of the server."""
         return len(self.failed) > 1 or any(cause.id not in _SINGLE for cause, _ in self.failed)
+
+    @property
+    def comes_and_goes(self) -> bool:
+        """Whether that is a fault that comes and goes, by these attempts alone."""
+        return self.intermittent and self.certain
 
     def most_common(self) -> tuple[Cause, Finding]:
         """The cause that most failed attempts show; of two alike the one at the earlier layer.
@@ -302,7 +308,7 @@ def count(evidence: Evidence, tries: Attempted, chosen: Cause | None) -> Counted
     comes_and_goes = tries.intermittent and (tries.certain or own_failed > 0 or (tries.walk_failed and not own_passed))
     if own.alike:
         # Asked again, requests of one kind fail each time and those of the other kind never do.
-        comes_and_goes = tries.intermittent and tries.certain
+        comes_and_goes = tries.comes_and_goes
     elif not comes_and_goes and chosen is not None and probes == 0:
         # The probes passed where the SDK's request failed: before HTTP both do the same.
         before_http = chosen.layer in ("dns", "tcp", "proxy", "tls") and not chosen.id.startswith(_NOT_A_STEP)

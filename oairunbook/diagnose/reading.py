@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from oairunbook.diagnose import edges
 from oairunbook.evidence import (
@@ -18,9 +16,7 @@ from oairunbook.evidence import (
     HttpAnswer,
     Observation,
     Outcome,
-    ProxyDecision,
     Resolved,
-    ResolveFailed,
     SdkAnswered,
     SdkFailed,
     Stopped,
@@ -29,24 +25,6 @@ from oairunbook.evidence import (
 from oairunbook.verdict import Because
 
 Kind = TypeVar("Kind")
-
-LOCAL_ENDS = (
-    # RFC 6761, RFC 6762, RFC 8375, RFC 9476, and what private networks use in practice
-    *(".test", ".example", ".invalid", ".localhost", ".local", ".internal", ".home.arpa", ".alt"),
-    *(".lan", ".corp", ".home", ".intranet", ".private", ".svc", ".onion"),
-)
-PUBLIC_APIS = (".openai.com", ".azure.com", ".azure-api.net", ".microsoft.com", ".openrouter.ai", ".cloudflare.com",
-                ".portkey.ai", ".helicone.ai", ".groq.com", ".mistral.ai", ".deepseek.com", ".together.xyz")  # fmt: skip
-
-
-def is_public_name(host: str) -> bool:
-    """Whether a name is meant for the whole internet: it has a dot and is under no domain that is reserved for local use."""
-    return "." in host and ":" not in host and not host.endswith(LOCAL_ENDS) and not host[-1:].isdigit()
-
-
-def is_public_api(host: str) -> bool:
-    """Whether the host is a known public API, which no private address is meant to serve (but for a provider's private endpoint)."""
-    return f".{host}".endswith(PUBLIC_APIS)
 
 
 def counter_tests(evidence: Evidence, kind: type[Kind], name: str) -> Iterator[tuple[Observation, Kind]]:
@@ -60,52 +38,6 @@ def counter_tests(evidence: Evidence, kind: type[Kind], name: str) -> Iterator[t
 def counter_test(evidence: Evidence, kind: type[Kind], name: str) -> tuple[Observation, Kind] | None:
     """The first of them."""
     return next(counter_tests(evidence, kind, name), None)
-
-
-def attempts(evidence: Evidence) -> Iterator[Evidence]:
-    """Each attempt after the first that came to an end, as evidence of its own."""
-    # Once through them all: with a pass for each attempt, what a thousand attempts cost grew a hundredfold with ten times as many.
-    of_each: dict[int, list[Observation]] = {}
-    for observation in evidence.observations:
-        if observation.attempt > 1 and observation.changed is None:
-            of_each.setdefault(observation.attempt, []).append(observation)
-    for observations in of_each.values():
-        own = tuple(replace(o, attempt=1, id=o.id.partition("#")[0]) for o in observations)
-        last = own[-1].outcome
-        unfinished = last.kind in (
-            "connected",
-            "tunnel_opened",
-            "tls_handshake",
-            "resolved",
-            "not_tried",
-            "tool_failed",
-            "stopped",
-        )
-        if not unfinished and not _may_dial_on(evidence, own):
-            yield replace(evidence, observations=own)
-
-
-def _may_dial_on(evidence: Evidence, own: tuple[Observation, ...]) -> bool:
-    """Whether an attempt was called off after an address that failed, and one that it had not dialled yet accepts connections."""
-    if not isinstance(own[-1].outcome, ConnectFailed):
-        return False
-    named = {a for o in own if isinstance(o.outcome, Resolved) for a in o.outcome.addresses}
-    dialled = {o.outcome.address for o in own if isinstance(o.outcome, (Connected, ConnectFailed))}
-    return any(connected.address in named - dialled for _, connected in evidence.of(Connected))
-
-
-def path_alone(evidence: Evidence) -> Evidence:
-    """What an attempt would have met: the walk up to the request without credentials, at the address that the transport ends up with."""
-    dialled = dialled_address(evidence)
-
-    def met(observation: Observation) -> bool:
-        address = getattr(observation.outcome, "address", None)
-        elsewhere = dialled is not None and address not in (None, dialled) and observation.probe in ("tls", "http")
-        return observation.changed is None and observation.attempt == 1 and not elsewhere
-
-    # An attempt builds no client of the SDK.
-    kept = tuple(o for o in evidence.observations if o.probe not in ("client", "sdk", "status") and met(o))
-    return replace(evidence, observations=kept)
 
 
 def may_connect_to_itself(evidence: Evidence) -> bool:
@@ -124,95 +56,12 @@ def may_connect_to_itself(evidence: Evidence) -> bool:
     return False
 
 
-_ISOLATING = (
-    *("dns.absolute", "dns.other_address", "proxy.configured", "http.large_body"),
-    *("tls.other_name", "tls.no_name", "tls.plain_http", "tls.small_segments", "tls.older_versions", "tls.store"),
-    "tls.completed_chain",
-)
-"""Counter-tests that prove by passing where the path itself fails."""
-
-
-def without_isolating_tests(evidence: Evidence, *, dead_address: str) -> Evidence:
-    """What is left where attempts of the unchanged path pass now and then as well: that a counter-test passed proves nothing there.
-
-    But where they never pass at one address: what changes the outcome there does prove it.
-    """
-    there = f":{dead_address}" if dead_address else None
-    kept = tuple(
-        o
-        for o in evidence.observations
-        if o.changed is None or not o.id.startswith(_ISOLATING) or (there is not None and o.id.endswith(there))
-    )
-    return replace(evidence, observations=kept)
-
-
-def without_own(evidence: Evidence) -> Evidence:
-    """The record without the SDK's own requests."""
-    return replace(evidence, observations=tuple(o for o in evidence.observations if o.probe != "sdk"))
-
-
-CONTROL = "control."
-
-
-def control(evidence: Evidence) -> Evidence | None:
-    """The control test of the direct route as evidence of its own; None if there was none.
-
-    Its route is that of the record but for family and proxy: rules ask no more of it.
-    """
-    own = tuple(
-        replace(o, changed=None, id=o.id.removeprefix(CONTROL))
-        for o in evidence.observations
-        if o.id.startswith(CONTROL)
-    )
-    if not own:
-        return None
-    tunnelled = any(o.probe == "proxy" for o in own)
-    proxy = evidence.route.proxy if tunnelled else ProxyDecision(url=None, rule="the control test went out directly")
-    host = next((o.outcome.name for o in own if isinstance(o.outcome, (Resolved, ResolveFailed))), "api.openai.com")
-    if not tunnelled and evidence.route.proxy.url and host == evidence.route.proxy.host:
-        proxy = evidence.route.proxy
-    route = replace(evidence.route, family="direct", host=host, proxy=proxy, surface="openai")
-    return replace(evidence, route=route, observations=own)
-
-
 def dialled_address(evidence: Evidence) -> str | None:
     """The address that the synchronous transport ends up with: the first of the system resolver's that connects."""
     connected = {outcome.address for _, outcome in evidence.of(Connected)}
     for _, resolved in evidence.of(Resolved, "dns"):
         return next((address for address in resolved.addresses if address in connected), None)
     return next(iter(connected), None)
-
-
-_DOCUMENTATION = tuple(
-    ipaddress.ip_network(net)
-    for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20", "240.0.0.0/4")
-)
-"""RFC 5737, RFC 3849, RFC 9637, and RFC 1112 for what nobody has: no network is private in them, though `is_private` holds. Laboratories let them stand
-for public ones, and so do records whose addresses were hidden."""
-
-
-def is_documentation(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether it stands for a public address, and is none."""
-    return any(address.version == net.version and address in net for net in _DOCUMENTATION)
-
-
-def address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The address, without its zone, and of one that is mapped into IPv6 the one that is meant (RFC 4291 section 2.5.5.2); None of what is none."""
-    try:
-        parsed = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        # A record that somebody else made may hold anything here.
-        return None
-    return getattr(parsed, "ipv4_mapped", None) or parsed
-
-
-def reach_of(addresses: tuple[str, ...]) -> Literal["private", "public", "mixed", "no address"]:
-    """Whether addresses are private ones (RFC 1918, RFC 4193, loopback), public ones, both, or none."""
-    parsed = [address for address in map(address_of, addresses) if address is not None]
-    kinds = {address.is_private and not is_documentation(address) for address in parsed}
-    if not kinds:
-        return "no address"
-    return "mixed" if len(kinds) == 2 else "private" if True in kinds else "public"
 
 
 def cite(observation: Observation, fact: str) -> Because:
@@ -288,38 +137,6 @@ def _broke_off(evidence: Evidence, outcome: Outcome) -> bool:
         limited = outcome.answer is not None and outcome.answer.status == 429
         return not late and not limited and not _refused(evidence, outcome)
     return isinstance(outcome, SdkAnswered) and outcome.shape == "stream" and not outcome.completed
-
-
-def in_its_first_place(evidence: Evidence, repeat: Observation) -> Evidence:
-    """The record as if that repeat had been the first request of its kind."""
-    first = "sdk.stream" if repeat.id.startswith("sdk.stream") else "sdk"
-    kept = (o for o in evidence.observations if o.id not in (first, repeat.id))
-    return replace(evidence, observations=(*kept, replace(repeat, id=first, changed=None)))
-
-
-def with_unsent_made_again(evidence: Evidence) -> Evidence:
-    """The record with the SDK's requests that were made again by themselves in the place of those that were given up before they had been sent.
-
-    Those say nothing of an answer, and their connection may only have waited for what was beside them.
-    """
-    again = {o.id.removesuffix(APART): o for o in evidence.observations if o.id.endswith(APART)}
-    unsent = {
-        o.id
-        for o in evidence.observations
-        if o.id in again and isinstance(o.outcome, Stopped) and not was_sent(o.outcome)
-    }
-    if not unsent:
-        return evidence
-    told = tuple(
-        replace(o, changed=None) if o.id.removesuffix(APART) in unsent else o
-        for o in evidence.observations
-        if o.id not in unsent
-    )
-    return replace(evidence, observations=told)
-
-
-APART = ":apart"
-"""How the ids end of the SDK's requests that were made with nothing else under way."""
 
 
 def was_sent(given_up: Stopped) -> bool:
@@ -412,6 +229,8 @@ def path_slip(path: str) -> tuple[str, ...]:
 
 
 _VERSION = re.compile(r"/v\d+(?=/|$)")
+
+
 _ENDPOINT = re.compile(r"/(?:chat/completions|completions|responses|embeddings|models)/?$")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from oairunbook.diagnose.catalogue import Finding
 from oairunbook.diagnose.exchanges import broken, mentions, request_was_sent
-from oairunbook.diagnose.reading import attempts, beyond_the_tunnel, cite, errno_name, request_succeeded, stopped, words
+from oairunbook.diagnose.parts import attempts
+from oairunbook.diagnose.reading import beyond_the_tunnel, cite, errno_name, request_succeeded, stopped, words
 from oairunbook.evidence import ConnectFailed, Evidence, HttpAnswer, HttpFailed, SdkAnswered, SdkFailed, TlsFailed
 from oairunbook.verdict import Because
 

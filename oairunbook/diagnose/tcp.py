@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from oairunbook.diagnose.catalogue import Cause, Finding
+from oairunbook.diagnose.parts import attempts
 from oairunbook.diagnose.reading import (
-    attempts,
     cite,
     counter_test,
     counter_tests,

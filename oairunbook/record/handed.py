@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from oairunbook.diagnose.addresses import LOCAL_ENDS, PUBLIC_APIS, is_documentation
 from oairunbook.diagnose.azure import ZONES
 from oairunbook.diagnose.direct import known_host
 from oairunbook.diagnose.dns import BLOCK_ADDRESSES, CARRIER_GRADE_NAT
 from oairunbook.diagnose.gateways import HOSTS
-from oairunbook.diagnose.reading import LOCAL_ENDS, PUBLIC_APIS, is_documentation
 from oairunbook.evidence import Evidence, load_evidence, to_document
 from oairunbook.record.hidden import HOST_FIELDS, Hidden, known_of
 from oairunbook.record.table import HIDDEN

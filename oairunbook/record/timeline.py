@@ -6,7 +6,7 @@ import statistics
 from collections import Counter
 from collections.abc import Sequence
 
-from oairunbook.diagnose.reading import attempts, path_alone
+from oairunbook.diagnose.parts import attempts, path_alone
 from oairunbook.evidence import Evidence
 from oairunbook.record import svg
 from oairunbook.record.describe import State, brief, state
