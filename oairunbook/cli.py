@@ -26,8 +26,8 @@ from oairunbook.output import (
     inert,
     json_option,
     keep_cut_short,
-    progress_line,
     say,
+    shown_progress,
     write_json,
 )
 
@@ -153,21 +153,18 @@ def check(
     from oairunbook.record.table import check_text
 
     near = f"{archive}/check.json"
-    show = None if quiet else progress_line()
     if options["client"] and options["place"] is None:
         # The application's code may hang, print or end its process: none of that may become this command's answer.
         from oairunbook.collector.place import by_interpreter
 
         options["place"] = by_interpreter(sys.executable)
     try:
-        with _naming(archive):
-            checked = run_check(base_url or "", model or "", archive=archive, progress=show, **options)
+        with _naming(archive), shown_progress(quiet=quiet) as progress:
+            checked = run_check(base_url or "", model or "", archive=archive, progress=progress, **options)
     except CutShortError as cut:
         cut.evidence, _ = _handed(cut.evidence, hide, near)
         keep_cut_short(cut, json_file)
         raise cut.__cause__ or cut from None
-    if show:
-        show("")
     evidence, handed = _handed(checked.evidence, hide, near)
     verdict = handed(checked.verdict)
     try:

@@ -146,23 +146,17 @@ def keep_cut_short(cut: CutShortError, json_file: str | None) -> None:
 
 
 @contextlib.contextmanager
-def shown_progress() -> Iterator[Callable[[str], None] | None]:
-    """`progress_line` while something is under way; what it shows is gone at the end."""
-    show = progress_line()
-    try:
-        yield show
-    finally:
-        if show:
-            show("")
-
-
-def progress_line() -> Callable[[str], None] | None:
-    """One line on standard error that shows the step under way; None where nobody watches."""
-    if not sys.stderr.isatty():
-        return None
+def shown_progress(*, quiet: bool = False) -> Iterator[Callable[[str], None] | None]:
+    """Shows the step under way as one line on standard error, which is gone at the end; None where nobody watches or wants to."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
 
     def show(text: str) -> None:
         sys.stderr.write(f"\r\x1b[K{inert(text)[:100]}")
         sys.stderr.flush()
 
-    return show
+    try:
+        yield show
+    finally:
+        show("")

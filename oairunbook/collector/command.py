@@ -8,7 +8,7 @@ import click
 
 from oairunbook.collector.options import place_options
 from oairunbook.options import client_option, hide_option, look_options
-from oairunbook.output import examples, json_option, keep_cut_short, progress_line, say, write_json
+from oairunbook.output import examples, json_option, keep_cut_short, say, shown_progress, write_json
 
 if TYPE_CHECKING:
     from oairunbook.collector.place import Place
@@ -62,21 +62,25 @@ def collect(
     from oairunbook.evidence import dumps
     from oairunbook.observe import CutShortError
 
-    show = None if quiet else progress_line()
-    look = {"base_url": base_url or "", "model": model or "", "progress": show, **options}
     if (place is None) != bool(command):
         raise click.UsageError(
             "Give one place to collect from: a COMMAND behind --, an interpreter by --python or --node, a process by --like-pid or a service by --like-unit. "
             "Nothing was sent."
         )
     try:
-        seen = look_there(place or by_command(command), sent=sent, **look)
+        with shown_progress(quiet=quiet) as progress:
+            seen = look_there(
+                place or by_command(command),
+                sent=sent,
+                base_url=base_url or "",
+                model=model or "",
+                progress=progress,
+                **options,
+            )
     except CutShortError as cut:
         cut.evidence = _handed(cut.evidence, hide)
         keep_cut_short(cut, json_file)
         raise cut.__cause__ or cut from None
-    if show:
-        show("")
     seen = _handed(seen, hide)
     if json_file:
         write_json(seen, json_file)
