@@ -424,6 +424,21 @@ def test_a_file_is_whole_or_not_there_when_the_disk_is_full(tmp_path: Path, monk
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_half_a_file_of_a_kernel_that_was_killed_while_it_wrote_is_no_part_of_the_record(tmp_path: Path) -> None:
+    draft = begin(tmp_path, host="web-3", now=NOW)
+    draft.write(".hidden", "a file that the notebook itself made")
+    kernel = os.fork()
+    if kernel == 0:
+        os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+        write_whole(draft.folder / "evidence.json", b'{"half')
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(kernel, 0)[1]) == -signal.SIGKILL
+    assert len(list(draft.folder.glob(".evidence.json.*"))) == 1, "the kernel was not killed in its write"
+    run = draft.finish("partial", {})
+    assert sorted(path.name for path in run.iterdir()) == [".hidden", MANIFEST]
+    assert verify(tmp_path) == ()
+
+
 def test_the_fingerprint_key_is_made_once_and_is_its_archives_own(tmp_path: Path) -> None:
     key = fingerprint_key(tmp_path / "a")
     assert fingerprint_key(tmp_path / "a") == key

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISREG
 
@@ -12,6 +14,8 @@ from oairunbook.evidence.document import LARGEST_BYTES
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}", re.DOTALL)
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -28,6 +32,11 @@ def write_whole(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def broken_off(folder: Path) -> Iterator[Path]:
+    """What is left of writes to this folder whose process was killed; nobody may be writing to it any more."""
+    return (path for path in folder.iterdir() if _TEMPORARY.fullmatch(path.name) and path.is_file())
 
 
 def read_kept(path: Path, most: int = LARGEST_BYTES) -> bytes:

@@ -18,7 +18,7 @@ from oairunbook.record.archive.chain import MANIFEST, UNFINISHED, append, carry_
 from oairunbook.record.archive.lock import Patience, locked
 from oairunbook.record.archive.mirror import url_of
 from oairunbook.record.archive.signing import SIGNATURE, Signer
-from oairunbook.record.files import make_private, write_whole
+from oairunbook.record.files import broken_off, make_private, write_whole
 from oairunbook.records import dataclass
 
 MANIFEST_SCHEMA = "oairunbook.manifest/1"
@@ -75,6 +75,9 @@ class Draft:
             oairunbook.record.archive.put.WaitingError: The archive is on object storage, and the run could not be put there.
             OSError: The archive cannot be written. What there is stays where it is, as a partial record.
         """
+        for part in list(broken_off(self.folder)):
+            # Of a kernel that was killed while it wrote: half a file is no part of a record.
+            part.unlink()
         left_out = (MANIFEST, SIGNATURE)
         files = {path.name: hash_file(path) for path in sorted(self.folder.iterdir()) if path.name not in left_out}
         if url_of(self.archive):
