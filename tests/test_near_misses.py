@@ -201,6 +201,26 @@ def test_a_proxy_whose_certificate_nobody_trusts_may_be_one() -> None:
     assert diagnose(seen).certainty == "likely"
 
 
+@pytest.mark.parametrize(
+    ("url", "received", "certainty"),
+    [
+        ("socks5h://proxy.acme.test:1080", "", "likely"),
+        ("socks5h://proxy.acme.test:1080", r"\x05\x02", "likely"),
+        ("socks5h://proxy.acme.test:1080", "HTTP/1.1 400 Bad Request", "proven"),
+        ("http://proxy.acme.test:1080", "", "proven"),
+    ],
+)
+def test_a_socks_server_that_hangs_up_may_want_a_password(url: str, received: str, certainty: str) -> None:
+    proxy = ProxyDecision(url=url, scheme=url.partition(":")[0], host="proxy.acme.test", port=1080, rule="HTTPS_PROXY")
+    link = ErrorLink(type="ConnectionError", text="the SOCKS server closed the connection in the handshake")
+    failed = ProxyFailed(proxy=url, phase="handshake", errors=(link,), ended="eof", received=received)
+    seen = evidence(resolved(), connected(), observation("proxy:10.0.0.1", failed), proxy=proxy)
+    verdict = diagnose(seen)
+
+    assert (verdict.cause, verdict.certainty) == ("proxy.protocol_error", certainty)
+    assert ("password" in verdict.because[0].fact) == (certainty == "likely")
+
+
 def test_what_answers_a_key_of_nobodys_over_plain_http_is_healthy_and_a_key_that_is_missing_is_not() -> None:
     good = replace(sdk_answered(), outcome=replace(sdk_answered().outcome, credential="placeholder"))
     plain = {"scheme": "http", "port": 8000}

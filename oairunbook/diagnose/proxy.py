@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from oairunbook.diagnose import edges
-from oairunbook.diagnose.catalogue import Cause, Certainty, Finding
+from oairunbook.diagnose.catalogue import Cause, Finding
 from oairunbook.diagnose.reading import answers, cite, counter_test, is_api_answer, request_succeeded, stopped, words
 from oairunbook.evidence import (
     Connected,
@@ -248,9 +248,23 @@ def _protocol_error(evidence: Evidence) -> Finding | None:
         fact = f"{failed.proxy}: {words(failed.errors)}{received}"
         # Silence of something that accepts connections could also be an overloaded proxy, and what has a certificate may well be a proxy.
         unverified = any(link.verify_code is not None for link in failed.errors)
-        certainty: Certainty = "likely" if failed.ended == "silence" or unverified else "proven"
-        return Finding(because=(cite(observation, fact), _decision(evidence)), certainty=certainty)
+        if _may_miss_a_password(failed):
+            fact += "; some SOCKS servers hang up so on whoever brings no password, or a wrong one"
+        certain = failed.ended != "silence" and not unverified and not _may_miss_a_password(failed)
+        return Finding(
+            because=(cite(observation, fact), _decision(evidence)), certainty="proven" if certain else "likely"
+        )
     return _by(evidence, "protocol_error")
+
+
+def _may_miss_a_password(failed: ProxyFailed) -> bool:
+    """A SOCKS server that hung up, after nothing or words of its own.
+
+    RFC 1928 section 3 has an answer for methods that will not do; pproxy closes the connection instead.
+    """
+    hung_up = failed.phase == "handshake" and failed.ended in ("eof", "reset")
+    own_words = not failed.received or failed.received.startswith(_SOCKS_GREETING)
+    return hung_up and failed.proxy.startswith("socks") and own_words
 
 
 def _page_instead_of_tunnel(evidence: Evidence) -> Finding | None:
