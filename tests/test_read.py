@@ -805,6 +805,10 @@ _REQUESTS = (
     json.dumps({"messages": [{"content": _ASKED, "role": "user"}]}),
     "requestBodyValues: { messages: [ { role: 'user', content: '" + _ASKED + "' } ] }",
     "HTTP/1.1 200 OK\n" + json.dumps({"choices": [{"message": {"role": "assistant", "content": _ASKED}}]}),
+    "request failed: " + json.dumps({"body": {"model": "m", "input": _ASKED, "stream": True}}),
+    "request failed: " + json.dumps({"body": {"input": ["one", _ASKED], "model": "m"}}),
+    "request failed: " + repr({"model": "m", "prompt": _ASKED}),
+    json.dumps({"msg": json.dumps({"model": "m", "instructions": _ASKED})}),
     # cut off
     json.dumps({"messages": [{"role": "user", "content": _ASKED}]})[:-12],
 )

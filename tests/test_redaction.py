@@ -524,6 +524,7 @@ def test_a_password_may_be_a_word(text: str, shown: str) -> None:
         'api_key="{api_key_1}" api_key="%(key_1)s" token="{{ token1234567 }}" API_KEY=$MY_KEY_2 API_KEY=@key.txt key: !secret x, key: {a1b2c3d4: 1}',
         'api_key="your-api-key-12345", api_key="example-key-12345"',
         "curl -u user:$PASS https://gw.example, curl -u https://gw.example/v1, sshpass -p $PASS ssh host",
+        "curl -b jar.txt https://gw.example/v1?a=b, curl -b '$COOKIES' -H 'a=b', gunicorn -b 0.0.0.0:80 --env a=b",
         "OPENAI_API_KEY is set to a value, OPENAI_API_KEY\tpresent, API_KEY is missing12, key 'user_id_1a2b3c4d' not found",
         "API_KEYS=['$ONE', '$TWO'], api_key=SecretStr('**********'), the partition key is a1b2c3d4e5f6, the token is gpt-4o-mini-2024-07-18",
         "signature is sha256WithRSAEncryption, The signature is ecdsa_secp256r1_sha256, key is AES256-GCM-SHA384, key is ca-bundle2024x",
@@ -691,6 +692,19 @@ def test_a_fingerprint_says_same_or_not_within_one_archive_and_nothing_across_tw
 )
 def test_a_shape_ends_with_its_line_where_the_next_one_is_a_line_of_its_own(text: str) -> None:
     assert clean(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "curl 'https://gw.example/v1' \\\n  -H 'accept: */*' \\\n  -b '{}; theme=dark' \\\n  --data-raw '{{}}'",
+        'curl --cookie "{}" https://gw.example/v1',
+        "curl -b {} https://gw.example/v1",
+    ],
+)
+def test_the_cookies_of_a_request_that_a_browser_copied_go(text: str) -> None:
+    shown = clean(text.format(f"sid={TOLD}"))
+    assert (TOLD in shown, "theme" in shown, "gw.example" in shown, "[redacted]" in shown) == (False, False, True, True)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ _NEXT = r"""\s?,\s{0,40}\\{0,3}["']?"""
 _ROLE = rf"""role{_IS}\\{{0,3}}["'](?:user|system|developer|assistant|tool|function|model)\\{{0,3}}["']"""
 _TYPE = rf"""type{_IS}\\{{0,3}}["'](?:input_|output_)?text\\{{0,3}}["']"""
 _MARKS = ("role", '"text"', "'text'", "_text")
+# The body of a request, as a log shows it: beside a model's name these hold what it is asked; elsewhere they are words of any program.
+_QUESTION = rf"""["'](?:input|prompt|instructions){_IS}"""
 # The SDK's own debug line: what it is about to send, whatever its parts are called.
 _OPTIONS = "Request options: "
 
@@ -37,10 +39,27 @@ def _asked() -> re.Pattern[str]:
     return re.compile(rf"(?P<key>(?:content|input|prompt|instructions|text|system){_IS})(?P<said>{_STRING})")
 
 
+@functools.cache
+def _model() -> re.Pattern[str]:
+    return re.compile(rf"""["']model{_IS}\\{{0,3}}["']""")
+
+
+@functools.cache
+def _question() -> re.Pattern[str]:
+    # Embeddings are asked for with a list of texts.
+    return re.compile(
+        rf"(?P<key>{_QUESTION})(?P<said>{_STRING})"
+        rf"|(?P<before>{_QUESTION}\[\s{{0,9}})(?P<first>{_STRING}(?:\s?,\s{{0,9}}{_STRING}){{0,2000}})",
+        re.MULTILINE,
+    )
+
+
 def without_conversation(text: str) -> str:
     """The text with empty strings in the place of what was said to a model, and by it."""
     if any(mark in text for mark in _MARKS):
         text = _said().sub(_emptied, text)
+    if "model" in text and _model().search(text):
+        text = _question().sub(_emptied, text)
     if _OPTIONS not in text:
         return text
     return "\n".join(_asked().sub(_emptied, line) if _OPTIONS in line else line for line in text.split("\n"))

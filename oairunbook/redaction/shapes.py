@@ -75,6 +75,15 @@ SHAPES: tuple[tuple[str, re.Pattern[str], str], ...] = (
         "",
     ),
     (
+        "cookie of a command",
+        # curl -b 'name=value; …', as browsers copy a request; without a sign it is a file's name
+        re.compile(
+            r"(?P<keep>(?:[ \t]|\\\r?\n)(?:-b|--cookie)[ \t=]{0,4}\$?(?P<quote>[\"'])?)(?![$%{<]|\[redacted)"
+            r"(?(quote)[^\"'=\n]{1,256}=[^\"'\n]+|[^\s\"'=]{1,256}=[^\s\"']+)"
+        ),
+        "",
+    ),
+    (
         "password beside a user",
         # .netrc, and what a log says of a login
         re.compile(
