@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import importlib
 import io
@@ -313,6 +314,8 @@ def _contract() -> Iterator[None]:
             import traceback
 
             tell(traceback.format_exc())
+        elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            tell("Next: free space there, or write elsewhere, and run it again.")
         else:
             tell("Next: run it again with OAIRUNBOOK_DEBUG=1 and report the traceback.")
         raise SystemExit(EXIT_TOOL_FAILED) from None

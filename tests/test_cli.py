@@ -495,6 +495,14 @@ def test_the_exit_status_is_the_contracts_also_where_nobody_can_be_told() -> Non
             assert done.returncode == 2, arguments
 
 
+def test_a_full_disk_is_told_as_one_and_not_as_a_fault_of_this_tool() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = program("explain", "ok", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 4
+    assert "No space left on device\nNext: free space" in done.stderr
+    assert "traceback" not in done.stderr
+
+
 def test_what_a_check_saw_is_in_its_file_also_where_standard_output_is_full_or_closed(
     healthy: Lab, tmp_path: Path
 ) -> None:

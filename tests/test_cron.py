@@ -201,9 +201,19 @@ def test_a_state_that_cannot_be_written_in_one_place_is_kept_in_the_other_and_no
     first = turn(archive, "tcp.refused", HOME=str(tmp_path))
     assert first.returncode == 4
     assert "its verdict is tcp.refused" in first.stdout
-    assert f"what this turn saw cannot be kept in {archive}: Is a directory" in first.stderr
+    assert f"what this turn saw cannot be kept in {path}: Is a directory" in first.stderr
     assert " tcp.refused (proven), new" in log(archive)[-1]
     assert turn(archive, "tcp.refused", HOME=str(tmp_path)).stdout == ""
+
+
+def test_a_turn_in_a_folder_that_is_gone_says_so_and_asks_for_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    command = ["sh", "-c", 'rmdir ../gone; exec "$@"', "sh", *PROGRAM, "run", "--cron"]
+    done = subprocess.run(command, cwd=tmp_path / "gone", capture_output=True, text=True, timeout=90, check=False)
+    assert (done.returncode, done.stderr) == (
+        4,
+        "Error: The archive cannot be written: No such file or directory. Nothing was run.\n",
+    )
 
 
 def test_a_turn_ends_in_time_where_somebody_holds_the_archives_lock_and_nothing_seen_is_lost(archive: Path) -> None:

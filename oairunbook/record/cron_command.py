@@ -52,6 +52,11 @@ def settings(
         root = archive_root(archive, environment).absolute()
     except ArchiveError as error:
         raise click.UsageError(f"{error} Nothing was run.") from error
+    except OSError as error:
+        # The working folder itself may be gone, and then no file is named.
+        raise NotWrittenError(
+            inert(f"{error.filename or 'The archive'} cannot be written: {error.strerror or error}. Nothing was run.")
+        ) from error
     return cron.Settings(
         archive=root,
         options=(*looked, *place),

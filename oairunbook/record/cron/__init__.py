@@ -243,7 +243,7 @@ class _Turn:
         try:
             self.job.remember(this)
         except OSError as error:
-            self.problems.append(f"what this turn saw cannot be kept in {self.job.archive}: {error.strerror}")
+            self.problems.append(f"what this turn saw cannot be kept in {error.filename}: {error.strerror}")
             return False
         return True
 

@@ -155,14 +155,15 @@ class Job:
         """Keep this turn for the next one.
 
         Raises:
-            OSError: One of the two places cannot be written; the other one was all the same, so that no change is told anew by every turn.
+            OSError: One of the two places, which it names, cannot be written; the other one was all the same, so that no change is told anew by
+                every turn.
         """
         data = json.dumps(asdict(turn), indent=2).encode()
         try:
             if self._own is not None:
-                write_whole(self._own, data)
+                _keep(self._own, data)
         finally:
-            write_whole(self._state, data)
+            _keep(self._state, data)
 
     def note(self, line: str) -> None:
         """Add one line to the job's log: one write, so that lines of two jobs do not mix. What it holds a terminal does not obey.
@@ -178,6 +179,14 @@ class Job:
             os.write(descriptor, (inert(" ".join(line.split())) + "\n").encode("utf-8", "backslashreplace"))
         finally:
             os.close(descriptor)
+
+
+def _keep(file: Path, data: bytes) -> None:
+    try:
+        write_whole(file, data)
+    except OSError as error:
+        # Whose disk is full the system does not say, and of a file that is there under another name for a moment it says that name.
+        raise OSError(error.errno, error.strerror, str(file)) from error
 
 
 def _writable(file: Path | None) -> Path | None:
