@@ -9,7 +9,7 @@ from oairunbook.records import dataclass
 
 VERDICT_SCHEMA = "oairunbook.verdict/1"
 
-RULES_VERSION = "2026.12.01.2"
+RULES_VERSION = "2026.12.01.3"
 """Changes whenever a rule may answer differently; archived verdicts say by which rules they were reached."""
 
 Owner = Literal[

@@ -809,6 +809,9 @@ _REQUESTS = (
     "request failed: " + json.dumps({"body": {"input": ["one", _ASKED], "model": "m"}}),
     "request failed: " + repr({"model": "m", "prompt": _ASKED}),
     json.dumps({"msg": json.dumps({"model": "m", "instructions": _ASKED})}),
+    "request failed: " + json.dumps({"model": "m", "input": [{"type": "message", "content": _ASKED}]}),
+    "answered: " + json.dumps({"output_text": _ASKED}),
+    f"    response = client.responses.create(model='m', input={_ASKED!r})",
     # cut off
     json.dumps({"messages": [{"role": "user", "content": _ASKED}]})[:-12],
 )

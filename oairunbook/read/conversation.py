@@ -18,9 +18,10 @@ _IS = r"""\\{0,3}["']?\s{0,9}:\s{0,9}"""
 _NEXT = r"""\s?,\s{0,40}\\{0,3}["']?"""
 _ROLE = rf"""role{_IS}\\{{0,3}}["'](?:user|system|developer|assistant|tool|function|model)\\{{0,3}}["']"""
 _TYPE = rf"""type{_IS}\\{{0,3}}["'](?:input_|output_)?text\\{{0,3}}["']"""
-_MARKS = ("role", '"text"', "'text'", "_text")
-# The body of a request, as a log shows it: beside a model's name these hold what it is asked; elsewhere they are words of any program.
-_QUESTION = rf"""["'](?:input|prompt|instructions){_IS}"""
+_MARKS = ("role", '"text"', "'text'", "_text", "message")
+# The body of a request, as a log shows it, or the call of the SDK: beside a model's name these hold what it is asked; elsewhere they are words of any program.
+_QUESTION = rf"""(?:["'](?:input|prompt|instructions){_IS}|\b(?:input|prompt|instructions)\s?=\s?[fFrRuU]?)"""
+_MESSAGE = rf"""type{_IS}\\{{0,3}}["']message\\{{0,3}}["']"""
 # The SDK's own debug line: what it is about to send, whatever its parts are called.
 _OPTIONS = "Request options: "
 
@@ -28,7 +29,7 @@ _OPTIONS = "Request options: "
 @functools.cache
 def _said() -> re.Pattern[str]:
     return re.compile(
-        rf"(?P<key>{_ROLE}{_NEXT}content{_IS}|{_TYPE}{_NEXT}text{_IS})(?P<said>{_STRING})"
+        rf"(?P<key>(?:{_ROLE}|{_MESSAGE}){_NEXT}content{_IS}|{_TYPE}{_NEXT}text{_IS}|output_text(?:{_IS}|\s?=\s?))(?P<said>{_STRING})"
         rf"|(?P<before>content{_IS})(?P<first>{_STRING})(?P<role>{_NEXT}{_ROLE})",
         re.MULTILINE,
     )
@@ -41,7 +42,7 @@ def _asked() -> re.Pattern[str]:
 
 @functools.cache
 def _model() -> re.Pattern[str]:
-    return re.compile(rf"""["']model{_IS}\\{{0,3}}["']""")
+    return re.compile(rf"""["']model{_IS}\\{{0,3}}["']|\bmodel\s?=\s?["']""")
 
 
 @functools.cache
