@@ -167,7 +167,9 @@ def test_the_run_that_shows_the_audit_is_not_called_broken_off(tmp_path: Path, m
     killed = begin(tmp_path, host="web-3")
     os.close(killed.lock)
     monkeypatch.setenv(RUN_VARIABLE, own.id)
-    left = {row.run.partition("-web_3-")[2]: row.state for row in read_audit(str(tmp_path)).unfinished}
+    audit = read_audit(str(tmp_path))
+    assert re.search(r"Unfinished +2;", views.chain(audit).text)
+    left = {row.run.partition("-web_3-")[2]: row.state for row in audit.unfinished}
     assert left == {f"{other.id}-audit.partial": "running", f"{killed.id}.partial": "killed"}
     os.close(own.lock)
     os.close(other.lock)

@@ -15,6 +15,7 @@ from oairunbook.cli import cli
 from oairunbook.diagnose import diagnose
 from oairunbook.read import read
 from oairunbook.record import inert
+from oairunbook.record.archive import Kind, begin
 from oairunbook.record.archive.find import find_run
 from oairunbook.record.report import report
 from oairunbook.record.run import archive_record
@@ -197,6 +198,25 @@ def test_a_killed_run_without_evidence_still_shows_its_notebook(tmp_path: Path) 
     assert "This notebook cannot be read" in text
     assert "This run holds no packet" in text
     assert "This run holds no manifest" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "about", "heading"),
+    [
+        ("audit", {}, "An audit of an archive"),
+        ("fleet", {"fleet": {"told": "2 of 9 fail"}}, "2 of 9 fail"),
+    ],
+)
+def test_a_look_at_an_archive_or_a_fleet_is_called_so_and_misses_neither_verdict_nor_packet(
+    tmp_path: Path, kind: Kind, about: dict[str, object], heading: str
+) -> None:
+    draft = begin(tmp_path, host="web-3", kind=kind)
+    draft.write("09_audit.ipynb", nbformat.writes(nbformat.v4.new_notebook(cells=[])))
+    made = report(draft.finish("whole", about))
+    assert f"<h1>{heading}</h1>" in made.html
+    assert "No verdict" not in made.html
+    assert "packet" not in made.html.lower()
+    assert made.problems == ()
 
 
 def test_the_command_writes_one_private_file_and_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

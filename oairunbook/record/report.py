@@ -72,22 +72,19 @@ def report(folder: Path) -> Report:
         raise ReportError(f"{folder} holds neither {EVIDENCE_FILE} nor a notebook: {problem}")
     names = [name.removesuffix(".ipynb") for name in notebooks]
     manifest = _document(run)
-    parts = [_fleet(manifest["fleet"]) if isinstance(manifest.get("fleet"), dict) else _verdict(run, evidence, problem)]
-    parts += [_section(name, name, _notebook(run, f"{name}.ipynb", names)) for name in names]
-    parts += [
-        _section("packet", "Packet", _packet(run)),
-        _section("manifest", "Manifest", _view(_manifest(run, manifest))),
-    ]
+    # What looked at no path of its own has nothing to hand over.
+    elsewhere = _of_no_path(manifest) if evidence is None else ""
+    sections = [(name, name, _notebook(run, f"{name}.ipynb", names)) for name in names]
+    sections += [] if elsewhere else [("packet", "Packet", _packet(run))]
+    sections += [("manifest", "Manifest", _view(_manifest(run, manifest)))]
+    parts = [elsewhere or _verdict(run, evidence, problem), *(_section(*section) for section in sections)]
     # Last: what stands above are the bytes that count here.
     problems = vouched(run).problems
     if problems:
         rows = [(one.path, one.what) for one in problems]
         parts[0] += _view(table("Not as it was archived, or not vouched for", ("Where", "What"), rows))
     title = f"oairunbook run {folder.name}"
-    contents = "".join(
-        f'<li><a href="#{inert(anchor)}">{inert(words)}</a></li>'
-        for anchor, words in (*((name, name) for name in names), ("packet", "Packet"), ("manifest", "Manifest"))
-    )
+    contents = "".join(f'<li><a href="#{inert(anchor)}">{inert(words)}</a></li>' for anchor, words, _ in sections)
     page = (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><meta name="referrer" content="no-referrer">'
@@ -98,9 +95,11 @@ def report(folder: Path) -> Report:
     return Report(html=page, problems=problems)
 
 
-def _fleet(told: dict[str, Any]) -> str:
-    """Of a fleet run, which has no verdict of its own: its notebook says the rest."""
-    return f"<h1>{inert(clean(str(told.get('told'))))}</h1>"
+def _of_no_path(manifest: dict[str, Any]) -> str:
+    """Of a look at a fleet or an archive, which has no verdict of its own: its notebook says the rest. Empty of any other run."""
+    if isinstance(told := manifest.get("fleet"), dict):
+        return f"<h1>{inert(clean(str(told.get('told'))))}</h1>"
+    return "<h1>An audit of an archive</h1>" if manifest.get("kind") == "audit" else ""
 
 
 def _verdict(run: Reading, evidence: Evidence | None, problem: str) -> str:

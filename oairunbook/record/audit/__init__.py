@@ -119,8 +119,12 @@ def read_audit(archive: str = "", since: str = "", host: str = "", cause: str = 
                 fixes=tuple(index.runs(Wanted(since=wanted.since, host=host, kind="verify"), last=_MOST_FIXES)),
             )
             checked = checking.result()
-            unfinished = (row for row in index.unfinished(checked.unfinished) if not host or row.host == host)
-            return replace(found, checked=checked, unfinished=tuple(row for row in unfinished if not _is_own(row)))
+            unfinished = [row for row in index.unfinished(checked.unfinished) if not _is_own(row)]
+            return replace(
+                found,
+                checked=replace(checked, unfinished=tuple(row.run for row in unfinished)),
+                unfinished=tuple(row for row in unfinished if not host or row.host == host),
+            )
     except ArchiveError as error:
         return Audit(archive=root, at=now, wanted=asked, problem=str(error))
 
