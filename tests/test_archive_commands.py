@@ -378,6 +378,19 @@ def test_of_each_step_the_first_look_on_the_path_is_timed() -> None:
 # -- show ------------------------------------------------------------------------------------------------------------
 
 
+def test_that_the_newest_run_was_removed_is_said_by_whatever_asks_for_the_latest(tmp_path: Path) -> None:
+    archived(tmp_path)
+    newest = archived(tmp_path, began=BEGAN + timedelta(days=1))
+    shutil.rmtree(newest)
+    for command in (("archive", "show", "latest"), ("report", "latest", "-o", str(tmp_path / "report.html"))):
+        result = CliRunner().invoke(cli, [*command, "--archive", str(tmp_path)])
+        assert result.exit_code == 2, result.output
+        assert f"The newest run of {tmp_path}, {newest.relative_to(tmp_path)}, is gone" in " ".join(
+            result.stderr.split()
+        )
+        assert "Errno" not in result.stderr
+
+
 def test_a_run_is_shown_by_its_path_its_name_a_part_of_it_or_as_the_latest(tmp_path: Path) -> None:
     run = archived(tmp_path)
     identity = json.loads((run / MANIFEST).read_bytes())["id"]

@@ -144,8 +144,17 @@ def _newest_folder(archive: Path, entry: Entry) -> Path:
             f"Next: oairunbook archive verify --archive {shlex.quote(address(archive))}, or name the run that you mean."
         )
     folder, unnamed = archive / entry.run, archive / (entry.run + UNFINISHED)
-    waits = not os.path.lexists(folder) and not unnamed.is_symlink() and pending(archive, entry)
-    return unnamed if waits else folder
+    if os.path.lexists(folder):
+        return folder
+    if not unnamed.is_symlink() and pending(archive, entry):
+        return unnamed
+    if url_of(archive):
+        # It is yet to be fetched.
+        return folder
+    raise ArchiveError(
+        f"The newest run of {archive}, {entry.run}, is gone: the chain names it, and its folder is not there. "
+        f"Next: oairunbook archive verify --archive {shlex.quote(str(archive))}, or name an older run."
+    )
 
 
 def run_folder_of(archive: Path, text: str) -> Path:
