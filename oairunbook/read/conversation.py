@@ -18,7 +18,9 @@ _IS = r"""\\{0,3}["']?\s{0,9}:\s{0,9}"""
 _NEXT = r"""\s?,\s{0,40}\\{0,3}["']?"""
 _ROLE = rf"""role{_IS}\\{{0,3}}["'](?:user|system|developer|assistant|tool|function|model)\\{{0,3}}["']"""
 _TYPE = rf"""type{_IS}\\{{0,3}}["'](?:input_|output_)?text\\{{0,3}}["']"""
-_MARKS = ("role", '"text"', "'text'", "_text", "message")
+_MARKS = ("role", '"text"', "'text'", "_text")
+# As a value, which an error's own field of that name is not: nearly every text holds one of those.
+_OF_A_MESSAGE = re.compile(r"""message\\{0,3}["']\s?,""")
 # The body of a request, as a log shows it, or the call of the SDK: beside a model's name these hold what it is asked; elsewhere they are words of any program.
 _QUESTION = rf"""(?:["'](?:input|prompt|instructions){_IS}|\b(?:input|prompt|instructions)\s?=\s?[fFrRuU]?)"""
 _MESSAGE = rf"""type{_IS}\\{{0,3}}["']message\\{{0,3}}["']"""
@@ -57,7 +59,7 @@ def _question() -> re.Pattern[str]:
 
 def without_conversation(text: str) -> str:
     """The text with empty strings in the place of what was said to a model, and by it."""
-    if any(mark in text for mark in _MARKS):
+    if any(mark in text for mark in _MARKS) or _OF_A_MESSAGE.search(text):
         text = _said().sub(_emptied, text)
     if "model" in text and _model().search(text):
         text = _question().sub(_emptied, text)
