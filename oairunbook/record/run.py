@@ -166,7 +166,7 @@ def run(
         interrupted=interrupted,
         progress=progress,
     )
-    try:
+    with handed_over_if_broken_off(draft, interrupted):
         for name, seen in files_of(plan.collected).items() if plan.collected else ():
             draft.write(name, dumps(seen))
         with nullcontext(nursery) if nursery else nurseries(variables) as forking:
@@ -185,6 +185,18 @@ def run(
         except WaitingError as error:
             # What was found out is told all the same: the fault may be what cut off the archive as well.
             result = replace(result, path=error.folder, waiting=str(error))
+    return result
+
+
+@contextmanager
+def handed_over_if_broken_off(draft: archives.Draft, interrupted: threading.Event) -> Iterator[None]:
+    """Whatever keeps a run from being written to its end says where what was seen so far is.
+
+    Raises:
+        BrokenOffError: The archive could not be written any more, or its chain cannot be continued.
+    """
+    try:
+        yield
     except archives.ArchiveError as error:
         broken_off = BrokenOffError(f"{error} What was seen so far: {draft.folder}")
         broken_off.interrupted = interrupted.is_set()
@@ -193,7 +205,6 @@ def run(
         raise BrokenOffError(
             f"The run could not be written to its end: {error.strerror or error}. What was seen so far: {draft.folder}"
         ) from error
-    return result
 
 
 def _begun(

@@ -23,7 +23,7 @@ from oairunbook.record.archive.signing import Signer
 from oairunbook.record.fleet import words
 from oairunbook.record.fleet.reading import FLEET_FILE
 from oairunbook.record.outcome import Execution
-from oairunbook.record.run import BrokenOffError, summary
+from oairunbook.record.run import handed_over_if_broken_off, summary
 from oairunbook.record.runbooks import ParameterError
 from oairunbook.record.source import KEEP_VARIABLE
 from oairunbook.records import dataclass
@@ -98,7 +98,7 @@ def run_fleet(
         members.append(found)
         progress(f"{len(members)}  {name}: {words.said(found)}")
 
-    try:
+    with handed_over_if_broken_off(draft, interrupted):
         try:
             look(arrived)
         except NowhereError:
@@ -136,14 +136,6 @@ def run_fleet(
             draft.finish("whole" if whole else "partial", manifest, Patience(stopped=interrupted.is_set))
         except WaitingError as error:
             path, waiting = error.folder, str(error)
-    except archives.ArchiveError as error:
-        broken_off = BrokenOffError(f"{error} What was seen so far: {draft.folder}")
-        broken_off.interrupted = interrupted.is_set()
-        raise broken_off from error
-    except OSError as error:
-        raise BrokenOffError(
-            f"The run could not be written to its end: {error.strerror or error}. What was seen so far: {draft.folder}"
-        ) from error
     return FleetRun(path=path, fleet=fleet, notebook=notebook, interrupted=interrupted.is_set(), waiting=waiting)
 
 
